@@ -1,0 +1,52 @@
+# Everything runs in virtual environments that are made here; only Python and make need be there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A Python 3.11, if there is one: tflite-runtime has no wheels for anything newer.
+PYTHON311 := $(shell for p in $(PYTHON) python3.11; do \
+	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
+TFLITE_VENV := .venv-tflite
+DEMO := demo
+
+.PHONY: help demo test lint bench clean
+
+help:
+	@echo "make demo   train, convert and stream a small model (about five minutes)"
+	@echo "make test   lint, types, import contracts and all tests"
+	@echo "make lint   the first three of these"
+	@echo "make bench  latency and quality, through pytest-benchmark"
+	@echo "make clean  remove environments and results"
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; ok = (3, 11) <= v < (3, 14); ok or sys.exit(f"edgecae needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(TFLITE_VENV)/.installed: pyproject.toml
+	$(PYTHON311) -m venv $(TFLITE_VENV)
+	$(TFLITE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[tflite-runtime]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	rm -rf $(DEMO)
+	$(BIN)/edgecae train --recipe recipes/demo.toml --out $(DEMO)/run
+	$(BIN)/edgecae convert $(DEMO)/run --int8 -o $(DEMO)/demo.tflite
+	$(BIN)/python benchmarks/demo.py $(DEMO)
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The environment of tflite-runtime is made where Python 3.11 is there, and its test skips where not.
+test: lint $(if $(PYTHON311),$(TFLITE_VENV)/.installed)
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds --benchmark-sort=name
+
+clean:
+	rm -rf $(VENV) $(TFLITE_VENV) $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .benchmarks .hypothesis

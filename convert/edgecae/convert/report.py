@@ -1,0 +1,96 @@
+"""What a conversion made, and whether it may be kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgecae.errors import QualityError
+from edgecae.noise import gaussian
+from edgecae.runtime.model_file import ModelFile
+
+__all__ = ["Report", "check", "text"]
+
+LOW_SIGMA = 5
+LOW_SIGMA_DROP = 0.5
+"""dB; at σ 5 the rounding to 8 bits alone is a good part of the error."""
+
+Quality = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished conversion.
+
+    Attributes:
+        model: the file that was written.
+        noisy: PSNR of the noisy held-out images, by noise.
+        reference: PSNR of the float network.
+        converted: PSNR of the file, through the runtime.
+        backend: the interpreter that it was measured with.
+    """
+
+    model: ModelFile
+    noisy: Quality
+    reference: Quality
+    converted: Quality
+    backend: str
+
+
+def check(reference: Quality, converted: Quality, max_drop: float) -> None:
+    """Refuse a conversion that lost too much.
+
+    Args:
+        reference: PSNR of the float network in dB, by noise.
+        converted: PSNR of the file.
+        max_drop: largest mean loss over all noises but σ 5, dB.
+
+    Raises:
+        QualityError: the mean loss is larger, or that at σ 5 exceeds ``LOW_SIGMA_DROP``.
+    """
+    drops = {spec: reference[spec] - converted[spec] for spec in reference}
+    low = str(gaussian(LOW_SIGMA))
+    others = [drop for spec, drop in drops.items() if spec != low]
+    if others and (mean := sum(others) / len(others)) > max_drop:
+        raise QualityError(
+            f"the file is {mean:.3f} dB worse than the float network (mean over "
+            f"{', '.join(s for s in drops if s != low)}), {max_drop:g} is allowed; train the QAT "
+            "phase longer or raise --max-drop"
+        )
+    if (drop := drops.get(low, 0.0)) > LOW_SIGMA_DROP:
+        raise QualityError(
+            f"at {low} the file is {drop:.3f} dB worse than the float network, "
+            f"{LOW_SIGMA_DROP:g} is allowed"
+        )
+
+
+def text(report: Report) -> str:
+    """The report as lines for a terminal."""
+    model = report.model
+    pixels = model.frame_size[0] * model.frame_size[1]
+    lines = [f"{'op':<24}{'dtype':<8}{'output at the stored size':<28}{'kMAC/pixel':>10}"]
+    for op in model.ops:
+        shape = "×".join(str(n) for n in op.output_shape)
+        macs = f"{op.macs / pixels / 1000:.3f}" if op.macs else ""
+        lines.append(f"{op.op:<24}{op.dtype:<8}{shape:<28}{macs:>10}")
+    dtypes = Counter(op.dtype for op in model.ops)
+    lines += [
+        "",
+        f"ops         {len(model.ops)} ({', '.join(f'{n} {d}' for d, n in dtypes.items())})",
+        f"tensors     {', '.join(sorted(model.dtypes))}",
+        f"size        {len(model.content):,} bytes, {model.parameters:,} parameters",
+        f"MACs        {model.macs_per_pixel / 1000:.2f} k per pixel, "
+        f"{model.macs_per_pixel_padded / 1000:.2f} k with padded channels",
+        f"stride      {model.metadata.stride}, halo {model.metadata.halo} pixels",
+        "",
+        f"{'PSNR (dB), held-out images':<28}{'noisy':>8}{'float':>8}"
+        f"{model.metadata.precision:>9}{'drop':>8}   through {report.backend}",
+    ]
+    for spec, float_psnr in report.reference.items():
+        converted = report.converted[spec]
+        lines.append(
+            f"{spec:<28}{report.noisy[spec]:8.2f}{float_psnr:8.2f}{converted:9.2f}"
+            f"{float_psnr - converted:8.3f}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The runtime's commands, one a module: parse, call one function, print."""

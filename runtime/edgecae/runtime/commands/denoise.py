@@ -1,0 +1,72 @@
+"""``edgecae denoise``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from edgecae.errors import SourceError
+from edgecae.runtime import Denoiser, files, stream
+from edgecae.runtime.commands import options, progress
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument(
+    "inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT..."
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File, or folder where there are several inputs or a folder of them.",
+)
+@options.denoiser
+@options.codec
+@options.overwrite
+@click.pass_context
+def command(
+    context: click.Context,
+    inputs: tuple[Path, ...],
+    output: Path,
+    model: str,
+    threads: int,
+    backend: str,
+    codec: str,
+    overwrite: bool,
+) -> None:
+    """Denoise images, folders and videos.
+
+    An image keeps its alpha channel, EXIF data and colour profile; a video its timestamps, sound
+    and subtitles. A folder keeps its names; results that are there already are left alone, so
+    that an interrupted run goes on where it stopped.
+    """
+    jobs = files.plan(inputs, output)
+    with (
+        Denoiser(model, threads, backend) as denoiser,
+        stream.stop_on_signals() as stop,
+        progress.line() as show,
+    ):
+        click.echo(
+            f"{denoiser.metadata.name}, {denoiser.backend}, {threads} threads", file=sys.stderr
+        )
+        outcome = files.run(
+            jobs,
+            denoiser,
+            overwrite=overwrite,
+            codec=codec,
+            stop=stop,
+            report=lambda stats: show(stats.summary()),
+        )
+    present = f", {outcome.present} were there already" if outcome.present else ""
+    click.echo(
+        f"{outcome.done} of {len(jobs)} files, {outcome.frames} pictures{present}", file=sys.stderr
+    )
+    if outcome.failed and not outcome.stopped:
+        raise SourceError(f"{len(outcome.failed)} of {len(jobs)} files could not be denoised")
+    if stop.requested:
+        context.exit(progress.exit_status(stop))

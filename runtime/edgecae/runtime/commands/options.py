@@ -1,0 +1,52 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from edgecae import models
+from edgecae.runtime.backend import BACKENDS
+from edgecae.runtime.sinks.video_file import DEFAULT_CODEC
+
+__all__ = ["codec", "denoiser", "overwrite"]
+
+overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
+
+codec = click.option(
+    "--codec",
+    default=DEFAULT_CODEC,
+    show_default=True,
+    help="Codec of a video, as FFmpeg names it; ffv1 is lossless.",
+)
+
+
+def denoiser(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--model``, ``--threads`` and ``--backend``."""
+    for option in (
+        click.option(
+            "--backend",
+            type=click.Choice(["auto", *BACKENDS]),
+            default="auto",
+            show_default=True,
+            help="TFLite interpreter.",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(1, 64),
+            default=2,
+            show_default=True,
+            help="Threads of the interpreter.",
+        ),
+        click.option(
+            "--model",
+            default=models.DEFAULT,
+            show_default=True,
+            metavar="NAME|FILE",
+            help="Shipped model, or a file that edgecae convert --int8 made.",
+        ),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,44 @@
+"""A status line on a terminal's standard error, and what a signal makes of the exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from edgecae.runtime.stream import Stop
+
+__all__ = ["exit_status", "line"]
+
+INTERRUPTED = 130
+_PERIOD = 0.25
+"""Seconds between two updates."""
+
+
+@contextlib.contextmanager
+def line() -> Iterator[Callable[[str], None]]:
+    """Show a line that overwrites itself; nothing at all where standard error is no terminal."""
+    shown = 0.0
+    terminal = sys.stderr.isatty()
+
+    def show(text: str) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if terminal and now - shown >= _PERIOD:
+            shown = now
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        if terminal and shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def exit_status(stop: Stop) -> int:
+    """Exit status after a clean end: 130 if it was SIGINT that asked for it, else 0."""
+    return INTERRUPTED if stop.signal == signal.SIGINT else 0

@@ -1,0 +1,195 @@
+"""Denoise files: an image to an image, a folder to a folder, a video to a video."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecae.errors import SinkError, SourceError
+from edgecae.runtime import images, stream
+from edgecae.runtime.denoiser import Denoiser
+from edgecae.runtime.sinks.video_file import DEFAULT_CODEC, VideoSink
+from edgecae.runtime.sources.video_file import VideoFile
+
+__all__ = ["Job", "Outcome", "denoise_file", "plan", "run"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to read and the one to write."""
+
+    source: Path
+    target: Path
+    in_folder: bool
+
+
+@dataclass
+class Outcome:
+    """What became of the jobs.
+
+    Attributes:
+        done: files written.
+        present: files left out because their results are there already.
+        failed: files of a folder that could not be read, and why.
+        frames: how many pictures were denoised.
+        stopped: whether a signal ended it before the last job.
+    """
+
+    done: int = 0
+    present: int = 0
+    failed: tuple[str, ...] = ()
+    frames: int = 0
+    stopped: bool = False
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in images.SUFFIXES
+
+
+def _of_folder(folder: Path, output: Path) -> Iterator[Job]:
+    inside, outside = folder.resolve(), output.resolve()
+    if outside == inside or inside in outside.parents:
+        raise SinkError(f"the output {output} lies in the input folder {folder}")
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not hidden:
+            yield Job(path, output / path.relative_to(folder), True)
+
+
+def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
+    """Say which file each input becomes.
+
+    Args:
+        inputs: files and folders. A single file may become a file; several files, and what is in
+            folders, go into a folder, with the same names below it.
+        output: file or folder.
+
+    Raises:
+        SourceError: an input does not exist.
+        SinkError: several files for one, two for the same name, or a folder into itself.
+    """
+    jobs: list[Job] = []
+    for path in inputs:
+        if path.is_dir():
+            if output.is_file():
+                raise SinkError(f"{path} is a folder, but {output} is a file")
+            jobs.extend(_of_folder(path, output))
+        elif not path.exists():
+            raise SourceError(f"{path} does not exist")
+        elif len(inputs) > 1 or output.is_dir():
+            if output.is_file():
+                raise SinkError(f"{len(inputs)} inputs need a folder, but {output} is a file")
+            jobs.append(Job(path, output / path.name, False))
+        else:
+            jobs.append(Job(path, output, False))
+    if not jobs:
+        raise SourceError(f"there are no files in {', '.join(str(p) for p in inputs)}")
+    targets = [job.target for job in jobs]
+    if len(set(targets)) < len(targets):
+        double = next(target for target in targets if targets.count(target) > 1)
+        raise SinkError(f"two inputs would become {double}; denoise them one at a time")
+    return jobs
+
+
+def denoise_file(
+    job: Job,
+    denoiser: Denoiser,
+    *,
+    overwrite: bool = False,
+    codec: str = DEFAULT_CODEC,
+    stop: stream.Stop | None = None,
+    report: Callable[[stream.Stats], None] = lambda stats: None,
+) -> int:
+    """Denoise one file; see :func:`run`.
+
+    Returns:
+        How many pictures were denoised.
+
+    Raises:
+        SourceError: the file is neither an image nor a video.
+        SinkError: the result can't be written.
+    """
+    if job.target.exists():
+        if not overwrite:
+            raise SinkError(f"{job.target} exists; --overwrite replaces it")
+        if job.target.samefile(job.source) and not _is_image(job.source):
+            raise SinkError(f"{job.target} can't be read and written at once")
+    if _is_image(job.source):
+        picture = images.read(job.source)
+        denoiser.reset()
+        clean = denoiser.process(picture.pixels)
+        images.write(job.target, images.Picture(clean, picture.alpha, picture.info))
+        return 1
+    with VideoFile(job.source) as source:
+        if _is_image(job.target):
+            raise SinkError(f"{job.source} is a video; {job.target} would be an image")
+        try:
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SinkError(f"{job.target} can't be written: {error.strerror}") from error
+        denoiser.reset()
+        with VideoSink(job.target, source, source.rate, codec, overwrite) as sink:
+            stats = stream.run(source, denoiser, [sink], stop, report)
+    if not stats.frames and not (stop and stop.requested):
+        raise SourceError(f"{job.source} holds no frame that can be decoded")
+    if stats.broken:
+        log.warning("%s: %d packets could not be decoded", job.source, stats.broken)
+    return stats.frames
+
+
+def run(
+    jobs: Sequence[Job],
+    denoiser: Denoiser,
+    *,
+    overwrite: bool = False,
+    codec: str = DEFAULT_CODEC,
+    stop: stream.Stop | None = None,
+    report: Callable[[stream.Stats], None] = lambda stats: None,
+) -> Outcome:
+    """Denoise files one after the other.
+
+    In a folder, results that are there already are left alone, so that an interrupted run goes
+    on where it stopped, and a file that is no picture is named and passed over. (A result is only
+    there when it is whole; a video that a signal cut short is the exception, and is removed when
+    it came from a folder.)
+
+    Args:
+        jobs: from :func:`plan`.
+        denoiser: opened.
+        overwrite: make results again that are there already.
+        codec: of videos.
+        stop: looked at between frames.
+        report: told after each frame of a video.
+
+    Raises:
+        SourceError, SinkError: as they come up for a file that was named itself.
+    """
+    outcome = Outcome()
+    for job in jobs:
+        if stop is not None and stop.requested:
+            outcome.stopped = True
+            break
+        if job.in_folder and job.target.exists() and not overwrite:
+            outcome.present += 1
+            continue
+        try:
+            outcome.frames += denoise_file(
+                job, denoiser, overwrite=overwrite, codec=codec, stop=stop, report=report
+            )
+        except SourceError as error:
+            if not job.in_folder:
+                raise
+            log.warning("passed over: %s", error)
+            outcome.failed += (str(error),)
+            continue
+        if stop is not None and stop.requested and not _is_image(job.source):
+            outcome.stopped = True
+            if job.in_folder:
+                job.target.unlink(missing_ok=True)
+            break
+        outcome.done += 1
+    return outcome

@@ -1,0 +1,31 @@
+"""A frame on its way from a source to sinks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Frame"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture and when it was taken.
+
+    Attributes:
+        pixels: uint8, H×W×3, RGB, or H×W, gray; C-contiguous. Whoever gets a frame from a source
+            may write into it.
+        time: seconds of a monotonic clock, when the source handed it out.
+        pts: the video's own timestamp, in units of ``time_base``; None where there is none.
+        time_base: seconds.
+        name: what a folder of images calls it, without suffix; None elsewhere.
+    """
+
+    pixels: NDArray[np.uint8]
+    time: float
+    pts: int | None = None
+    time_base: Fraction | None = None
+    name: str | None = None

@@ -1,0 +1,103 @@
+"""Image files: read with all that belongs to the picture, write with the same.
+
+The boundary where whatever Pillow raises becomes a :class:`SourceError` or :class:`SinkError`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from edgecae.errors import SinkError, SourceError
+
+__all__ = ["SUFFIXES", "Picture", "read", "write"]
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm"})
+"""Of the files that count as images in a folder, and that can be written."""
+
+_GRAY = {"1", "L", "LA"}
+_COLOUR = {"P", "PA", "RGB", "RGBA", "RGBX"}
+_KEPT = ("exif", "icc_profile", "dpi", "xmp")
+_SAVE: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95, "exact": True},
+    "TIFF": {"compression": "tiff_lzw"},
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image file's pixels and what goes with them.
+
+    Attributes:
+        pixels: uint8, H×W (gray) or H×W×3 (RGB), as stored: the EXIF orientation is not applied.
+        alpha: uint8, H×W, or None.
+        info: EXIF, XMP, colour profile and resolution, as Pillow names them.
+    """
+
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+def read(path: Path) -> Picture:
+    """Read an image of 8 bits a channel.
+
+    Raises:
+        SourceError: it is missing, no image, damaged, animated, or not gray or RGB of 8 bits.
+    """
+    try:
+        with Image.open(path) as image:
+            if getattr(image, "n_frames", 1) > 1:
+                raise SourceError(
+                    f"{path} holds several pictures; only single ones can be denoised"
+                )
+            image.load()
+            if image.mode not in _GRAY | _COLOUR:
+                raise SourceError(
+                    f"{path} has mode {image.mode}; convert it to gray or RGB of 8 bits a channel"
+                )
+            transparent = "A" in image.getbands() or "transparency" in image.info
+            info = {key: image.info[key] for key in _KEPT if image.info.get(key)}
+            base = "L" if image.mode in _GRAY else "RGB"
+            alpha = None
+            if transparent:
+                whole = image.convert("LA" if base == "L" else "RGBA")
+                pixels, alpha = np.array(whole.convert(base)), np.array(whole.getchannel("A"))
+            else:
+                pixels = np.array(image.convert(base))
+    except FileNotFoundError as error:
+        raise SourceError(f"{path} does not exist") from error
+    except SourceError:
+        raise
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise SourceError(f"{path} can't be read as an image: {error}") from error
+    return Picture(pixels, alpha, info)
+
+
+def write(path: Path, picture: Picture) -> None:
+    """Write an image, whole or not at all; the suffix of ``path`` says in which format.
+
+    Raises:
+        SinkError: the suffix is unknown, the format can't hold the picture, or writing failed.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise SinkError(f"{path}: images are written as {', '.join(sorted(SUFFIXES))}")
+    image = Image.fromarray(picture.pixels)
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(picture.alpha))
+    kind = Image.registered_extensions()[path.suffix.lower()]
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(temporary, format=kind, **_SAVE.get(kind, {}), **picture.info)
+        temporary.replace(path)
+    except (OSError, ValueError) as error:
+        raise SinkError(f"{path} can't be written: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,292 @@
+"""The model file: a TFLite flatbuffer with edgecae's metadata in it.
+
+The flatbuffer's schema comes with LiteRT's wheel; nothing here parses bytes by hand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.errors import ModelFileError
+
+__all__ = [
+    "FORMAT_VERSION",
+    "METADATA_NAME",
+    "Metadata",
+    "ModelFile",
+    "Op",
+    "op_list",
+    "parse_flatbuffer",
+    "read",
+]
+
+METADATA_NAME = "edgecae"
+FORMAT_VERSION = 1
+LARGEST_FILE = 64 * 2**20
+"""Bytes. The largest network in sight has a hundredth of this."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a model file says of itself.
+
+    Attributes:
+        name: for people.
+        architecture: kind and numbers of the network.
+        precision: ``int8`` or ``float32``.
+        stride: height and width of a frame are padded to multiples of this.
+        halo: pixels at each side that the result of a pixel depends on.
+        noise: what it was trained for, see :mod:`edgecae.noise`.
+        colour: ``rgb``.
+        delay_frames: how many frames later a result comes; 0 for networks without memory.
+        states: shapes of recurrent states by name.
+        quality: PSNR in dB on held-out images, by form (``float``, ``int8``) and noise.
+        recipe: SHA-256 of the training recipe.
+        made_with: versions of what trained and converted it.
+        format: version of this list.
+    """
+
+    name: str
+    architecture: Mapping[str, Any]
+    precision: str
+    stride: int
+    halo: int
+    noise: str
+    quality: Mapping[str, Mapping[str, float]]
+    recipe: str
+    made_with: Mapping[str, str]
+    colour: str = "rgb"
+    delay_frames: int = 0
+    states: Mapping[str, list[int]] = dataclasses.field(default_factory=dict)
+    format: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """JSON with sorted keys, so that equal metadata are equal bytes."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Metadata:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ModelFileError: it is no such JSON, or of a newer format.
+        """
+        try:
+            values = json.loads(text)
+            if values["format"] != FORMAT_VERSION:
+                raise ModelFileError(
+                    f"the model has format {values['format']}, this edgecae reads {FORMAT_VERSION}"
+                )
+            metadata = cls(**values)
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, ModelFileError):
+                raise
+            raise ModelFileError(f"the model's metadata can't be read: {error}") from error
+        if not (isinstance(metadata.stride, int) and 1 <= metadata.stride <= 256):
+            raise ModelFileError(f"the model's stride is {metadata.stride!r}")
+        return metadata
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation of the graph.
+
+    Attributes:
+        op: TFLite's name of it.
+        dtype: of its first output.
+        output_shape: at the file's stored frame size.
+        macs: multiply-accumulates of a convolution at that size, else 0.
+        macs_padded: the same with output channels in sixteens and input channels in eights.
+    """
+
+    op: str
+    dtype: str
+    output_shape: tuple[int, ...]
+    macs: int
+    macs_padded: int
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file, read and checked.
+
+    Attributes:
+        path: where it came from.
+        content: the whole file.
+        metadata: see :class:`Metadata`.
+        ops: the graph, in order.
+        dtypes: of all tensors.
+        frame_size: stored height and width.
+        parameters: how many weights and biases.
+    """
+
+    path: Path
+    content: bytes
+    metadata: Metadata
+    ops: tuple[Op, ...]
+    dtypes: frozenset[str]
+    frame_size: tuple[int, int]
+    parameters: int
+
+    @cached_property
+    def macs_per_pixel(self) -> float:
+        """Multiply-accumulates of the convolutions for one pixel of a frame."""
+        return sum(op.macs for op in self.ops) / math.prod(self.frame_size)
+
+    @cached_property
+    def macs_per_pixel_padded(self) -> float:
+        """The same, with channels padded to the tiles of Arm's int8 kernels."""
+        return sum(op.macs_padded for op in self.ops) / math.prod(self.frame_size)
+
+    def require_int8(self) -> None:
+        """Refuse a file that is not integer throughout.
+
+        Raises:
+            ModelFileError: it holds a float tensor.
+        """
+        if "float32" in self.dtypes or self.metadata.precision != "int8":
+            raise ModelFileError(
+                f"{self.path} is a float model; streaming runs int8 files: "
+                "edgecae convert RUN --int8"
+            )
+
+
+_DTYPES = {
+    0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16",
+    9: "int8",
+}  # fmt: skip
+
+
+def _schema() -> Any:
+    try:
+        from ai_edge_litert import schema_py_generated
+    except ImportError as error:
+        raise ModelFileError(
+            "model files are read with the schema of ai-edge-litert, which is not installed"
+        ) from error
+    return schema_py_generated
+
+
+def parse_flatbuffer(content: bytes) -> Any:
+    """Parse a TFLite file into the schema's object form (``ModelT``).
+
+    Raises:
+        ModelFileError: it is no TFLite file, or damaged.
+    """
+    if content[4:8] != b"TFL3":
+        raise ModelFileError("it is no TFLite file")
+    schema = _schema()
+    try:
+        model = schema.ModelT.InitFromPackedBuf(bytearray(content))
+    except Exception as error:  # the generated code raises whatever the bytes lead it to
+        raise ModelFileError(f"the TFLite file is damaged: {type(error).__name__}") from error
+    if not model.subgraphs or len(model.subgraphs) != 1:
+        raise ModelFileError("the TFLite file does not have exactly one graph")
+    return model
+
+
+def _operator_names() -> dict[int, str]:
+    operators = vars(_schema().BuiltinOperator)
+    return {code: name for name, code in operators.items() if isinstance(code, int)}
+
+
+def _up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+def op_list(model: Any) -> tuple[Op, ...]:
+    """List the operations of a parsed file (``ModelT``) with their cost at the stored shapes."""
+    graph = model.subgraphs[0]
+    names = _operator_names()
+    found = []
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        output = graph.tensors[operator.outputs[0]]
+        macs = padded = 0
+        if name in ("CONV_2D", "TRANSPOSE_CONV"):
+            out_channels, height, width, in_channels = (
+                int(n) for n in graph.tensors[operator.inputs[1]].shape
+            )
+            # A transposed convolution spreads each pixel of its input over the kernel.
+            where = graph.tensors[operator.inputs[2]] if name == "TRANSPOSE_CONV" else output
+            positions = int(where.shape[1]) * int(where.shape[2])
+            macs = positions * height * width * in_channels * out_channels
+            padded = positions * height * width * _up(in_channels, 8) * _up(out_channels, 16)
+        elif name == "DEPTHWISE_CONV_2D":
+            _, height, width, channels = (int(n) for n in graph.tensors[operator.inputs[1]].shape)
+            positions = int(output.shape[1]) * int(output.shape[2])
+            macs = positions * height * width * channels
+            padded = positions * height * width * _up(channels, 16)
+        dtype = _DTYPES.get(output.type, f"type {output.type}")
+        shape = () if output.shape is None else tuple(int(n) for n in output.shape)
+        found.append(Op(name, dtype, shape, macs, padded))
+    return tuple(found)
+
+
+def _metadata(model: Any) -> Metadata:
+    for entry in model.metadata or []:
+        name = entry.name.decode() if isinstance(entry.name, bytes) else entry.name
+        if name == METADATA_NAME:
+            return Metadata.from_json(bytes(bytearray(model.buffers[entry.buffer].data)))
+    raise ModelFileError("it has no edgecae metadata: it was not made by edgecae convert")
+
+
+def _frame_size(graph: Any) -> tuple[int, int]:
+    if not len(graph.inputs) == len(graph.outputs) == 1:
+        raise ModelFileError("it does not have one input and one output")
+    shapes: list[NDArray[np.int32]] = [
+        graph.tensors[graph.inputs[0]].shape,
+        graph.tensors[graph.outputs[0]].shape,
+    ]
+    for shape in shapes:
+        if shape is None or len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
+            raise ModelFileError("its input and output are not frames, 1×H×W×3")
+    return int(shapes[0][1]), int(shapes[0][2])
+
+
+def read(path: Path) -> ModelFile:
+    """Read and check a model file.
+
+    Raises:
+        ModelFileError: it is missing, damaged, or not made for edgecae.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ModelFileError(f"model {path} is larger than {LARGEST_FILE} bytes")
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"model {path} can't be read: {error.strerror}") from error
+    try:
+        model = parse_flatbuffer(content)
+        graph = model.subgraphs[0]
+        constants = [
+            math.prod(int(n) for n in tensor.shape)
+            for tensor in graph.tensors
+            if tensor.shape is not None
+            and len(tensor.shape)
+            and (data := model.buffers[tensor.buffer].data) is not None
+            and len(data)
+            and tensor.quantization is not None
+        ]
+        return ModelFile(
+            path=path,
+            content=content,
+            metadata=_metadata(model),
+            ops=op_list(model),
+            dtypes=frozenset(_DTYPES.get(t.type, f"type {t.type}") for t in graph.tensors),
+            frame_size=_frame_size(graph),
+            parameters=sum(constants),
+        )
+    except ModelFileError as error:
+        raise ModelFileError(f"model {path}: {error}") from error

@@ -1,0 +1,65 @@
+"""A folder of PNG files as a sink."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from edgecae.errors import SinkError
+from edgecae.runtime import images
+from edgecae.runtime.frame import Frame
+
+if TYPE_CHECKING:
+    from edgecae.runtime.sinks import Settings
+
+__all__ = ["ImageFolder", "open_sink"]
+
+
+class ImageFolder:
+    """One PNG a frame, named as in the source or ``frame000000.png`` and on.
+
+    Args:
+        folder: made if it is not there.
+        overwrite: whether the folder may hold files already.
+
+    Raises:
+        SinkError: the folder can't be made, or is not empty and ``overwrite`` was not given.
+    """
+
+    def __init__(self, folder: Path, overwrite: bool = False) -> None:
+        self.name = str(folder)
+        self._folder = folder
+        self._count = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            occupied = any(folder.iterdir())
+        except OSError as error:
+            raise SinkError(f"{folder} can't be written: {error.strerror}") from error
+        if occupied and not overwrite:
+            raise SinkError(f"{folder} is not empty; --overwrite writes into it")
+
+    def write(self, frame: Frame) -> None:
+        """See :class:`edgecae.runtime.sinks.Sink`."""
+        name = frame.name or f"frame{self._count:06}"
+        self._count += 1
+        images.write(self._folder / f"{name}.png", images.Picture(frame.pixels))
+
+    def __enter__(self) -> ImageFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Each file is whole as soon as it is there."""
+
+
+def open_sink(spec: str, settings: Settings) -> ImageFolder | None:
+    """Open a folder; None for a path that names a file."""
+    path = Path(spec)
+    if path.is_dir() or spec.endswith("/") or not path.suffix:
+        return ImageFolder(path, settings.overwrite)
+    return None

@@ -1,0 +1,38 @@
+"""``null:``: a sink that throws frames away, to measure everything before it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from edgecae.runtime.frame import Frame
+
+if TYPE_CHECKING:
+    from edgecae.runtime.sinks import Settings
+
+__all__ = ["Null", "open_sink"]
+
+
+class Null:
+    """Takes every frame and keeps none."""
+
+    name = "null:"
+
+    def write(self, frame: Frame) -> None:
+        """See :class:`edgecae.runtime.sinks.Sink`."""
+
+    def __enter__(self) -> Null:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing is held open."""
+
+
+def open_sink(spec: str, settings: Settings) -> Null | None:  # noqa: ARG001
+    """Open ``null:``; None for any other description."""
+    return Null() if spec == "null:" else None

@@ -1,0 +1,199 @@
+"""A video file as a sink, through PyAV (extra ``video``).
+
+The boundary where whatever PyAV raises while writing becomes a :class:`SinkError`. A recording is
+written in place, in a container that plays when it is cut off.
+"""
+
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from edgecae.errors import SinkError
+from edgecae.runtime.frame import Frame
+from edgecae.runtime.sources.video_file import VideoFile, colour_matrix
+
+if TYPE_CHECKING:
+    from edgecae.runtime.sinks import Settings
+
+__all__ = ["DEFAULT_CODEC", "VideoSink", "open_sink"]
+
+log = logging.getLogger(__name__)
+
+DEFAULT_CODEC = "libx264"
+
+_OPTIONS = {
+    # Nearly transparent: what noise is left shall be the denoiser's, not the encoder's.
+    "libx264": {"crf": "16", "preset": "veryfast"},
+    "libx265": {"crf": "18", "preset": "veryfast", "x265-params": "log-level=error"},
+    "mpeg4": {"qscale": "2"},
+}
+_LOSSLESS_RGB = {"ffv1": "bgr0"}
+_FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+_FALLBACK_RATE = Fraction(30)
+
+
+class VideoSink:
+    """Encodes frames into a file; copies sound and subtitles where the frames are a video's.
+
+    All frames must be of one size.
+
+    Args:
+        path: the suffix says which container: ``.mkv``, ``.mp4``, ``.mov``, ``.webm`` …
+        source: the video that the frames come from, if they do.
+        rate: nominal frames a second.
+        codec: as FFmpeg names it; ``ffv1`` is lossless.
+        overwrite: replace an existing file.
+
+    Raises:
+        SinkError: PyAV is not installed, the file exists, can't be written, or can't hold the
+            codec.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        source: VideoFile | None = None,
+        rate: Fraction | None = None,
+        codec: str = DEFAULT_CODEC,
+        overwrite: bool = False,
+    ) -> None:
+        try:
+            import av
+        except ImportError as error:
+            raise SinkError(f"{path}: video needs PyAV: pip install 'edgecae[video]'") from error
+        self._av: Any = av
+        self.name = str(path)
+        if path.exists() and not overwrite:
+            raise SinkError(f"{path} exists; --overwrite replaces it")
+        mp4 = path.suffix.lower() in (".mp4", ".m4v", ".mov")
+        try:
+            av.Codec(codec, "w")
+            self._container = av.open(str(path), "w", container_options=_FRAGMENTED if mp4 else {})
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise SinkError(f"{path} can't be written as {codec} video: {error}") from error
+        self._codec, self._source = codec, source
+        self._rate = rate or _FALLBACK_RATE
+        self._stream: Any = None
+        self._passengers: dict[int, Any] = {}
+        self._waiting: list[Any] = []
+        self._count = 0
+        if source is not None:
+            source.on_packet = self._copy
+
+    def _open(self, frame: Frame) -> None:
+        """Set up the streams, now that the frames' size is known."""
+        height, width = frame.pixels.shape[:2]
+        rate = self._rate.limit_denominator(65535)
+        stream: Any = self._container.add_stream(self._codec, rate=rate)
+        stream.width, stream.height = width, height
+        odd = height % 2 or width % 2
+        formats = [f.name for f in stream.codec_context.codec.video_formats or []]
+        wanted = _LOSSLESS_RGB.get(self._codec, "yuv444p" if odd else "yuv420p")
+        if wanted not in formats and formats:
+            raise SinkError(f"{self.name}: {self._codec} can't hold frames of {width}×{height}")
+        stream.pix_fmt = wanted
+        stream.options = dict(_OPTIONS.get(self._codec, {}))
+        stream.codec_context.time_base = frame.time_base or 1 / self._rate
+        if self._source is not None:
+            theirs: Any = self._source.stream.codec_context
+            ours = stream.codec_context
+            ours.colorspace = theirs.colorspace
+            ours.color_primaries, ours.color_trc = theirs.color_primaries, theirs.color_trc
+            ours.sample_aspect_ratio = theirs.sample_aspect_ratio
+            stream.metadata.update(
+                {k: v for k, v in self._source.stream.metadata.items() if k == "language"}
+            )
+            if self._source.rotation:
+                stream.set_display_rotation(self._source.rotation)
+            for passenger in self._source.passengers:
+                self._board(passenger)
+        self._stream = stream
+        for packet in self._waiting:
+            self._copy(packet)
+        self._waiting.clear()
+
+    def _board(self, passenger: Any) -> None:
+        """Take a stream of sound or subtitles along, if the container holds its codec."""
+        name = passenger.codec_context.name
+        try:
+            if passenger.codec_context.codec.canonical_name not in self._container.supported_codecs:
+                raise ValueError(f"this container does not hold {name}")
+            copy = self._container.add_stream_from_template(passenger)
+            copy.metadata.update({k: v for k, v in passenger.metadata.items() if k == "language"})
+            self._passengers[passenger.index] = copy
+        except (ValueError, self._av.FFmpegError) as error:
+            log.warning("%s: left out: %s (%s): %s", self.name, passenger.type, name, error)
+
+    def _copy(self, packet: Any) -> None:
+        if self._stream is None:
+            self._waiting.append(packet)
+            return
+        target = self._passengers.get(packet.stream.index)
+        if target is not None:
+            packet.stream = target
+            self._mux(packet)
+
+    def _mux(self, packets: Any) -> None:
+        try:
+            self._container.mux(packets)
+        except (self._av.FFmpegError, ValueError) as error:
+            raise SinkError(f"{self.name} can't be written: {error}") from error
+
+    def write(self, frame: Frame) -> None:
+        """See :class:`edgecae.runtime.sinks.Sink`.
+
+        Raises:
+            SinkError: the frame's size differs from the first one's, or writing failed.
+        """
+        if self._stream is None:
+            self._open(frame)
+        stream = self._stream
+        height, width = frame.pixels.shape[:2]
+        if (height, width) != (stream.height, stream.width):
+            raise SinkError(
+                f"{self.name}: a frame of {width}×{height} in a video of "
+                f"{stream.width}×{stream.height}"
+            )
+        kind = "gray" if frame.pixels.ndim == 2 else "rgb24"
+        picture = self._av.VideoFrame.from_ndarray(frame.pixels, format=kind)
+        matrix = colour_matrix(stream.codec_context.colorspace)
+        picture = picture.reformat(
+            format=stream.pix_fmt, src_colorspace=matrix, dst_colorspace=matrix
+        )
+        if frame.pts is None:
+            picture.pts, picture.time_base = self._count, 1 / self._rate
+        else:
+            picture.pts, picture.time_base = frame.pts, frame.time_base
+        self._count += 1
+        try:
+            packets = stream.encode(picture)
+        except (self._av.FFmpegError, ValueError) as error:
+            raise SinkError(f"{self.name}: {self._codec} failed: {error}") from error
+        self._mux(packets)
+
+    def __enter__(self) -> VideoSink:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self._stream is not None:
+                self._mux(self._stream.encode(None))
+        finally:
+            self._container.close()
+            if self._stream is None:
+                Path(self.name).unlink(missing_ok=True)
+
+
+def open_sink(spec: str, settings: Settings) -> VideoSink | None:
+    """Open a video file for writing."""
+    source = settings.source if isinstance(settings.source, VideoFile) else None
+    return VideoSink(Path(spec), source, settings.source.rate, settings.codec, settings.overwrite)

@@ -1,0 +1,75 @@
+"""Sources of frames, and the registry that finds the one for a description.
+
+===========================  ==========================================================
+``test:640x480@30?frames=N`` a built-in moving scene, see :mod:`.test_scene`
+a folder, a glob, an image   images in sorted order
+any other file               video, through PyAV
+===========================  ==========================================================
+
+To add one, write its module and enter its opener in ``OPENERS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from types import TracebackType
+from typing import Protocol
+
+from edgecae.errors import SourceError
+from edgecae.runtime.frame import Frame
+from edgecae.runtime.sources import image_files, test_scene, video_file
+
+__all__ = ["OPENERS", "Source", "open_source"]
+
+
+class Source(Protocol):
+    """Something that frames come from.
+
+    A source is opened by making it, read by iterating over it once, and closed by leaving its
+    ``with`` block. What goes wrong in it is a :class:`SourceError`.
+    """
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Nominal frames a second, where there is such a thing."""
+
+    @property
+    def broken(self) -> int:
+        """Frames so far that could not be decoded."""
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def __enter__(self) -> Source: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+OPENERS: tuple[Callable[[str], Source | None], ...] = (
+    test_scene.open_source,
+    image_files.open_source,
+    video_file.open_source,
+)
+"""Tried in this order; each returns None for a description that is not its own."""
+
+
+def open_source(spec: str) -> Source:
+    """Open the source of a description.
+
+    Raises:
+        SourceError: nothing of that description can be opened.
+    """
+    for opener in OPENERS:
+        source = opener(spec)
+        if source is not None:
+            return source
+    raise SourceError(f"source {spec!r}: there is no such file, folder or source")

@@ -1,0 +1,65 @@
+"""A folder, a glob or a single image as a source of frames."""
+
+from __future__ import annotations
+
+import glob
+import time
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+from edgecae.errors import SourceError
+from edgecae.runtime import images
+from edgecae.runtime.frame import Frame
+
+__all__ = ["ImageFiles", "open_source"]
+
+
+class ImageFiles:
+    """Image files, one frame each, in the order given. Alpha is not part of a frame.
+
+    Args:
+        paths: of the files.
+        name: for people.
+
+    Raises:
+        SourceError: there are none; or, while iterating, one can't be read.
+    """
+
+    rate: Fraction | None = None
+    broken = 0
+
+    def __init__(self, paths: Sequence[Path], name: str) -> None:
+        if not paths:
+            raise SourceError(f"source {name!r}: there are no images")
+        self.name = name
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[Frame]:
+        for path in self._paths:
+            yield Frame(images.read(path).pixels, time.monotonic(), name=path.stem)
+
+    def __enter__(self) -> ImageFiles:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Files are closed as soon as they are read."""
+
+
+def open_source(spec: str) -> ImageFiles | None:
+    """Open a folder, a glob or an image file; None for any other description."""
+    path = Path(spec)
+    if path.is_dir():
+        paths = sorted(p for p in path.iterdir() if p.suffix.lower() in images.SUFFIXES)
+        return ImageFiles(paths, spec)
+    if path.is_file():
+        return ImageFiles([path], spec) if path.suffix.lower() in images.SUFFIXES else None
+    if glob.has_magic(spec):
+        return ImageFiles(sorted(Path(p) for p in glob.glob(spec)), spec)  # noqa: PTH207
+    return None

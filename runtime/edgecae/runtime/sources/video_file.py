@@ -1,0 +1,137 @@
+"""A video file as a source of frames, through PyAV (extra ``video``).
+
+The boundary where whatever PyAV raises while reading becomes a :class:`SourceError`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from edgecae.errors import SourceError
+from edgecae.runtime.frame import Frame
+
+__all__ = ["VideoFile", "colour_matrix", "open_source"]
+
+log = logging.getLogger(__name__)
+
+BT709 = 1
+"""FFmpeg's number for the matrix of ITU-R BT.709."""
+
+
+def colour_matrix(colorspace: int) -> str:
+    """The matrix between YCbCr and RGB that a stream's tag stands for.
+
+    Untagged streams count as BT.601: what comes in by one matrix goes out by the same, under the
+    same tag, so that a player shows the colours that it would have shown.
+    """
+    return "ITU709" if colorspace == BT709 else "ITU601"
+
+
+class VideoFile:
+    """The first video stream of a file. No frame is dropped.
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        stream: PyAV's video stream, which a sink may copy settings from.
+        passengers: the streams of sound and subtitles.
+        on_packet: called with every packet of the passengers, in the file's order.
+        rotation: by how many degrees a player turns the pictures, counter-clockwise.
+        broken: packets so far that could not be decoded.
+
+    Raises:
+        SourceError: PyAV is not installed, or the file can't be opened as a video.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import av
+        except ImportError as error:
+            raise SourceError(f"{path}: video needs PyAV: pip install 'edgecae[video]'") from error
+        self._av: Any = av
+        self.name = str(path)
+        self.broken = 0
+        self.on_packet: Callable[[Any], None] = lambda packet: None
+        try:
+            self._container = av.open(str(path))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise SourceError(
+                f"{path} is neither an image nor a video: {error.strerror}"
+                if isinstance(error, OSError) and error.strerror
+                else f"{path} can't be opened as a video: {error}"
+            ) from error
+        streams = self._container.streams
+        if not streams.video:
+            self._container.close()
+            raise SourceError(f"{path} holds no video")
+        self.stream = streams.video[0]
+        self.stream.thread_type = "AUTO"
+        self.passengers = [
+            stream
+            for stream in (*streams.audio, *streams.subtitles)
+            if stream.codec_context is not None
+        ]
+        self.rotation = 0
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Average frames a second."""
+        return self.stream.average_rate or self.stream.guessed_rate
+
+    def __iter__(self) -> Iterator[Frame]:
+        import av
+
+        followed = [self.stream, *self.passengers]
+        packets = self._container.demux(*followed)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    break
+                if packet.stream is not self.stream:
+                    if packet.dts is not None:  # else it only says that the stream ends
+                        self.on_packet(packet)
+                    continue
+                pictures = packet.decode()
+            except av.FFmpegError as error:
+                self.broken += 1
+                log.info("%s: %s", self.name, error)
+                if isinstance(error, av.EOFError):
+                    break
+                continue
+            for picture in pictures:
+                assert isinstance(picture, av.VideoFrame)
+                self.rotation = picture.rotation
+                pixels = picture.to_ndarray(
+                    format="rgb24",
+                    src_colorspace=colour_matrix(picture.colorspace),
+                    dst_colorspace=colour_matrix(picture.colorspace),
+                )
+                assert pixels.dtype == np.uint8
+                yield Frame(pixels.view(np.uint8), time.monotonic(), picture.pts, picture.time_base)
+
+    def __enter__(self) -> VideoFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._container.close()
+
+
+def open_source(spec: str) -> VideoFile | None:
+    """Open a video file; None if there is no such file."""
+    path = Path(spec)
+    return VideoFile(path) if path.is_file() else None

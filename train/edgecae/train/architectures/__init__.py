@@ -1,0 +1,88 @@
+"""The registry of network architectures.
+
+To add one, write its module (a frozen dataclass that fulfils :class:`Architecture`) and enter it
+in ``ARCHITECTURES``; a variant of one that is there is another instance with other numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Protocol
+
+from edgecae.errors import RecipeError
+from edgecae.train.architectures.classic import Classic
+from edgecae.train.architectures.unet import UNet
+
+__all__ = ["ARCHITECTURES", "Architecture", "describe", "get", "restore"]
+
+
+class Architecture(Protocol):
+    """A recipe for a network: plain numbers and a way to build the Keras model from them."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the family, the same for all its variants."""
+
+    @property
+    def stride(self) -> int:
+        """H and W must be multiples of this."""
+
+    @property
+    def loss(self) -> str:
+        """The loss that it is trained with unless a recipe says otherwise."""
+
+    def build(self, policy: str = "float32", training: bool = True) -> Any:
+        """Build the float network.
+
+        Args:
+            policy: Keras dtype policy of the hidden layers (``float32``, ``mixed_bfloat16``,
+                ``mixed_float16``); variables and the last layer stay float32.
+            training: with the layers that exist for training only (dropout).
+
+        Returns:
+            A functional Keras model, N×H×W×3 → N×H×W×3, RGB in [0, 1], H and W multiples of
+            ``stride``. Its first layer after the input and its last non-linear one are
+            ``UnitInterval``, every layer is named, and names are the same for any arguments.
+        """
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "classic": Classic(),
+    "small": UNet(channels=(24, 40, 64), blocks=(1, 1, 2)),
+}
+
+_KINDS: dict[str, type[Any]] = {"classic": Classic, "unet": UNet}
+
+
+def get(name: str) -> Architecture:
+    """Look up an architecture by its registered name.
+
+    Raises:
+        RecipeError: there is none of that name.
+    """
+    try:
+        return ARCHITECTURES[name]
+    except KeyError:
+        known = ", ".join(sorted(ARCHITECTURES))
+        raise RecipeError(f"no architecture is called {name!r}; there are {known}") from None
+
+
+def describe(architecture: Architecture) -> dict[str, Any]:
+    """Plain data from which :func:`restore` makes the same architecture again."""
+    numbers = dataclasses.asdict(architecture)  # type: ignore[call-overload]
+    return {"kind": architecture.kind, **numbers}
+
+
+def restore(description: dict[str, Any]) -> Architecture:
+    """Make the architecture that :func:`describe` described.
+
+    Raises:
+        RecipeError: the kind is unknown or the numbers are not its own.
+    """
+    numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items()}
+    kind = numbers.pop("kind", None)
+    try:
+        architecture: Architecture = _KINDS[str(kind)](**numbers)
+    except (KeyError, TypeError) as error:
+        raise RecipeError(f"architecture {description!r} is not one of edgecae's") from error
+    return architecture

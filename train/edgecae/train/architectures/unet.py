@@ -1,0 +1,120 @@
+"""An autoencoder made for int8: every convolution at reduced resolution, skips by addition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgecae.train._tf import keras, tf
+from edgecae.train.layers import DepthToSpace, SpaceToDepth, UnitInterval
+
+__all__ = ["UNet"]
+
+
+class FeaturesThenImage(keras.initializers.Initializer):
+    """Kernel of the last convolution: small over the features, zero over the image.
+
+    Starting the linear path from the image at zero keeps the network from resting at the
+    identity, where a narrow one would stay for thousands of steps. Starting the features at
+    a quarter of He normal keeps the first steps, in which the image path is found, from closing
+    them for good.
+    """
+
+    def __init__(self, features: int) -> None:
+        self.features = features
+
+    def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> Any:  # noqa: ARG002
+        """Return a kernel of ``shape``, taps H×W×input×output."""
+        height, width, inputs, outputs = shape
+        learned = keras.initializers.VarianceScaling(2 / 16)(
+            (height, width, self.features, outputs), dtype
+        )
+        zero = tf.zeros((height, width, inputs - self.features, outputs), learned.dtype)
+        return tf.concat([learned, zero], axis=2)
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras' way to rebuild the initializer."""
+        return {"features": self.features}
+
+
+def _features_start() -> dict[str, Any]:
+    """How the last features' convolution starts: in the middle of [0, 1], well inside it.
+
+    They are clipped from both sides, and those that start at a bound get no gradient.
+    """
+    return {
+        "activation": None,
+        "bias_initializer": keras.initializers.Constant(0.5),
+        "kernel_initializer": keras.initializers.VarianceScaling(2 / 64),
+    }
+
+
+@dataclass(frozen=True)
+class UNet:
+    """U-shaped autoencoder between space-to-depth and depth-to-space, predicting the clean frame.
+
+    Down by 3×3 convolutions of stride 2, up by a 1×1 convolution and depth-to-space (sub-pixel),
+    skips by addition (Ronneberger et al., U-Net, 2015, with sums for concatenations), ReLU6, no
+    batch normalization. The last 3×3 convolution reads the features *and* the noisy frame, both
+    bounded to [0, 1] and so quantized with the same scale 1/255: the picture itself reaches the
+    result through the 32-bit accumulators of one convolution, whatever 8 bits do to the features.
+
+    Attributes:
+        channels: width of each level, finest first.
+        blocks: 3×3 convolutions of each level on the way down, besides the one that enters it;
+            the way up has as many in each level but the lowest, and at least one.
+        factor: block of space-to-depth.
+    """
+
+    channels: tuple[int, ...]
+    blocks: tuple[int, ...]
+    factor: int = 2
+
+    loss = "charbonnier"
+    kind = "unet"
+
+    @property
+    def stride(self) -> int:
+        """H and W must be multiples of this."""
+        return int(self.factor * 2 ** (len(self.channels) - 1))
+
+    def build(self, policy: str = "float32", training: bool = True) -> Any:  # noqa: ARG002
+        """See :class:`edgecae.train.architectures.Architecture`."""
+        layers = keras.layers
+
+        def conv(x: Any, width: int, name: str, size: int = 3, **kwargs: Any) -> Any:
+            kwargs = {"activation": "relu6", "kernel_initializer": "he_normal", **kwargs}
+            return layers.Conv2D(width, size, padding="same", name=name, dtype=policy, **kwargs)(x)
+
+        inputs = layers.Input((None, None, 3), name="noisy")
+        frame = UnitInterval(name="frame")(inputs)
+        image = x = SpaceToDepth(self.factor, name="space_to_depth")(frame)
+        skips = []
+        for level, (width, blocks) in enumerate(zip(self.channels, self.blocks, strict=True)):
+            if level:
+                skips.append(x)
+            x = conv(x, width, f"down{level}_enter", strides=2 if level else 1)
+            for block in range(blocks - (level == 0)):
+                x = conv(x, width, f"down{level}_conv{block}")
+        for level in reversed(range(len(skips))):
+            width = self.channels[level]
+            x = conv(x, 4 * width, f"up{level}_enter", size=1, activation=None)
+            x = DepthToSpace(2, name=f"up{level}_depth_to_space", dtype=policy)(x)
+            x = layers.Add(name=f"up{level}_add", dtype=policy)([x, skips[level]])
+            last = max(1, self.blocks[level]) - 1
+            for block in range(last + 1):
+                ends = level == 0 and block == last
+                x = conv(x, width, f"up{level}_conv{block}", **(_features_start() if ends else {}))
+        features = UnitInterval(name="features", dtype=policy)(x)
+        joined = layers.Concatenate(name="features_and_image", dtype="float32")([features, image])
+        x = layers.Conv2D(
+            3 * self.factor**2,
+            3,
+            padding="same",
+            name="to_image",
+            dtype="float32",
+            kernel_initializer=FeaturesThenImage(self.channels[0]),
+        )(joined)
+        x = UnitInterval(straight_through=True, name="denoised", dtype="float32")(x)
+        outputs = DepthToSpace(self.factor, name="depth_to_space", dtype="float32")(x)
+        return keras.Model(inputs, outputs, name=self.kind)

@@ -1,0 +1,181 @@
+"""``edgecae train``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edgecae.errors import RecipeError
+from edgecae.train import architectures, loop, recipe, weights
+from edgecae.train.recipe import Recipe
+
+__all__ = ["command"]
+
+_SETTINGS: list[tuple[str, str, Any, str]] = [
+    ("--model", "model", click.Choice(sorted(architectures.ARCHITECTURES)), "Architecture."),
+    ("--data", "data", str, "Folder of images (searched recursively), or builtin."),
+    ("--noise", "noise", str, "gaussian:25, gaussian:0-55, poisson-gaussian:GAIN,READ or a TOML."),
+    ("--seed", "seed", int, "Of weights, patches and noise."),
+    ("--loss", "loss", click.Choice(["auto", "mse", "l1", "charbonnier"]), "Training loss."),
+    ("--steps", "float.steps", int, "Steps of the float phase; 0 leaves it out."),
+    ("--qat-steps", "qat.steps", int, "Steps of the QAT phase; 0 leaves it out."),
+    ("--batch", "float.batch qat.batch", int, "Patches a step."),
+    ("--patch", "float.patch qat.patch", int, "Side of a patch, pixels."),
+    ("--learning-rate", "float.learning_rate", float, "Highest rate of the float phase."),
+    ("--qat-learning-rate", "qat.learning_rate", float, "Highest rate of the QAT phase."),
+    ("--warmup", "float.warmup", int, "Steps in which the rate climbs."),
+    (
+        "--schedule",
+        "float.schedule qat.schedule",
+        click.Choice(["cosine", "constant", "plateau"]),
+        "How the rate goes on.",
+    ),
+    ("--clip-norm", "clip_norm", float, "Longest gradient; 0: any."),
+    ("--average", "average", float, "Decay of the weights' moving average; 0: none."),
+    ("--validate-every", "validate_every", int, "Steps between validations and checkpoints."),
+    ("--patience", "patience", int, "Validations without a better one before a phase stops."),
+    (
+        "--precision",
+        "precision",
+        click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        "Of the float phase.",
+    ),
+    (
+        "--strategy",
+        "strategy",
+        click.Choice(["auto", "one", "mirrored", "workers"]),
+        "One device, all GPUs, or several machines (TF_CONFIG).",
+    ),
+]
+"""Option, setting or settings of the recipe, type, help."""
+
+
+def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for flag, setting, kind, text in reversed(_SETTINGS):
+        command = click.option(
+            flag, setting.replace(".", "_").replace(" ", "__"), type=kind, help=text
+        )(command)
+    return command
+
+
+def _changes(values: dict[str, Any]) -> dict[str, Any]:
+    """What the command line sets, by setting of the recipe."""
+    return {
+        name: value
+        for _, settings, _, _ in _SETTINGS
+        if (value := values[settings.replace(".", "_").replace(" ", "__")]) is not None
+        for name in settings.split()
+    }
+
+
+def _read_start(init: str) -> tuple[str, dict[str, Any]]:
+    """Registered name of the architecture, and weights, of ``--init``."""
+    path = Path(init)
+    if path.is_dir():
+        found = [path / f"{phase}.weights.h5" for phase in ("float", "qat")]
+        path = next((p for p in found if p.exists()), path / "checkpoints" / "best.weights.h5")
+    architecture, _, values = weights.read_weights(path)
+    for name, known in architectures.ARCHITECTURES.items():
+        if known == architecture:
+            return name, values
+    raise RecipeError(f"{init} is of an architecture that is not registered: {architecture}")
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
+    """Bars on a terminal; a line for each validation everywhere."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f} steps/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+        started: dict[str, tuple[float, int]] = {}
+
+        def report(event: loop.Event) -> None:
+            if event.phase not in tasks:
+                tasks[event.phase] = bars.add_task(event.phase, total=event.steps, rate=0.0)
+                started[event.phase] = (time.monotonic(), event.step)
+            since, first = started[event.phase]
+            elapsed = time.monotonic() - since
+            speed = (event.step - first) / elapsed if elapsed else 0.0
+            bars.update(tasks[event.phase], completed=event.step, rate=speed)
+            if event.row is not None:
+                left = (event.steps - event.step) / speed if speed else 0.0
+                console.print(
+                    f"{event.phase:<5} step {event.step}/{event.steps}  "
+                    f"loss {event.row['loss']:.5f}  PSNR {event.row['psnr']:.2f} dB  "
+                    f"{speed:.1f} steps/s  {left / 60:.1f} min left",
+                    highlight=False,
+                )
+
+        yield report
+
+
+@click.command()
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Run directory to make."
+)
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(path_type=Path),
+    help="TOML file of settings; the options below override it.",
+)
+@click.option("--init", metavar="RUN|WEIGHTS", help="Weights to start from; the model follows.")
+@click.option("--resume", is_flag=True, help="Continue the run in --out from its checkpoint.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files.")
+@click.option("--deterministic", is_flag=True, default=None, help="Repeatable to the bit.")
+@_setting_options
+def command(
+    out: Path,
+    recipe_file: Path | None,
+    init: str | None,
+    resume: bool,
+    tensorboard: bool,
+    deterministic: bool | None,
+    **settings: Any,
+) -> None:
+    """Train a network: a float phase, then a quantization-aware one.
+
+    The run directory gets the resolved recipe, the history, curves and samples as pictures,
+    checkpoints, and the best weights of both phases.
+    """
+    changes = _changes(settings)
+    if deterministic is not None:
+        changes["deterministic"] = deterministic
+    values = None
+    if resume:
+        if changes or recipe_file or init:
+            raise click.UsageError("--resume goes on with the run's own recipe; give --out alone")
+        chosen = recipe.read(out / "recipe.toml")
+    else:
+        chosen = recipe.read(recipe_file) if recipe_file else Recipe()
+        if init:
+            name, values = _read_start(init)
+            if changes.setdefault("model", name) != name:
+                raise click.UsageError(f"--init {init} is of the model {name}")
+        chosen = recipe.with_changes(chosen, changes)
+    console = Console(stderr=True)
+    with _progress(console) as report:
+        loop.train(
+            chosen,
+            out,
+            start=values,
+            resume=resume,
+            tensorboard=tensorboard,
+            announce=lambda line: console.print(line, highlight=False),
+            report=report,
+        )
+    print(out, file=sys.stdout)

@@ -1,0 +1,94 @@
+"""Run a Keras network on frames, and measure it on held-out images in the 8-bit protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.noise import Noise, gaussian, parse
+from edgecae.quality import psnr
+from edgecae.train._tf import tf
+
+__all__ = ["Denoise", "HeldOut", "held_out", "keras_denoiser"]
+
+Pixels = NDArray[np.uint8]
+Denoise = Callable[[Pixels], Pixels]
+"""Denoises one frame, uint8, H×W×3."""
+
+
+def keras_denoiser(model: Any) -> Denoise:
+    """Wrap a network (N×H×W×3 in [0, 1], sides multiples of its stride) for frames of 8 bits."""
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def run(frame: Any) -> Any:
+        result = model(tf.cast(frame[None], tf.float32) / 255.0, training=False)[0]
+        return tf.cast(tf.round(tf.clip_by_value(result, 0.0, 1.0) * 255.0), tf.uint8)
+
+    def denoise(frame: Pixels) -> Pixels:
+        result: Pixels = run(tf.constant(frame)).numpy()
+        return result
+
+    return denoise
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out images with noise on them that is the same at every measurement.
+
+    Attributes:
+        clean: uint8 images, H×W×3.
+        noisy: the same with noise, by the noise's description.
+    """
+
+    clean: tuple[Pixels, ...]
+    noisy: Mapping[str, tuple[Pixels, ...]]
+
+    def measure(self, denoise: Denoise | None) -> dict[str, float]:
+        """Mean PSNR in dB by noise; of the noisy images themselves where ``denoise`` is None."""
+        return {
+            spec: float(
+                np.mean(
+                    [
+                        psnr(clean, image if denoise is None else denoise(image))
+                        for clean, image in zip(self.clean, images, strict=True)
+                    ]
+                )
+            )
+            for spec, images in self.noisy.items()
+        }
+
+
+def _levels(noise: Noise, sigmas: Sequence[float]) -> list[Noise]:
+    low, high = noise.read
+    levels = [gaussian(s) for s in sigmas if noise.gain == (0, 0) and low <= s <= high]
+    return levels or [parse(noise.spec)]
+
+
+def held_out(
+    images: Sequence[Pixels], noise: Noise, stride: int, sigmas: Sequence[float] = (15, 25, 50)
+) -> HeldOut:
+    """Prepare held-out images for measuring.
+
+    Args:
+        images: clean, uint8, H×W×3; cropped at the right and the bottom to multiples of
+            ``stride``.
+        noise: what the network is trained for.
+        stride: of the network.
+        sigmas: levels to measure at, where the noise is Gaussian and spans them; else the noise
+            itself is the one level.
+    """
+    clean = tuple(
+        np.ascontiguousarray(
+            image[: image.shape[0] // stride * stride, : image.shape[1] // stride * stride]
+        )
+        for image in images
+    )
+    noisy = {}
+    for level in _levels(noise, sigmas):
+        rng = np.random.default_rng(0)
+        noisy[str(level)] = tuple(level.add(image, rng) for image in clean)
+    return HeldOut(clean, noisy)

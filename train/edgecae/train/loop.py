@@ -1,0 +1,447 @@
+"""The training loop: a float phase, then a quantization-aware one, resumable at every checkpoint.
+
+Randomness has three places, each of them a function of the recipe's seed and the step: initial
+weights, batches (:mod:`edgecae.train.data`) and dropout (a counter among the weights). So a run
+that was killed continues from its last checkpoint as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae import noise as noise_models
+from edgecae.errors import RecipeError
+from edgecae.train import architectures, checkpoint, devices, evaluate, pictures, recipe, weights
+from edgecae.train._tf import keras, tf
+from edgecae.train.architectures import Architecture
+from edgecae.train.checkpoint import State
+from edgecae.train.data import Batches, open_images, prefetch
+from edgecae.train.quantize import calibrate, quantize
+from edgecae.train.recipe import Phase as PhaseSettings
+from edgecae.train.recipe import Recipe
+
+__all__ = ["Event", "Phase", "train"]
+
+log = logging.getLogger(__name__)
+
+CALIBRATION_BATCHES = 32
+PHASES = ("float", "qat")
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a progress display is told, after each step.
+
+    Attributes:
+        phase: ``float`` or ``qat``.
+        step: steps done in the phase, of ``steps``.
+        steps: of the phase.
+        row: the new row of the history, where this step ended in a validation.
+    """
+
+    phase: str
+    step: int
+    steps: int
+    row: dict[str, Any] | None = None
+
+
+def _loss(kind: str) -> Callable[[Any], Any]:
+    """Per-value loss of an error; values are in [0, 1]."""
+    if kind == "mse":
+        return lambda error: tf.square(error)
+    if kind == "l1":
+        return lambda error: tf.abs(error)
+    return lambda error: tf.sqrt(tf.square(error) + 1e-6)
+
+
+class Phase:
+    """Network, moving average and optimizer of one phase, and the compiled step over them.
+
+    Args:
+        network: what is trained.
+        averaged: a float32 network of the same weights, which holds their moving average.
+        strategy: whose scope the two were made in.
+        loss: ``mse``, ``l1`` or ``charbonnier``.
+        clip_norm: see :class:`edgecae.train.recipe.Recipe`.
+        average: likewise.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        averaged: Any,
+        strategy: Any,
+        loss: str,
+        clip_norm: float,
+        average: float,
+    ) -> None:
+        self.network, self.averaged, self.strategy = network, averaged, strategy
+        optimizer = keras.optimizers.Adam(1e-3)
+        scaled = any(layer.dtype_policy.name == "mixed_float16" for layer in network.layers[1:])
+        if scaled:
+            optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
+        optimizer.build(network.trainable_variables)
+        self.optimizer = optimizer
+        pairs = weights.named_weights(averaged)
+        followed = [(pairs[n], v) for n, v in weights.named_weights(network).items()]
+        per_value = _loss(loss)
+
+        def replica_step(noisy: Any, clean: Any) -> Any:
+            noisy, clean = (tf.cast(x, tf.float32) / 255.0 for x in (noisy, clean))
+            with tf.GradientTape() as tape:
+                value = tf.reduce_mean(per_value(network(noisy, training=True) - clean))
+                goal = optimizer.get_scaled_loss(value) if scaled else value
+            variables = network.trainable_variables
+            gradients = tape.gradient(goal, variables)
+            if scaled:
+                gradients = optimizer.get_unscaled_gradients(gradients)
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+            if clip_norm:
+                gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+            optimizer.apply_gradients(
+                zip(gradients, variables, strict=True), skip_gradients_aggregation=True
+            )
+            return value
+
+        @tf.function  # type: ignore[untyped-decorator]
+        def step(noisy: Any, clean: Any, decay: Any) -> Any:
+            losses = strategy.run(replica_step, args=(noisy, clean))
+            for mean, variable in followed:
+                mean.assign(mean + (1.0 - decay) * (variable - mean))
+            return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
+
+        self._step = step
+        self._average = average
+
+    @property
+    def variables(self) -> list[Any]:
+        """Everything that a checkpoint must hold, in a fixed order."""
+        own = self.optimizer.variables
+        return [*self.network.weights, *self.averaged.weights, *(own() if callable(own) else own)]
+
+    def place(self, batch: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> tuple[Any, Any]:
+        """Hand each replica of this process its equal part of a batch."""
+        local = self.strategy.extended.worker_devices
+        size = len(batch[0]) // len(local)
+
+        def part(which: int) -> Callable[[Any], Any]:
+            def cut(context: Any) -> Any:
+                index = context.replica_id_in_sync_group % len(local)
+                return tf.constant(batch[which][index * size : (index + 1) * size])
+
+            return cut
+
+        if len(local) == 1 and self.strategy.num_replicas_in_sync == 1:
+            return tf.constant(batch[0]), tf.constant(batch[1])
+        spread = self.strategy.experimental_distribute_values_from_function
+        return spread(part(0)), spread(part(1))
+
+    def step(self, batch: tuple[Any, Any], rate: float, count: int) -> Any:
+        """Train one step.
+
+        Args:
+            batch: from :meth:`place`.
+            rate: learning rate.
+            count: steps done before in this phase; early averages forget faster.
+
+        Returns:
+            The mean loss, a scalar tensor that need not be ready yet.
+        """
+        self.optimizer.learning_rate.assign(rate)
+        decay = min(self._average, (1 + count) / (10 + count)) if self._average else 0.0
+        return self._step(*batch, tf.constant(decay, tf.float32))
+
+
+@dataclass
+class _Run:
+    """Everything that holds for both phases of one run."""
+
+    recipe: Recipe
+    directory: Path
+    architecture: Architecture
+    devices: devices.Devices
+    images: Any
+    validation: evaluate.HeldOut
+    report: Callable[[Event], None]
+    tensorboard: Any = None
+
+    @property
+    def last(self) -> Path:
+        return self.directory / "checkpoints" / "last.npz"
+
+    @property
+    def best(self) -> Path:
+        return self.directory / "checkpoints" / "best.weights.h5"
+
+    def phase_weights(self, phase: str) -> Path:
+        return self.directory / f"{phase}.weights.h5"
+
+    def settings(self, phase: str) -> PhaseSettings:
+        return self.recipe.float_phase if phase == "float" else self.recipe.qat
+
+    def batches(self, phase: str) -> Batches:
+        settings = self.settings(phase)
+        return Batches(
+            images=self.images,
+            noise=noise_models.parse(self.recipe.noise),
+            batch=settings.batch // self.devices.shards,
+            patch=settings.patch,
+            seed=self.recipe.seed * len(PHASES) + PHASES.index(phase),
+            shard=self.devices.shard,
+        )
+
+
+def _check_fits(settings: Recipe, architecture: Architecture, replicas: int) -> None:
+    for name, phase in (("float", settings.float_phase), ("qat", settings.qat)):
+        if phase.patch % architecture.stride:
+            raise RecipeError(
+                f"{name}: a patch of {phase.patch} is no multiple of the network's stride "
+                f"{architecture.stride}"
+            )
+        if phase.batch % replicas:
+            raise RecipeError(f"{name}: a batch of {phase.batch} can't be shared by {replicas}")
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    _write_text(path, text.getvalue())
+
+
+def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
+    """Make the networks of a phase and load ``start`` (weights by name, or none) into them."""
+    settings = run.recipe
+    loss = run.architecture.loss if settings.loss == "auto" else settings.loss
+    with run.devices.strategy.scope():
+        keras.utils.set_random_seed(settings.seed)
+        if phase == "float":
+            network = run.architecture.build(run.devices.policy)
+            averaged = run.architecture.build(training=False)
+        else:
+            network, averaged = (quantize(run.architecture) for _ in range(2))
+        if start:
+            weights.load_weights(network, start)
+        weights.copy_weights(network, averaged)
+        return Phase(
+            network, averaged, run.devices.strategy, loss, settings.clip_norm, settings.average
+        )
+
+
+def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
+    """Float weights, and the activation ranges that they lead to on training patches."""
+    network = run.architecture.build(training=False)
+    weights.load_weights(network, start)
+    # Shard 0 in every process: all must arrive at the same ranges.
+    patches = run.batches("qat")
+    patches.shard = 0
+    batches = (
+        np.asarray(patches.at(step)[0] / 255, np.float32) for step in range(CALIBRATION_BATCHES)
+    )
+    ranges = calibrate(network, batches)
+    found = weights.named_weights(quantize(run.architecture, ranges, network))
+    return {name: variable.numpy() for name, variable in found.items()}
+
+
+def _validate(run: _Run, phase: Phase, state: State, loss: float, rate: float) -> dict[str, Any]:
+    """Measure, keep what is best, write a checkpoint and the pictures."""
+    measured = run.validation.measure(evaluate.keras_denoiser(phase.averaged))
+    mean = float(np.mean(list(measured.values())))
+    row = {
+        "phase": state.phase,
+        "step": state.step,
+        "loss": round(loss, 8),
+        "learning_rate": float(f"{rate:.6g}"),
+        "psnr": round(mean, 4),
+        **{f"psnr {spec}": round(value, 4) for spec, value in measured.items()},
+    }
+    state.history.append(row)
+    settings = run.settings(state.phase)
+    better = mean > state.best
+    state.best, state.stale = (mean, 0) if better else (state.best, state.stale + 1)
+    if settings.schedule == "plateau" and state.stale and state.stale % settings.plateau == 0:
+        state.rate_factor /= 2
+    if run.devices.chief:
+        if better:
+            weights.save_weights(run.best, phase.averaged, run.architecture, state.phase)
+        checkpoint.save(run.last, state, phase.variables)
+        _write_history(run.directory / "history.csv", state.history)
+        if run.tensorboard is not None:
+            with run.tensorboard.as_default():
+                for key, value in row.items():
+                    if key not in ("phase", "step"):
+                        tf.summary.scalar(f"{state.phase}/{key}", value, state.step)
+            run.tensorboard.flush()
+    return row
+
+
+def _run_phase(run: _Run, phase: Phase, state: State) -> None:
+    """Train from ``state`` to the end of its phase."""
+    settings = run.settings(state.phase)
+    losses: list[Any] = []
+    with prefetch(run.batches(state.phase), state.step, settings.steps) as batches:
+        for batch in batches:
+            rate = recipe.rate(settings, state.step, state.rate_factor)
+            losses.append(phase.step(phase.place(batch), rate, state.step))
+            state.step += 1
+            row = None
+            if state.step % run.recipe.validate_every == 0 or state.step == settings.steps:
+                loss = float(np.mean([float(x) for x in losses]))
+                if not np.isfinite(loss):
+                    raise RecipeError(
+                        f"{state.phase} phase, step {state.step}: the loss is not finite; lower "
+                        "the learning rate or clip the gradients, then --resume"
+                    )
+                losses.clear()
+                row = _validate(run, phase, state, loss, rate)
+            run.report(Event(state.phase, state.step, settings.steps, row))
+            if row and run.recipe.patience and state.stale >= run.recipe.patience:
+                log.info("%s phase: nothing better for %d validations", state.phase, state.stale)
+                break
+
+
+def _finish_phase(run: _Run, state: State) -> None:
+    """Keep the best weights of the phase under its name, and draw the pictures of the run."""
+    if not run.devices.chief:
+        return
+    _, _, values = weights.read_weights(run.best)
+    network = run.architecture.build(training=False)
+    if state.phase == "qat":
+        network = quantize(run.architecture)
+    weights.load_weights(network, values)
+    weights.save_weights(run.phase_weights(state.phase), network, run.architecture, state.phase)
+    pictures.curves(run.directory / "curves.png", state.history)
+    pictures.samples(
+        run.directory / "samples.png", run.validation, evaluate.keras_denoiser(network)
+    )
+
+
+@contextlib.contextmanager
+def _tensorboard(directory: Path, wanted: bool) -> Iterator[Any]:
+    if not wanted:
+        yield None
+        return
+    writer = tf.summary.create_file_writer(str(directory / "tensorboard"))
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def train(
+    settings: Recipe,
+    directory: Path,
+    *,
+    start: dict[str, Any] | None = None,
+    resume: bool = False,
+    tensorboard: bool = False,
+    announce: Callable[[str], None] = log.info,
+    report: Callable[[Event], None] = lambda event: None,
+) -> Path:
+    """Train a network: float phase, then QAT.
+
+    Args:
+        settings: everything that decides the result.
+        directory: the run directory; made if it is not there, and without a run in it unless
+            ``resume``.
+        start: weights by name to start from, in place of random ones.
+        resume: continue from the last checkpoint of ``directory``.
+        tensorboard: also write event files below ``directory``.
+        announce: told once which devices, precision and strategy are used.
+        report: told about every step.
+
+    Returns:
+        The run directory: ``recipe.toml``, ``history.csv``, ``curves.png``, ``samples.png``,
+        ``checkpoints/``, ``float.weights.h5`` and ``qat.weights.h5``.
+
+    Raises:
+        RecipeError: the recipe does not fit the network or the devices, the directory is in use,
+            there is nothing to resume, or the loss is no longer finite.
+        DataError: there are no usable images.
+    """
+    architecture = architectures.get(settings.model)
+    if not settings.float_phase.steps and start is None and not resume:
+        raise RecipeError("QAT without a float phase needs weights to start from (--init)")
+    chosen = devices.choose(settings.strategy, settings.precision)
+    announce(chosen.description)
+    _check_fits(settings, architecture, chosen.strategy.num_replicas_in_sync)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    smallest = max(settings.float_phase.patch, settings.qat.patch)
+    images = open_images(settings.data, smallest, settings.seed)
+    validation = evaluate.held_out(
+        images.held_out(), noise_models.parse(settings.noise), architecture.stride
+    )
+    with _tensorboard(directory, tensorboard and chosen.chief) as writer:
+        run = _Run(settings, directory, architecture, chosen, images, validation, report, writer)
+        state = _resume(run) if resume else _begin(run, start)
+        for phase in PHASES[PHASES.index(state.phase) :]:
+            if not run.settings(phase).steps:
+                continue
+            continues = state.phase == phase and state.step > 0
+            if not continues:
+                state = State(phase, history=state.history)
+            built = _build(run, phase, {} if continues else _start(run, phase))
+            if continues:
+                state = checkpoint.load(run.last, built.variables)
+            _run_phase(run, built, state)
+            _finish_phase(run, state)
+    return directory
+
+
+def _begin(run: _Run, start: dict[str, Any] | None) -> State:
+    """Make the run directory, with the weights to start from if there are any."""
+    path = run.directory / "recipe.toml"
+    if not run.devices.chief:
+        return State("float")
+    try:
+        run.last.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(f"{run.directory} can't be made: {error.strerror}") from error
+    if path.exists():
+        raise RecipeError(f"{run.directory} holds a run already; --resume it, or name another")
+    if start is not None:
+        network = run.architecture.build(training=False)
+        weights.load_weights(network, start)
+        phase = "init" if run.recipe.float_phase.steps else "float"
+        weights.save_weights(run.phase_weights(phase), network, run.architecture, "float")
+    written = recipe.with_changes(run.recipe, {"made_with": recipe.versions()})
+    _write_text(path, recipe.dumps(written))
+    return State("float")
+
+
+def _resume(run: _Run) -> State:
+    """Find where the run in the directory stopped."""
+    path = run.directory / "recipe.toml"
+    if not path.exists():
+        raise RecipeError(f"{run.directory} holds no run to resume")
+    if recipe.digest(recipe.read(path)) != recipe.digest(run.recipe):
+        raise RecipeError(f"{run.directory} was started with another recipe; see {path}")
+    return checkpoint.peek(run.last) if run.last.exists() else State("float")
+
+
+def _start(run: _Run, phase: str) -> dict[str, Any]:
+    """The weights that a phase starts from, by name; none for random ones."""
+    if phase == "qat":
+        return _calibrated(run, weights.read_weights(run.phase_weights("float"))[2])
+    if run.phase_weights("init").exists():
+        return dict(weights.read_weights(run.phase_weights("init"))[2])
+    return {}

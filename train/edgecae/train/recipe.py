@@ -1,0 +1,172 @@
+"""Recipes: everything that repeats a training, as TOML."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import math
+import platform
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from edgecae import noise
+from edgecae.errors import NoiseError, RecipeError
+from edgecae.train.data import BUILTIN
+
+__all__ = ["Phase", "Recipe", "digest", "dumps", "rate", "read", "versions", "with_changes"]
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Whole = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Settings of one of the two phases.
+
+    Attributes:
+        steps: optimizer steps; 0 leaves the phase out.
+        batch: patches a step, over all devices and machines together.
+        patch: side of a patch in pixels.
+        learning_rate: highest rate of Adam.
+        final_rate: where the rate ends, as a share of the highest.
+        warmup: steps in which the rate climbs from zero.
+        schedule: ``cosine``, ``constant``, or ``plateau`` (halved when ``plateau`` validations
+            in a row bring nothing better).
+        plateau: see ``schedule``.
+    """
+
+    steps: Whole
+    learning_rate: Positive
+    batch: Count = 8
+    patch: Count = 112
+    final_rate: Share = 0.01
+    warmup: Whole = 200
+    schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    plateau: Count = 3
+
+
+class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Everything that one training is made from.
+
+    Attributes:
+        model: name of a registered architecture.
+        data: folder of photos, or ``builtin``.
+        noise: see :mod:`edgecae.noise`.
+        seed: of weights, patches and noise.
+        loss: ``mse``, ``l1`` or ``charbonnier`` (Charbonnier et al., 1994: √(x² + ε²), ε = 10⁻³);
+            ``auto``: the architecture's own.
+        clip_norm: gradients longer than this (over all weights) are shortened to it; 0: never.
+        average: decay of the exponential moving average of the weights, which is what is
+            validated, kept and converted; 0: the weights themselves.
+        validate_every: steps between validations, each of which also writes a checkpoint.
+        patience: a phase stops after this many validations without a better one; 0: never.
+        deterministic: make TensorFlow's kernels repeatable to the bit, at some cost in speed.
+        precision: of the float phase: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+        strategy: ``auto``, ``one``, ``mirrored`` (all GPUs of this machine) or ``workers``
+            (several machines, from TF_CONFIG).
+        float_phase: the float phase, ``[float]`` in a file.
+        qat: the quantization-aware phase, which starts from the best float weights.
+        made_with: versions of what ran it; written, never read.
+    """
+
+    model: str = "small"
+    data: str = BUILTIN
+    noise: str = "gaussian:0-55"
+    seed: Whole = 0
+    loss: Literal["auto", "mse", "l1", "charbonnier"] = "auto"
+    clip_norm: NotNegative = 1.0
+    average: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.999
+    validate_every: Count = 500
+    patience: Whole = 0
+    deterministic: bool = False
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    strategy: Literal["auto", "one", "mirrored", "workers"] = "auto"
+    float_phase: Phase = msgspec.field(
+        name="float", default=Phase(steps=20_000, learning_rate=4e-3)
+    )
+    qat: Phase = Phase(steps=2_000, learning_rate=1e-4, warmup=100)
+    made_with: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse what the types alone can't."""
+        try:
+            noise.parse(self.noise)
+        except NoiseError as error:
+            raise RecipeError(str(error)) from error
+        if not self.float_phase.steps and not self.qat.steps:
+            raise RecipeError("both phases have 0 steps: there is nothing to train")
+
+
+def read(path: Path) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        RecipeError: it is missing, is no TOML, or has a setting that does not exist or fit.
+    """
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Recipe)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path}: {error}") from error
+
+
+def with_changes(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
+    """A recipe with some settings replaced, validated anew.
+
+    Args:
+        recipe: where to start from.
+        changes: by name; those of a phase under ``float.NAME`` and ``qat.NAME``.
+
+    Raises:
+        RecipeError: a setting does not exist or does not fit.
+    """
+    data = msgspec.to_builtins(recipe)
+    for name, value in changes.items():
+        *phase, setting = name.split(".")
+        (data[phase[0]] if phase else data)[setting] = value
+    try:
+        return msgspec.convert(data, Recipe)
+    except msgspec.ValidationError as error:
+        raise RecipeError(str(error)) from error
+
+
+def dumps(recipe: Recipe) -> str:
+    """The recipe as TOML."""
+    return msgspec.toml.encode(recipe).decode()
+
+
+def digest(recipe: Recipe) -> str:
+    """SHA-256 of the recipe, hexadecimal, without the versions of what ran it."""
+    return hashlib.sha256(dumps(msgspec.structs.replace(recipe, made_with={})).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result."""
+    packages = ("edgecae", "tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def rate(phase: Phase, step: int, factor: float = 1.0) -> float:
+    """Learning rate of a step.
+
+    Args:
+        phase: gives the schedule.
+        step: counted from 0.
+        factor: what a plateau has made of the rate so far.
+    """
+    if step < phase.warmup:
+        return phase.learning_rate * (step + 1) / phase.warmup
+    if phase.schedule == "cosine":
+        done = (step - phase.warmup) / max(1, phase.steps - phase.warmup)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        return phase.learning_rate * (phase.final_rate + (1 - phase.final_rate) * fall)
+    return phase.learning_rate * max(factor, phase.final_rate)
