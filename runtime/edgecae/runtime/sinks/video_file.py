@@ -23,15 +23,18 @@ __all__ = ["DEFAULT_CODEC", "VideoSink", "open_sink"]
 
 log = logging.getLogger(__name__)
 
-DEFAULT_CODEC = "libx264"
+DEFAULT_CODEC = "auto"
+"""H.264 where the container holds it, else the container's own default."""
 
 _OPTIONS = {
     # Nearly transparent: what noise is left shall be the denoiser's, not the encoder's.
     "libx264": {"crf": "16", "preset": "veryfast"},
     "libx265": {"crf": "18", "preset": "veryfast", "x265-params": "log-level=error"},
+    "libvpx-vp9": {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "8"},
     "mpeg4": {"qscale": "2"},
 }
 _LOSSLESS_RGB = {"ffv1": "bgr0"}
+_MP4 = (".mp4", ".m4v", ".mov")
 _FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 _FALLBACK_RATE = Fraction(30)
 
@@ -45,7 +48,7 @@ class VideoSink:
         path: the suffix says which container: ``.mkv``, ``.mp4``, ``.mov``, ``.webm`` …
         source: the video that the frames come from, if they do.
         rate: nominal frames a second.
-        codec: as FFmpeg names it; ``ffv1`` is lossless.
+        codec: as FFmpeg names it; ``ffv1`` is lossless. ``auto``: see :data:`DEFAULT_CODEC`.
         overwrite: replace an existing file.
 
     Raises:
@@ -69,13 +72,21 @@ class VideoSink:
         self.name = str(path)
         if path.exists() and not overwrite:
             raise SinkError(f"{path} exists; --overwrite replaces it")
-        mp4 = path.suffix.lower() in (".mp4", ".m4v", ".mov")
         try:
-            av.Codec(codec, "w")
-            self._container = av.open(str(path), "w", container_options=_FRAGMENTED if mp4 else {})
+            self._container = av.open(
+                str(path),
+                "w",
+                container_options=_FRAGMENTED if path.suffix.lower() in _MP4 else {},
+            )
         except (av.FFmpegError, ValueError, OSError) as error:
-            raise SinkError(f"{path} can't be written as {codec} video: {error}") from error
-        self._codec, self._source = codec, source
+            raise SinkError(f"{path} can't be written as a video: {error}") from error
+        try:
+            self._codec = self._choose(codec)
+        except SinkError:
+            self._container.close()
+            path.unlink(missing_ok=True)
+            raise
+        self._source = source
         self._rate = rate or _FALLBACK_RATE
         self._stream: Any = None
         self._passengers: dict[int, Any] = {}
@@ -83,6 +94,19 @@ class VideoSink:
         self._count = 0
         if source is not None:
             source.on_packet = self._copy
+
+    def _choose(self, codec: str) -> str:
+        """The encoder to use, held by the container."""
+        held = self._container.supported_codecs
+        if codec == DEFAULT_CODEC:
+            return "libx264" if "h264" in held else self._container.default_video_codec
+        try:
+            encoder = self._av.Codec(codec, "w")
+        except ValueError as error:
+            raise SinkError(f"{self.name}: there is no encoder {codec!r}") from error
+        if encoder.type != "video" or encoder.canonical_name not in held:
+            raise SinkError(f"{self.name}: this container does not hold {codec} video")
+        return codec
 
     def _open(self, frame: Frame) -> None:
         """Set up the streams, now that the frames' size is known."""
@@ -97,6 +121,10 @@ class VideoSink:
             raise SinkError(f"{self.name}: {self._codec} can't hold frames of {width}×{height}")
         stream.pix_fmt = wanted
         stream.options = dict(_OPTIONS.get(self._codec, {}))
+        if Path(self.name).suffix.lower() in _MP4:
+            # Frames out of order would start later than the source's: a fragmented MP4 has no
+            # edit list to say so.
+            stream.options["bf"] = "0"
         stream.codec_context.time_base = frame.time_base or 1 / self._rate
         if self._source is not None:
             theirs: Any = self._source.stream.codec_context
