@@ -43,7 +43,7 @@ lint: $(VENV)/.installed
 
 # The environment of tflite-runtime is made where Python 3.11 is there, and its test skips where not.
 test: lint $(if $(PYTHON311),$(TFLITE_VENV)/.installed)
-	$(BIN)/python -m pytest
+	$(if $(PYTHON311),EDGECAE_TFLITE_PYTHON=$(CURDIR)/$(TFLITE_VENV)/bin/python) $(BIN)/python -m pytest tests
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds --benchmark-sort=name

@@ -76,6 +76,7 @@ def _shapes_at(content: bytes, side: int) -> list[list[int]]:
     (frame,) = interpreter.get_input_details()
     interpreter.resize_tensor_input(frame["index"], [1, side, side, 3])
     interpreter.allocate_tensors()
+    interpreter.invoke()  # behind a transposed convolution, shapes are only known then
     return [details["shape"].tolist() for details in interpreter.get_tensor_details()]
 
 

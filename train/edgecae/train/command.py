@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ _SETTINGS: list[tuple[str, str, Any, str]] = [
         "How the rate goes on.",
     ),
     ("--clip-norm", "clip_norm", float, "Longest gradient; 0: any."),
-    ("--average", "average", float, "Decay of the weights' moving average; 0: none."),
+    ("--average", "float.average", float, "Decay of the moving average of the float weights."),
     ("--validate-every", "validate_every", int, "Steps between validations and checkpoints."),
     ("--patience", "patience", int, "Validations without a better one before a phase stops."),
     (
@@ -115,7 +116,7 @@ def _progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
                 left = (event.steps - event.step) / speed if speed else 0.0
                 console.print(
                     f"{event.phase:<5} step {event.step}/{event.steps}  "
-                    f"loss {event.row['loss']:.5f}  PSNR {event.row['psnr']:.2f} dB  "
+                    f"loss {event.row['loss'] or math.nan:.5f}  PSNR {event.row['psnr']:.2f} dB  "
                     f"{speed:.1f} steps/s  {left / 60:.1f} min left",
                     highlight=False,
                 )

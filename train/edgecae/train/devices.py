@@ -37,6 +37,12 @@ class Devices:
         """Whether this process writes the files of the run."""
         return self.shard == 0
 
+    def barrier(self) -> None:
+        """Wait until every process has come here: what the chief wrote before is there."""
+        if self.shards > 1:
+            ones = self.strategy.run(lambda: tf.constant(1.0))
+            self.strategy.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)
+
 
 def _cpu_has_bfloat16() -> bool:
     try:

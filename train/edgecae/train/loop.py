@@ -73,7 +73,7 @@ class Phase:
         strategy: whose scope the two were made in.
         loss: ``mse``, ``l1`` or ``charbonnier``.
         clip_norm: see :class:`edgecae.train.recipe.Recipe`.
-        average: likewise.
+        average: see :class:`edgecae.train.recipe.Phase`.
     """
 
     def __init__(
@@ -241,13 +241,12 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
         if start:
             weights.load_weights(network, start)
         weights.copy_weights(network, averaged)
-        return Phase(
-            network, averaged, run.devices.strategy, loss, settings.clip_norm, settings.average
-        )
+        average = run.settings(phase).average
+        return Phase(network, averaged, run.devices.strategy, loss, settings.clip_norm, average)
 
 
 def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
-    """Float weights, and the activation ranges that they lead to on training patches."""
+    """Float weights, rounded, and the activation ranges that they lead to on training patches."""
     network = run.architecture.build(training=False)
     weights.load_weights(network, start)
     # Shard 0 in every process: all must arrive at the same ranges.
@@ -256,19 +255,20 @@ def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
     batches = (
         np.asarray(patches.at(step)[0] / 255, np.float32) for step in range(CALIBRATION_BATCHES)
     )
-    ranges = calibrate(network, batches)
-    found = weights.named_weights(quantize(run.architecture, ranges, network))
+    found = weights.named_weights(quantize(run.architecture, calibrate(network, batches), network))
     return {name: variable.numpy() for name, variable in found.items()}
 
 
-def _validate(run: _Run, phase: Phase, state: State, loss: float, rate: float) -> dict[str, Any]:
+def _validate(
+    run: _Run, phase: Phase, state: State, loss: float | None, rate: float
+) -> dict[str, Any]:
     """Measure, keep what is best, write a checkpoint and the pictures."""
     measured = run.validation.measure(evaluate.keras_denoiser(phase.averaged))
     mean = float(np.mean(list(measured.values())))
     row = {
         "phase": state.phase,
         "step": state.step,
-        "loss": round(loss, 8),
+        "loss": None if loss is None else round(loss, 8),
         "learning_rate": float(f"{rate:.6g}"),
         "psnr": round(mean, 4),
         **{f"psnr {spec}": round(value, 4) for spec, value in measured.items()},
@@ -297,6 +297,10 @@ def _run_phase(run: _Run, phase: Phase, state: State) -> None:
     """Train from ``state`` to the end of its phase."""
     settings = run.settings(state.phase)
     losses: list[Any] = []
+    if state.phase == "qat" and "qat" not in (row["phase"] for row in state.history):
+        # What rounding alone comes to is the first candidate: QAT can't end below it.
+        first = _validate(run, phase, state, None, 0.0)
+        run.report(Event(state.phase, 0, settings.steps, first))
     with prefetch(run.batches(state.phase), state.step, settings.steps) as batches:
         for batch in batches:
             rate = recipe.rate(settings, state.step, state.rate_factor)
@@ -361,7 +365,7 @@ def train(
     Args:
         settings: everything that decides the result.
         directory: the run directory; made if it is not there, and without a run in it unless
-            ``resume``.
+            ``resume``. Several machines need it on a file system that they share.
         start: weights by name to start from, in place of random ones.
         resume: continue from the last checkpoint of ``directory``.
         tensorboard: also write event files below ``directory``.
@@ -393,17 +397,20 @@ def train(
     with _tensorboard(directory, tensorboard and chosen.chief) as writer:
         run = _Run(settings, directory, architecture, chosen, images, validation, report, writer)
         state = _resume(run) if resume else _begin(run, start)
+        chosen.barrier()
+        restored = resume and run.last.exists()
         for phase in PHASES[PHASES.index(state.phase) :]:
             if not run.settings(phase).steps:
                 continue
-            continues = state.phase == phase and state.step > 0
-            if not continues:
+            if not restored:
                 state = State(phase, history=state.history)
-            built = _build(run, phase, {} if continues else _start(run, phase))
-            if continues:
+            built = _build(run, phase, {} if restored else _start(run, phase))
+            if restored:
                 state = checkpoint.load(run.last, built.variables)
+                restored = False
             _run_phase(run, built, state)
             _finish_phase(run, state)
+            chosen.barrier()
     return directory
 
 

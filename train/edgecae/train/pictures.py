@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def curves(path: Path, history: Sequence[dict[str, Any]]) -> None:
     for phase in dict.fromkeys(row["phase"] for row in history):
         rows = [row for row in history if row["phase"] == phase]
         steps = [offset + row["step"] for row in rows]
-        loss.plot(steps, [row["loss"] for row in rows], marker=".", label=phase)
+        loss.plot(steps, [row["loss"] or math.nan for row in rows], marker=".", label=phase)
         for key in rows[0]:
             if key.startswith("psnr "):
                 quality.plot(steps, [r[key] for r in rows], marker=".", label=f"{phase} {key[5:]}")

@@ -15,12 +15,23 @@ from edgecae import noise
 from edgecae.errors import NoiseError, RecipeError
 from edgecae.train.data import BUILTIN
 
-__all__ = ["Phase", "Recipe", "digest", "dumps", "rate", "read", "versions", "with_changes"]
+__all__ = [
+    "Phase",
+    "QatPhase",
+    "Recipe",
+    "digest",
+    "dumps",
+    "rate",
+    "read",
+    "versions",
+    "with_changes",
+]
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Whole = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Average = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -37,6 +48,8 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
         schedule: ``cosine``, ``constant``, or ``plateau`` (halved when ``plateau`` validations
             in a row bring nothing better).
         plateau: see ``schedule``.
+        average: decay of the exponential moving average of the weights, which is what is
+            validated, kept and converted; 0: the weights themselves.
     """
 
     steps: Whole
@@ -47,6 +60,17 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     warmup: Whole = 200
     schedule: Literal["cosine", "constant", "plateau"] = "cosine"
     plateau: Count = 3
+    average: Average = 0.999
+
+
+class QatPhase(Phase, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The same for the QAT phase, where averaging does harm and is off.
+
+    Weights there swing between two roundings; their mean lies at the threshold between the two,
+    and falls to either side.
+    """
+
+    average: Average = 0.0
 
 
 class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -60,8 +84,6 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         loss: ``mse``, ``l1`` or ``charbonnier`` (Charbonnier et al., 1994: √(x² + ε²), ε = 10⁻³);
             ``auto``: the architecture's own.
         clip_norm: gradients longer than this (over all weights) are shortened to it; 0: never.
-        average: decay of the exponential moving average of the weights, which is what is
-            validated, kept and converted; 0: the weights themselves.
         validate_every: steps between validations, each of which also writes a checkpoint.
         patience: a phase stops after this many validations without a better one; 0: never.
         deterministic: make TensorFlow's kernels repeatable to the bit, at some cost in speed.
@@ -79,7 +101,6 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     seed: Whole = 0
     loss: Literal["auto", "mse", "l1", "charbonnier"] = "auto"
     clip_norm: NotNegative = 1.0
-    average: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.999
     validate_every: Count = 500
     patience: Whole = 0
     deterministic: bool = False
@@ -88,7 +109,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     float_phase: Phase = msgspec.field(
         name="float", default=Phase(steps=20_000, learning_rate=4e-3)
     )
-    qat: Phase = Phase(steps=2_000, learning_rate=1e-4, warmup=100)
+    qat: QatPhase = QatPhase(steps=1_000, learning_rate=1e-5, warmup=100)
     made_with: dict[str, str] = {}
 
     def __post_init__(self) -> None:

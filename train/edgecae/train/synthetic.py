@@ -143,6 +143,6 @@ def generate(seed: int, index: int, size: int = SIZE) -> NDArray[np.uint8]:
         gamma = np.float32(np.exp(rng.normal(0, 0.3)))
         picture = np.asarray(255 * (picture / 255) ** gamma, np.float32)
     image = Image.fromarray(picture.astype(np.uint8))
-    if rng.random() < 0.35:  # out of focus
-        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 2.0))))
+    if rng.random() < 0.25:  # out of focus
+        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.3, 1.5))))
     return np.asarray(image)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecae.convert import report
+from edgecae.convert.convert import convert, float_file_denoiser
+from edgecae.errors import ModelFileError, QualityError, RecipeError, SinkError
+from edgecae.runtime import Denoiser
+from edgecae.train import evaluate, quantize, recipe, weights
+
+ANY = 100.0
+"""A loss that any conversion stays below."""
+
+
+def test_an_int8_file_is_int8_throughout(run: Path, tmp_path: Path) -> None:
+    made = convert(run, tmp_path / "model.tflite", max_drop=ANY)
+    assert made.model.dtypes == {"int8", "int32"}
+    assert {op.dtype for op in made.model.ops if op.macs} == {"int8"}
+    assert not {"QUANTIZE", "DEQUANTIZE"} & {op.op for op in made.model.ops[:-1]}
+    metadata = made.model.metadata
+    assert metadata.name == run.name
+    assert metadata.recipe == recipe.digest(recipe.read(run / "recipe.toml"))
+    assert set(metadata.quality["int8"]) == {f"gaussian:{s}" for s in (5, 15, 25, 50)}
+    text = report.text(made)
+    for expected in ("CONV_2D", "kMAC/pixel", "gaussian:25", "padded channels"):
+        assert expected in text
+
+
+def test_the_file_computes_what_the_qat_network_computes(
+    run: Path, tmp_path: Path, photo: np.ndarray
+) -> None:
+    made = convert(run, tmp_path / "model.tflite", max_drop=ANY)
+    architecture, _, values = weights.read_weights(run / "qat.weights.h5")
+    network = quantize.quantize(architecture)
+    weights.load_weights(network, values)
+    expected = evaluate.keras_denoiser(network)(photo).astype(int)
+    with Denoiser(made.model.path) as denoiser:
+        got = denoiser.process(photo).astype(int)
+    assert np.abs(got - expected).max() <= 5
+    assert np.abs(got - expected).mean() < 0.5
+
+
+def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    files = [tmp_path / "a.tflite", tmp_path / "b.tflite"]
+    for file in files:
+        convert(run, file, max_drop=ANY)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_float_file_is_the_float_network(run: Path, tmp_path: Path, photo: np.ndarray) -> None:
+    made = convert(run, tmp_path / "model.tflite", int8=False)
+    assert "int8" not in made.model.dtypes
+    architecture, _, values = weights.read_weights(run / "float.weights.h5")
+    network = architecture.build()
+    weights.load_weights(network, values)
+    got = float_file_denoiser(made.model.path)(photo).astype(int)
+    assert np.abs(got - evaluate.keras_denoiser(network)(photo)).max() <= 1
+    with pytest.raises(ModelFileError, match="float model"):
+        Denoiser(made.model.path)
+
+
+def test_a_conversion_that_loses_too_much_leaves_no_file(run: Path, tmp_path: Path) -> None:
+    """Ranges that clip everything stand for a QAT that went wrong."""
+    import shutil
+
+    import h5py
+
+    spoilt = tmp_path / run.name
+    shutil.copytree(run, spoilt)
+    with h5py.File(spoilt / "qat.weights.h5", "r+") as file:
+        for layer in file.values():
+            if "output_max" in layer:
+                layer["output_max"][()] = 1e-2
+    before = set(spoilt.rglob("*"))
+    with pytest.raises(QualityError):
+        convert(spoilt)
+    assert set(spoilt.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("drops", "complaint"),
+    [
+        ([0.4, 0.1, 0.1, 0.1], None),
+        ([0.0, 0.1, 0.2, 0.1], "0.133 dB worse than the float network"),
+        ([0.6, 0.0, 0.0, 0.0], "at gaussian:5 the file is 0.600 dB worse"),
+        ([0.0, -5.0, 0.0, 0.0], None),
+    ],
+)
+def test_the_limits(drops: list[float], complaint: str | None) -> None:
+    reference = {"gaussian:5": 36.0, "gaussian:15": 32.0, "gaussian:25": 30.0, "gaussian:50": 27.0}
+    converted = {k: v - drop for (k, v), drop in zip(reference.items(), drops, strict=True)}
+    if complaint is None:
+        report.check(reference, converted, 0.1 + 1e-9)
+    else:
+        with pytest.raises(QualityError, match=complaint):
+            report.check(reference, converted, 0.1)
+
+
+def test_an_existing_file_is_left_alone(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "precious.tflite"
+    file.write_text("precious")
+    with pytest.raises(SinkError, match="--overwrite"):
+        convert(run, file)
+    assert file.read_text() == "precious"
+
+
+def test_what_is_no_finished_run(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError):
+        convert(tmp_path)
+    (tmp_path / "recipe.toml").write_bytes((run / "recipe.toml").read_bytes())
+    with pytest.raises(RecipeError, match=r"float\.weights\.h5"):
+        convert(tmp_path)
+    (tmp_path / "float.weights.h5").write_bytes((run / "float.weights.h5").read_bytes())
+    with pytest.raises(RecipeError, match="QAT phase has not ended"):
+        convert(tmp_path)

@@ -1,0 +1,79 @@
+"""The same int8 file in both interpreters: they round differently, by a little."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgecae import noise
+from edgecae.quality import psnr
+from edgecae.runtime import Denoiser, backend
+
+RUN = """
+import sys
+import numpy as np
+from edgecae.runtime import Denoiser
+with Denoiser(sys.argv[1], backend=sys.argv[4]) as denoiser:
+    frames = np.load(sys.argv[2])
+    np.savez(sys.argv[3], **{name: denoiser.process(frames[name]) for name in frames.files})
+    print(denoiser.backend)
+"""
+
+
+def test_the_preferred_backend_is_litert() -> None:
+    assert backend.find().name == "litert"
+    assert str(backend.find("litert")).startswith("litert 2.")
+
+
+@pytest.fixture(scope="module")
+def old_python() -> Path:
+    python = os.environ.get("EDGECAE_TFLITE_PYTHON")
+    if not python:
+        pytest.skip("there is no Python 3.11, the last that tflite-runtime has wheels for")
+    return Path(python)
+
+
+@pytest.mark.parametrize("sigma", [5, 25, 50])
+def test_both_agree_within_rounding(
+    shipped: str,
+    sigma: float,
+    old_python: Path,
+    photos: Path,
+    tmp_path: Path,
+    record_property,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clean = {p.stem: np.array(Image.open(p).convert("RGB")) for p in sorted(photos.glob("*.png"))}
+    rng = np.random.default_rng(0)
+    noisy = {name: noise.gaussian(sigma).add(image, rng) for name, image in clean.items()}
+    np.savez(tmp_path / "noisy.npz", **noisy)
+    done = subprocess.run(
+        [old_python, "-c", RUN, shipped, tmp_path / "noisy.npz", tmp_path / "out.npz",
+         "tflite-runtime"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("tflite-runtime 2.14")
+    theirs = np.load(tmp_path / "out.npz")
+    with Denoiser(shipped, backend="litert") as denoiser:
+        ours = {name: denoiser.process(frame) for name, frame in noisy.items()}
+    differences = np.concatenate(
+        [np.abs(ours[n].astype(int) - theirs[n].astype(int)).ravel() for n in clean]
+    )
+    figures = {
+        "largest_difference": int(differences.max()),
+        "share_that_differs": round(float((differences > 0).mean()), 6),
+        "psnr_litert": np.mean([psnr(clean[n], ours[n]) for n in clean]),
+        "psnr_tflite_runtime": np.mean([psnr(clean[n], theirs[n]) for n in clean]),
+    }
+    for name, value in figures.items():
+        record_property(name, value)
+    with capsys.disabled():
+        print(f"\n{shipped}, sigma {sigma}: {json.dumps(figures)}", file=sys.stderr)
+    assert abs(figures["psnr_litert"] - figures["psnr_tflite_runtime"]) < 0.02

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edgecae import models, noise
+from edgecae.errors import BackendError, FrameError, ModelFileError
+from edgecae.quality import psnr
+from edgecae.runtime import Denoiser
+from edgecae.runtime.denoiser import SIGN_BIT, pad_edges, padded_size
+
+SIDES = st.integers(1, 70)
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([1, 2, 4, 8, 16]))
+def test_padding_is_the_least_that_fits(height: int, width: int, stride: int) -> None:
+    padded = padded_size(height, width, stride)
+    for side, full in zip((height, width), padded, strict=True):
+        assert full % stride == 0
+        assert side <= full < side + stride
+
+
+@given(SIDES, SIDES, st.integers(0, 20), st.integers(0, 20))
+def test_padding_then_cropping_is_nothing(h: int, w: int, more_h: int, more_w: int) -> None:
+    frame = np.random.default_rng(h * 100 + w).integers(0, 256, (h, w, 3), dtype=np.uint8)
+    plane = np.zeros((h + more_h, w + more_w, 3), np.uint8)
+    plane[:h, :w] = frame
+    pad_edges(plane, h, w)
+    np.testing.assert_array_equal(plane[:h, :w], frame)
+    np.testing.assert_array_equal(
+        plane, np.pad(frame, ((0, more_h), (0, more_w), (0, 0)), mode="edge")
+    )
+
+
+def test_int8_is_uint8_with_the_sign_bit_turned() -> None:
+    every = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal((every ^ SIGN_BIT).view(np.int8), every.astype(int) - 128)
+    np.testing.assert_array_equal(every ^ SIGN_BIT ^ SIGN_BIT, every)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIDES, SIDES, st.sampled_from([(), (1,), (3,)]))
+def test_any_size_comes_back_in_its_shape(h: int, w: int, tail: tuple[int, ...]) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (h, w, *tail), dtype=np.uint8)
+    before = frame.copy()
+    with Denoiser() as denoiser:
+        clean = denoiser.process(frame)
+    assert clean.shape == frame.shape
+    assert clean.dtype == np.uint8
+    np.testing.assert_array_equal(frame, before)
+
+
+def test_a_padded_frame_is_the_padded_frame(denoiser: Denoiser, photo: NDArray[np.uint8]) -> None:
+    """Odd sizes give what the same frame gives when the caller pads it."""
+    odd = photo[:101, :77]
+    full = np.pad(odd, ((0, 3), (0, 3), (0, 0)), mode="edge")
+    np.testing.assert_array_equal(denoiser.process(odd), denoiser.process(full)[:101, :77])
+
+
+def test_it_computes_what_the_bare_interpreter_computes(photo: NDArray[np.uint8]) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(models.find("small")), num_threads=1)
+    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert source["quantization"] == (np.float32(1 / 255), -128)
+    assert target["quantization"] == (np.float32(1 / 255), -128)
+    interpreter.resize_tensor_input(source["index"], [1, *photo.shape])
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(source["index"], (photo[None].astype(int) - 128).astype(np.int8))
+    interpreter.invoke()
+    expected = interpreter.get_tensor(target["index"])[0].astype(int) + 128
+    with Denoiser("small", threads=1) as denoiser:
+        np.testing.assert_array_equal(denoiser.process(photo), expected)
+
+
+@pytest.mark.parametrize("sigma", [15, 25, 50])
+def test_it_denoises(shipped: str, photo: NDArray[np.uint8], sigma: float) -> None:
+    noisy = noise.gaussian(sigma).add(photo, np.random.default_rng(0))
+    with Denoiser(shipped) as denoiser:
+        gained = psnr(photo, denoiser.process(noisy)) - psnr(photo, noisy)
+    assert gained > (0.5 if shipped == "classic" and sigma == 15 else 3)
+
+
+def test_gray_is_the_mean_of_three_estimates(denoiser: Denoiser, photo: NDArray[np.uint8]) -> None:
+    gray = noise.gaussian(25).add(photo[..., 1].copy(), np.random.default_rng(0))
+    colour = denoiser.process(np.repeat(gray[..., None], 3, axis=2))
+    expected = np.floor(colour.mean(axis=2) + 0.5)
+    np.testing.assert_array_equal(denoiser.process(gray), expected)
+    np.testing.assert_array_equal(denoiser.process(gray[..., None])[..., 0], expected)
+
+
+def test_out_takes_the_result_and_may_be_the_frame(
+    denoiser: Denoiser, photo: NDArray[np.uint8]
+) -> None:
+    expected = denoiser.process(photo)
+    out = np.empty_like(photo)
+    assert denoiser.process(photo, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    own = photo.copy()
+    denoiser.process(own, out=own)
+    np.testing.assert_array_equal(own, expected)
+
+
+def test_views_that_are_not_contiguous(denoiser: Denoiser, photo: NDArray[np.uint8]) -> None:
+    flipped = photo[::-1, ::-1, ::-1]
+    np.testing.assert_array_equal(
+        denoiser.process(flipped), denoiser.process(np.ascontiguousarray(flipped))
+    )
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 3, 1), np.uint8),
+        np.zeros((8,), np.uint8),
+        np.zeros((0, 8, 3), np.uint8),
+        [[1, 2], [3, 4]],
+    ],
+    ids=["float", "alpha", "rank 4", "rank 1", "empty", "list"],
+)
+def test_what_is_no_frame_is_refused(denoiser: Denoiser, frame) -> None:
+    with pytest.raises(FrameError):
+        denoiser.process(frame)
+
+
+def test_out_must_fit(denoiser: Denoiser, photo: NDArray[np.uint8]) -> None:
+    with pytest.raises(FrameError, match="out is"):
+        denoiser.process(photo, out=np.empty((8, 8, 3), np.uint8))
+
+
+def test_closed_is_closed(photo: NDArray[np.uint8]) -> None:
+    with Denoiser() as denoiser:
+        denoiser.process(photo)
+    with pytest.raises(BackendError, match="closed"):
+        denoiser.process(photo)
+
+
+def test_unknown_models_and_backends() -> None:
+    with pytest.raises(ModelFileError, match="neither a file nor shipped"):
+        Denoiser("none such")
+    with pytest.raises(BackendError, match="unknown"):
+        Denoiser(backend="none such")
+    with pytest.raises(BackendError, match="0 threads"):
+        Denoiser(threads=0)
+
+
+@pytest.mark.parametrize("gray", [False, True])
+def test_no_pixel_buffer_is_allocated_per_frame(photo: NDArray[np.uint8], gray: bool) -> None:
+    frame = np.ascontiguousarray(photo[..., 0]) if gray else photo
+    out = np.empty_like(frame)
+    with Denoiser() as denoiser:
+        denoiser.process(frame, out=out)
+        tracemalloc.start()
+        denoiser.process(frame, out=out)
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        denoiser.process(frame, out=out)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    # numpy casts through a fixed buffer of 8192 elements.
+    assert peak - before < min(frame.nbytes, 32_000)

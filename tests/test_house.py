@@ -1,0 +1,52 @@
+"""Rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from conftest import ROOT
+
+from edgecae import cli
+from edgecae.runtime import sinks, sources
+
+HEAVY = ("tensorflow", "tf_keras", "keras", "matplotlib", "msgspec", "rich", "av")
+
+
+def test_edgecae_is_a_namespace() -> None:
+    assert not list(ROOT.glob("*/edgecae/__init__.py"))
+
+
+def test_the_base_install_pulls_no_tensorflow() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    base = {d.split(">")[0].split("[")[0] for d in project["dependencies"]}
+    assert base == {"ai-edge-litert", "click", "numpy", "pillow"}
+
+
+def test_the_runtime_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, edgecae.cli, edgecae.noise, edgecae.quality, edgecae.models\n"
+        "import edgecae.runtime.commands.denoise, edgecae.runtime.commands.stream\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("registry", [sources, sinks])
+def test_every_module_of_a_registry_is_registered(registry) -> None:
+    registered = {opener.__module__ for opener in registry.OPENERS}
+    there = {m.name for m in pkgutil.iter_modules(registry.__path__, f"{registry.__name__}.")}
+    assert registered == there
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_every_command_can_be_imported_and_says_what_it_does(name: str) -> None:
+    module, _, attribute = cli.COMMANDS[name][0].partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    assert command.help
+    assert all(getattr(p, "help", "-") for p in command.params)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edgecae.errors import FrameError
+from edgecae.quality import mse, psnr, ssim
+
+IMAGES = hnp.arrays(np.uint8, st.tuples(*[st.integers(11, 20)] * 2, st.just(3)))
+
+
+def test_a_known_error() -> None:
+    clean = np.full((16, 16, 3), 100, np.uint8)
+    assert mse(clean, clean + np.uint8(5)) == 25
+    assert psnr(clean, clean + np.uint8(5)) == pytest.approx(10 * math.log10(255**2 / 25))
+
+
+def test_large_differences_of_bytes_do_not_wrap() -> None:
+    black, white = np.zeros((12, 12), np.uint8), np.full((12, 12), 255, np.uint8)
+    assert mse(black, white) == mse(white, black) == 255**2
+    assert psnr(black, white) == 0
+
+
+@given(IMAGES)
+def test_an_image_equals_itself(image: np.ndarray) -> None:
+    assert psnr(image, image) == math.inf
+    assert ssim(image, image) == pytest.approx(1)
+
+
+@given(IMAGES, st.integers(0, 2**32))
+def test_symmetric_and_bounded(image: np.ndarray, seed: int) -> None:
+    other = np.random.default_rng(seed).integers(0, 256, image.shape, dtype=np.uint8)
+    assert psnr(image, other) == psnr(other, image)
+    assert ssim(image, other) == pytest.approx(ssim(other, image))
+    assert ssim(image, other) <= 1
+
+
+def test_ssim_of_a_known_pair() -> None:
+    """Constant images a and b: (2ab + C1) / (a² + b² + C1)."""
+    a, b, c1 = 100.0, 150.0, (0.01 * 255) ** 2
+    expected = (2 * a * b + c1) / (a * a + b * b + c1)
+    assert ssim(np.full((20, 20), a), np.full((20, 20), b)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("measure", [mse, psnr, ssim])
+def test_shapes_must_agree(measure) -> None:
+    with pytest.raises(FrameError, match="differ in shape"):
+        measure(np.zeros((12, 12, 3)), np.zeros((12, 12)))
+    with pytest.raises(FrameError):
+        measure(np.zeros((0, 12)), np.zeros((0, 12)))

@@ -1,0 +1,124 @@
+"""One battery over every registered architecture."""
+
+from __future__ import annotations
+
+import pkgutil
+
+import numpy as np
+import pytest
+
+from edgecae.convert import export
+from edgecae.errors import RecipeError
+from edgecae.train import architectures, quantize, weights
+from edgecae.train.architectures import ARCHITECTURES, Architecture
+
+KMAC_LIMIT = {"small": 8.0, "classic": 25.0}
+
+
+@pytest.fixture(params=sorted(ARCHITECTURES))
+def architecture(request: pytest.FixtureRequest) -> Architecture:
+    return ARCHITECTURES[request.param]
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    return np.random.default_rng(0).random((2, 48, 32, 3), np.float32)
+
+
+def test_every_family_is_registered() -> None:
+    there = {m.name for m in pkgutil.iter_modules(architectures.__path__)}
+    assert {a.kind for a in ARCHITECTURES.values()} == there
+
+
+def test_size_and_range_are_kept(architecture: Architecture, picture: np.ndarray) -> None:
+    result = architecture.build()(picture * 3 - 1, training=False).numpy()
+    assert result.shape == picture.shape
+    assert result.min() >= 0
+    assert result.max() <= 1
+
+
+def test_it_can_be_described_and_restored(architecture: Architecture) -> None:
+    assert architectures.restore(architectures.describe(architecture)) == architecture
+
+
+def test_names_are_the_same_in_every_form(architecture: Architecture) -> None:
+    float_names = set(weights.named_weights(architecture.build()))
+    assert float_names == set(weights.named_weights(architecture.build("mixed_bfloat16")))
+    qat = set(weights.named_weights(quantize.quantize(architecture)))
+    assert {n for n in qat if not n.endswith(("_min", "_max"))} == float_names
+
+
+def test_mixed_precision_keeps_variables_and_result_in_float32(architecture: Architecture) -> None:
+    model = architecture.build("mixed_bfloat16")
+    assert all(v.dtype == "float32" for v in model.trainable_variables)
+    assert model.output.dtype == "float32"
+
+
+def test_qat_differs_from_float_by_rounding_only(
+    architecture: Architecture, picture: np.ndarray
+) -> None:
+    model = architecture.build()
+    for variable in model.trainable_variables:  # away from the special start values
+        variable.assign(variable + 0.02 * np.random.default_rng(1).standard_normal(variable.shape))
+    twin = quantize.quantize(architecture, quantize.calibrate(model, [picture]), model)
+    expected, got = (np.asarray(m(picture, training=False)) for m in (model, twin))
+    assert not np.array_equal(expected, got)
+    assert np.abs(expected - got).mean() < 0.01
+    np.testing.assert_allclose(got * 255, np.rint(got * 255), atol=1e-4)
+
+
+def test_a_pixel_depends_on_its_halo_and_no_more(architecture: Architecture) -> None:
+    reach, stride = export.halo(architecture), architecture.stride
+    model = architecture.build()
+    rng = np.random.default_rng(0)
+    side = -(-(2 * reach + 4 * stride) // stride) * stride
+    frame = rng.random((1, side, side, 3), np.float32)
+    other = frame.copy()
+    other[:, :, side // 2 :] = rng.random((1, side, side - side // 2, 3))
+    a, b = (np.asarray(model(x, training=False))[0] for x in (frame, other))
+    columns = np.nonzero((a != b).any(axis=(0, 2)))[0]
+    assert columns.min() >= side // 2 - reach
+    assert columns.min() <= side // 2
+
+
+def test_unknown_names_and_numbers() -> None:
+    with pytest.raises(RecipeError, match="there are classic, small"):
+        architectures.get("large")
+    with pytest.raises(RecipeError):
+        architectures.restore({"kind": "unet", "colour": "red"})
+    with pytest.raises(RecipeError):
+        architectures.restore({"kind": "transformer"})
+
+
+def test_classic_is_the_network_that_the_project_grew_from() -> None:
+    layers = [
+        (type(layer).__name__, getattr(layer, "filters", None), getattr(layer, "strides", None))
+        for layer in ARCHITECTURES["classic"].build().layers
+    ]
+    assert [entry for entry in layers if entry[0] not in ("InputLayer", "UnitInterval")] == [
+        ("Conv2D", 32, (1, 1)),
+        ("MaxPooling2D", None, (2, 2)),
+        ("Conv2D", 64, (1, 1)),
+        ("MaxPooling2D", None, (2, 2)),
+        ("Dropout", None, None),
+        ("Conv2DTranspose", 32, (2, 2)),
+        ("UpSampling2D", None, None),
+        ("Conv2DTranspose", 3, (1, 1)),
+        ("Activation", None, None),
+    ]
+
+
+def test_a_rounded_kernel_is_on_its_grid_and_keeps_the_mean_response() -> None:
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(0, 0.1, (3, 3, 36, 12)).astype(np.float32)
+    means = rng.uniform(0.2, 0.8, 36)
+    rounded = quantize.round_kernel(kernel, means)
+    step = np.abs(kernel).max((0, 1, 2)) / 127
+    assert np.abs(rounded - kernel).max() <= step.max() * 1.001
+    again = quantize.WeightQuantizer(True)(rounded, False, {})
+    np.testing.assert_allclose(again, rounded, atol=1e-6)
+
+    def error(k: np.ndarray) -> np.ndarray:
+        return np.abs(((k - kernel) * means[:, None]).sum((0, 1, 2))) / step
+
+    assert error(rounded).max() < 0.5 < error(np.rint(kernel / step) * step).max()

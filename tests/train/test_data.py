@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgecae import noise
+from edgecae.errors import DataError
+from edgecae.train import data, synthetic
+from edgecae.train.data import Batches, Folder, open_images, prefetch
+
+NOISE = noise.parse("gaussian:0-55")
+
+
+@pytest.fixture
+def folder(photos: Path, tmp_path: Path) -> Path:
+    """Pictures at two depths, among files that are none."""
+    deep = tmp_path / "deep" / "er"
+    deep.mkdir(parents=True)
+    for index, file in enumerate(sorted(photos.glob("*.png"))):
+        shutil.copy(file, (deep if index % 2 else tmp_path) / file.name)
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no JPEG")
+    whole = (photos / "hat.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("RGB", (16, 16)).save(tmp_path / "tiny.png")
+    (tmp_path / "notes.txt").write_text("not for training")
+    return tmp_path
+
+
+def test_unusable_files_are_named_and_skipped(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "edgecae"):
+        logging.getLogger("edgecae").propagate = True
+        images = open_images(str(folder), 32, 0)
+    assert isinstance(images, Folder)
+    assert len(images.training) + len(images.validation) == 6
+    for name in ("broken.jpg", "cut.png", "tiny.png"):
+        assert name in caplog.text
+    assert "notes.txt" not in caplog.text
+
+
+def test_held_out_images_are_never_trained_on(folder: Path) -> None:
+    images = open_images(str(folder), 32, 0)
+    assert isinstance(images, Folder)
+    assert not set(images.training) & set(images.validation)
+    assert images.validation == open_images(str(folder), 32, 99).validation  # type: ignore[attr-defined]
+    seen = {images.load(index).tobytes() for index in range(20)}
+    assert not seen & {image.tobytes() for image in images.held_out()}
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "one image"])
+def test_too_little_data_is_an_error(photos: Path, tmp_path: Path, what: str) -> None:
+    path = tmp_path / "data"
+    if what != "missing":
+        path.mkdir()
+    if what == "one image":
+        shutil.copy(photos / "hat.png", path)
+    with pytest.raises(DataError):
+        open_images(str(path), 32, 0)
+
+
+def test_a_batch_is_a_function_of_seed_and_step(photos: Path) -> None:
+    first, second = (
+        Batches(open_images(str(photos), 32, 3), NOISE, 4, 32, seed=3) for _ in range(2)
+    )
+    in_order = [first.at(step) for step in range(6)]
+    for step in (5, 2, 0):  # in another order, from a fresh start
+        for a, b in zip(in_order[step], second.at(step), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(in_order[0][0], in_order[1][0])
+    other = Batches(open_images(str(photos), 32, 3), NOISE, 4, 32, seed=3, shard=1).at(0)
+    assert not np.array_equal(in_order[0][1], other[1])
+
+
+def test_noise_is_fresh_and_patches_are_turned(photos: Path) -> None:
+    whole = np.array(Image.open(photos / "face.png").convert("RGB"))
+    flat = whole[:32, :32]
+
+    class One:
+        window = 1
+
+        def load(self, index: int) -> np.ndarray:
+            return flat
+
+        def held_out(self) -> list[np.ndarray]:
+            return []
+
+    noisy, clean = Batches(One(), NOISE, 64, 32, seed=0).at(0)
+    turned = {
+        np.ascontiguousarray(v).tobytes()
+        for t in (flat, flat.transpose(1, 0, 2))
+        for v in (t, t[::-1], t[:, ::-1], t[::-1, ::-1])
+    }
+    assert {patch.tobytes() for patch in clean} == turned
+    errors = noisy.astype(int) - clean
+    assert len({e.tobytes() for e in errors}) == 64
+
+
+def test_the_window_moves_and_stays_small() -> None:
+    batches = Batches(data.Builtin(0, window=2), NOISE, 1, 32, seed=0)
+    for step in range(0, 5 * data.TURNOVER, data.TURNOVER // 2):
+        batches.at(step)
+    assert len(batches._window) <= 4
+    assert max(batches._window) >= 4
+
+
+def test_prefetch_gives_the_same_in_order(photos: Path) -> None:
+    batches = Batches(open_images(str(photos), 32, 0), NOISE, 2, 32, seed=0)
+    with prefetch(batches, 3, 8) as items:
+        got = [noisy for noisy, _ in items]
+    again = Batches(open_images(str(photos), 32, 0), NOISE, 2, 32, seed=0)
+    assert len(got) == 5
+    for step, noisy in zip(range(3, 8), got, strict=True):
+        np.testing.assert_array_equal(noisy, again.at(step)[0])
+
+
+def test_an_error_while_loading_reaches_the_training() -> None:
+    class Broken:
+        window = 1
+
+        def load(self, index: int) -> np.ndarray:
+            raise DataError("gone")
+
+        def held_out(self) -> list[np.ndarray]:
+            return []
+
+    with (
+        pytest.raises(DataError, match="gone"),
+        prefetch(Batches(Broken(), NOISE, 1, 32, seed=0), 0, 3) as items,
+    ):
+        next(items)
+
+
+def test_generated_images_are_repeatable_and_differ() -> None:
+    a, b, c = synthetic.generate(1, 5), synthetic.generate(1, 5), synthetic.generate(1, 6)
+    np.testing.assert_array_equal(a, b)
+    assert a.shape == (synthetic.SIZE, synthetic.SIZE, 3)
+    assert not np.array_equal(a, c)
+
+
+def test_generated_images_have_edges_and_a_natural_spectrum() -> None:
+    """The power spectrum of natural images falls about as f⁻² (Field, 1987)."""
+    slopes = []
+    for index in range(6):
+        gray = synthetic.generate(0, index).mean(2)
+        power = np.abs(np.fft.fft2(gray - gray.mean())) ** 2
+        f = np.hypot(np.fft.fftfreq(512)[:, None], np.fft.fftfreq(512)[None])
+        band = (f > 0.01) & (f < 0.08)
+        slopes.append(np.polyfit(np.log(f[band]), np.log(power[band] + 1e-9), 1)[0])
+    assert -3.5 < np.mean(slopes) < -1.2

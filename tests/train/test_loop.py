@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from training import TINY
+
+from edgecae.errors import RecipeError
+from edgecae.train import loop, recipe, weights
+from edgecae.train._tf import tf
+from edgecae.train.layers import Dropout, UnitInterval
+from edgecae.train.recipe import Recipe
+
+
+def settings(photos: Path, **changes: Any) -> Recipe:
+    return recipe.with_changes(Recipe(), {**TINY, "data": str(photos), **changes})
+
+
+def test_a_run_holds_everything(run: Path) -> None:
+    there = {p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file()}
+    assert there >= {
+        "recipe.toml", "history.csv", "curves.png", "samples.png", "checkpoints/last.npz",
+        "checkpoints/best.weights.h5", "float.weights.h5", "qat.weights.h5",
+    }  # fmt: skip
+    assert not [name for name in there if name.endswith(".tmp")]
+    for name in ("curves.png", "samples.png"):
+        assert np.array(Image.open(run / name)).std() > 5
+    assert recipe.read(run / "recipe.toml").made_with["tensorflow"].startswith("2.")
+
+
+def test_the_history_tells_the_whole_story(run: Path) -> None:
+    rows = list(csv.DictReader((run / "history.csv").open()))
+    assert [(r["phase"], r["step"]) for r in rows] == [
+        ("float", "10"), ("float", "20"), ("float", "30"), ("qat", "0"), ("qat", "10"),
+    ]  # fmt: skip
+    for row in rows:
+        assert row["step"] == "0" or 0 < float(row["loss"]) < 1
+        assert 3 < float(row["psnr gaussian:25"]) < 50
+
+
+def test_training_learns(photos: Path, tmp_path: Path) -> None:
+    changes = {"float.steps": 120, "float.learning_rate": 4e-3, "qat.steps": 0}
+    loop.train(settings(photos, validate_every=40, **changes), tmp_path / "run")
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").open()))
+    assert float(rows[-1]["psnr"]) > float(rows[0]["psnr"]) + 1
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+
+
+@pytest.mark.parametrize("loss", ["mse", "l1", "charbonnier"])
+def test_losses(loss: str) -> None:
+    error = tf.constant([0.0, 0.5, -0.5])
+    expected = {"mse": [0, 0.25, 0.25], "l1": [0, 0.5, 0.5], "charbonnier": [1e-3, 0.5, 0.5]}
+    np.testing.assert_allclose(loop._loss(loss)(error), expected[loss], atol=2e-5)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_mixed_precision_trains(precision: str, photos: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    changes = {"precision": precision, "float.steps": 10, "qat.steps": 0}
+    loop.train(settings(photos, **changes), tmp_path / "run", announce=said.append)
+    assert f"mixed_{precision}" in said[0]
+    values = weights.read_weights(tmp_path / "run" / "float.weights.h5")[2]
+    assert all(np.isfinite(v).all() for v in values.values())
+
+
+def test_early_stopping(photos: Path, tmp_path: Path) -> None:
+    """A rate of next to nothing brings nothing better, so patience runs out."""
+    changes = {"float.learning_rate": 1e-30, "float.steps": 400, "qat.steps": 0, "patience": 2}
+    loop.train(settings(photos, validate_every=2, **changes), tmp_path / "run")
+    assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 1 + 3
+
+
+def test_a_run_starts_from_other_weights(run: Path, photos: Path, tmp_path: Path) -> None:
+    _, _, start = weights.read_weights(run / "float.weights.h5")
+    changes = {"model": run.name, "float.steps": 0, "qat.steps": 2, "qat.learning_rate": 1e-12}
+    loop.train(settings(photos, **changes), tmp_path / "new", start=start)
+    again = weights.read_weights(tmp_path / "new" / "float.weights.h5")[2]
+    assert all((start[name] == again[name]).all() for name in again)
+    qat = weights.read_weights(tmp_path / "new" / "qat.weights.h5")[2]
+    for name in again:  # kernels were rounded, to one of the two nearest steps
+        step = np.abs(start[name]).max() / 127
+        tolerance = 1.001 * step if name.endswith("kernel") else 1e-6
+        np.testing.assert_allclose(qat[name], start[name], atol=tolerance)
+    assert any(name.endswith("_max") for name in qat)
+
+
+def test_what_does_not_fit_is_refused(run: Path, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="holds a run already"):
+        loop.train(settings(photos), run)
+    with pytest.raises(RecipeError, match="another recipe"):
+        loop.train(settings(photos, seed=77), run, resume=True)
+    with pytest.raises(RecipeError, match="no run to resume"):
+        loop.train(settings(photos), tmp_path / "none", resume=True)
+    with pytest.raises(RecipeError, match="no multiple"):
+        loop.train(settings(photos, **{"float.patch": 33}), tmp_path / "odd")
+    with pytest.raises(RecipeError, match="weights to start from"):
+        loop.train(settings(photos, **{"float.steps": 0}), tmp_path / "qat")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecipeError, match="can't be made"):
+        loop.train(settings(photos), tmp_path / "file" / "run")
+    other = weights.read_weights(run / "float.weights.h5")[2]
+    wrong = {"small": "classic", "classic": "small"}[run.name]
+    with pytest.raises(RecipeError, match="another architecture"):
+        loop.train(settings(photos, model=wrong), tmp_path / "wrong", start=other)
+
+
+def test_a_loss_that_blows_up_ends_the_run(photos: Path, tmp_path: Path) -> None:
+    changes = {"float.learning_rate": 1e38, "float.warmup": 0, "clip_norm": 0.0}
+    with pytest.raises(RecipeError, match="not finite"):
+        loop.train(settings(photos, **changes), tmp_path / "run")
+
+
+def test_weights_files_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "x.h5").write_text("no HDF5")
+    for name in ("x.h5", "missing.h5"):
+        with pytest.raises(RecipeError, match=name):
+            weights.read_weights(tmp_path / name)
+
+
+def test_dropout_is_keyed_by_its_counter() -> None:
+    ones = tf.ones((1, 64, 64, 4))
+    layers = [Dropout(0.25) for _ in range(2)]
+    first, second = ([layer(ones, training=True).numpy() for _ in range(2)] for layer in layers)
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first[0], first[1])
+    assert (first[0] == 0).mean() == pytest.approx(0.25, abs=0.02)
+    assert first[0].max() == pytest.approx(1 / 0.75)
+    np.testing.assert_array_equal(layers[0](ones, training=False), ones)
+
+
+def test_the_result_learns_beyond_its_bounds() -> None:
+    x = tf.Variable([-0.5, 0.5, 1.5])
+    for through, expected in ((True, [1, 1, 1]), (False, [0, 1, 0])):
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(UnitInterval(straight_through=through)(x, training=True))
+        assert tape.gradient(y, x).numpy().tolist() == expected
+    assert UnitInterval(straight_through=True)(x).numpy().tolist() == [0, 0.5, 1]

@@ -1,0 +1,75 @@
+"""A run that is killed and resumed is the run that was never interrupted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgecae.errors import RecipeError
+from edgecae.train import checkpoint, weights
+
+STEPS = ["--steps", "90", "--qat-steps", "40", "--batch", "4", "--patch", "32", "--warmup", "5"]
+
+
+def start(out: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "edgecae", "train", "--out", str(out), *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+
+
+def kill_after(process: subprocess.Popen[str], history: Path, rows: int) -> None:
+    """SIGKILL as soon as the history has so many rows."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        if history.exists() and len(history.read_text().splitlines()) > rows:
+            process.kill()
+            process.communicate()
+            assert process.returncode == -9
+            return
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.005)
+    process.kill()
+    pytest.fail(f"{history} never came to {rows} rows")
+
+
+@pytest.mark.parametrize("model", ["small", "classic"])
+def test_kill_and_resume(model: str, photos: Path, tmp_path: Path) -> None:
+    """Killed in the float phase and again in the QAT phase; classic has dropout besides."""
+    settings = [
+        "--model", model, "--data", str(photos), "--seed", "5", "--validate-every", "10",
+        "--schedule", "plateau", "--deterministic", *STEPS,
+    ]  # fmt: skip
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    uninterrupted = start(whole, *settings)
+    kill_after(start(broken, *settings), broken / "history.csv", 3)
+    assert checkpoint.peek(broken / "checkpoints" / "last.npz").phase == "float"
+    kill_after(start(broken, "--resume"), broken / "history.csv", 10)
+    assert checkpoint.peek(broken / "checkpoints" / "last.npz").phase == "qat"
+    finish(start(broken, "--resume"))
+    finish(uninterrupted)
+
+    assert (broken / "history.csv").read_text() == (whole / "history.csv").read_text()
+    for name in ("float.weights.h5", "qat.weights.h5"):
+        expected, got = (weights.read_weights(run / name)[2] for run in (whole, broken))
+        assert expected.keys() == got.keys()
+        assert all((expected[key] == got[key]).all() for key in expected)
+    states = [checkpoint.peek(run / "checkpoints" / "last.npz") for run in (whole, broken)]
+    assert states[0] == states[1]
+
+
+def test_a_damaged_checkpoint_is_said_to_be_one(tmp_path: Path) -> None:
+    file = tmp_path / "last.npz"
+    file.write_bytes(b"PK\x03\x04 not a checkpoint")
+    with pytest.raises(RecipeError, match=r"last\.npz can't|last\.npz cannot"):
+        checkpoint.peek(file)

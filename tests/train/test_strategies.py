@@ -1,0 +1,106 @@
+"""Several devices and several machines, for real: logical devices, processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training import TINY
+
+from edgecae.errors import RecipeError
+from edgecae.train import devices, weights
+
+TRAIN = """
+import json, sys
+from pathlib import Path
+from edgecae.train import loop, recipe
+from edgecae.train._tf import tf
+logical, settings, out = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
+if logical > 1:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(logical)]
+    )
+loop.train(recipe.with_changes(recipe.Recipe(), settings), out, announce=print)
+"""
+
+
+def train(out: Path, settings: dict, logical: int = 1, config: dict | None = None):
+    environment = dict(os.environ)
+    environment.pop("TF_CONFIG", None)
+    if config:
+        environment["TF_CONFIG"] = json.dumps(config)
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN, str(logical), json.dumps({**TINY, **settings}), str(out)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+
+
+def finish(process) -> str:
+    output, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors
+    return output
+
+
+def float_weights(run: Path) -> dict[str, np.ndarray]:
+    return weights.read_weights(run / "float.weights.h5")[2]
+
+
+def test_two_devices_do_what_one_does(photos: Path, tmp_path: Path) -> None:
+    """Same batches, so the same weights but for the order of additions."""
+    settings = {"data": str(photos), "precision": "float32"}
+    one = train(tmp_path / "one", {**settings, "strategy": "one"})
+    two = train(tmp_path / "two", {**settings, "strategy": "mirrored"}, logical=2)
+    assert "1 x CPU, float32, OneDeviceStrategy" in finish(one)
+    assert "2 x CPU, float32, MirroredStrategy" in finish(two)
+    a, b = float_weights(tmp_path / "one"), float_weights(tmp_path / "two")
+    for name, value in a.items():
+        np.testing.assert_allclose(value, b[name], atol=2e-3, err_msg=name)
+
+
+def test_dropout_on_two_devices(photos: Path, tmp_path: Path) -> None:
+    settings = {"model": "classic", "data": str(photos), "strategy": "mirrored", "qat.steps": 2}
+    finish(train(tmp_path / "run", settings, logical=2))
+    assert (tmp_path / "run" / "qat.weights.h5").exists()
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def test_two_workers_train_together(photos: Path, tmp_path: Path) -> None:
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    settings = {"data": str(photos), "precision": "float32"}
+    workers = [
+        train(
+            tmp_path / "run",
+            settings,
+            config={"cluster": cluster, "task": {"type": "worker", "index": index}},
+        )
+        for index in range(2)
+    ]
+    said = [finish(worker) for worker in workers]
+    for index, line in enumerate(said):
+        assert f"worker {index + 1} of 2" in line
+        assert "MultiWorkerMirroredStrategy" in line
+    assert (tmp_path / "run" / "qat.weights.h5").exists()
+    rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 + 2  # one writer: the header, three float rows, two of QAT
+
+
+def test_workers_need_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(RecipeError, match="TF_CONFIG"):
+        devices.choose("workers")
