@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,8 @@ def convert(
             raise
         raise SinkError(f"{output} can't be written: {error.strerror}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return report.Report(
         model_file.read(output), validation.measure(None), float_quality, quality, used
     )

@@ -5,13 +5,14 @@ The boundary where whatever Pillow raises becomes a :class:`SourceError` or :cla
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from edgecae.errors import SinkError, SourceError
 
@@ -23,6 +24,16 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp",
 _GRAY = {"1", "L", "LA"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "RGBX"}
 _KEPT = ("exif", "icc_profile", "dpi", "xmp")
+_DESCRIPTIVE = {
+    ExifTags.Base.ImageDescription,
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.Orientation,
+    ExifTags.Base.Software,
+    ExifTags.Base.DateTime,
+    ExifTags.Base.Artist,
+    ExifTags.Base.Copyright,
+}
 _SAVE: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95, "exact": True},
@@ -45,6 +56,16 @@ class Picture:
     info: dict[str, Any] = field(default_factory=dict)
 
 
+def _descriptive(tags: Image.Exif) -> Image.Exif:
+    """The part of a TIFF file's tags that describes the picture, not how it is stored."""
+    kept = Image.Exif()
+    for tag in _DESCRIPTIVE & tags.keys():
+        kept[tag] = tags[tag]
+    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        kept.get_ifd(directory).update(tags.get_ifd(directory))
+    return kept
+
+
 def read(path: Path) -> Picture:
     """Read an image of 8 bits a channel.
 
@@ -64,6 +85,8 @@ def read(path: Path) -> Picture:
                 )
             transparent = "A" in image.getbands() or "transparency" in image.info
             info = {key: image.info[key] for key in _KEPT if image.info.get(key)}
+            if image.format == "TIFF":
+                info["exif"] = _descriptive(image.getexif())
             base = "L" if image.mode in _GRAY else "RGB"
             alpha = None
             if transparent:
@@ -100,4 +123,5 @@ def write(path: Path, picture: Picture) -> None:
     except (OSError, ValueError) as error:
         raise SinkError(f"{path} can't be written: {error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -18,4 +18,7 @@ with silenced():  # oneDNN and CUDA introduce themselves whatever the log level
 
     tf.config.list_physical_devices()
 
+# What goes wrong comes as an exception; its warnings are about its own inside.
+tf.get_logger().setLevel("ERROR")
+
 __all__ = ["keras", "tf", "tfmot"]

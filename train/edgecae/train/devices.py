@@ -90,15 +90,19 @@ def choose(strategy: str = "auto", precision: str = "auto") -> Devices:
     if strategy == "workers":
         if not workers:
             raise RecipeError("the strategy 'workers' needs TF_CONFIG, which names the machines")
-        chosen = tf.distribute.MultiWorkerMirroredStrategy()
+        name, chosen = "MultiWorkerMirroredStrategy", tf.distribute.MultiWorkerMirroredStrategy()
         shard, shards = int(cluster["task"]["index"]), workers
     elif strategy == "mirrored" or (strategy == "auto" and len(gpus) > 1):
-        names = [d.name for d in tf.config.list_logical_devices("GPU" if gpus else "CPU")]
-        chosen = tf.distribute.MirroredStrategy(
-            [name.replace("/device:", "") for name in names],
-            cross_device_ops=None if gpus else tf.distribute.ReductionToOneDevice(),
+        logical = [d.name for d in tf.config.list_logical_devices("GPU" if gpus else "CPU")]
+        name, chosen = (
+            "MirroredStrategy",
+            tf.distribute.MirroredStrategy(
+                [device.replace("/device:", "") for device in logical],
+                cross_device_ops=None if gpus else tf.distribute.ReductionToOneDevice(),
+            ),
         )
     else:
+        name = "OneDeviceStrategy"
         chosen = tf.distribute.OneDeviceStrategy("/GPU:0" if gpus else "/CPU:0")
     policy = _policy(precision, gpus)
     kind = "GPU" if gpus else "CPU"
@@ -107,4 +111,4 @@ def choose(strategy: str = "auto", precision: str = "auto") -> Devices:
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         where += f" ({details.get('device_name', 'unknown')})"
-    return Devices(chosen, policy, shard, shards, f"{where}, {policy}, {type(chosen).__name__}")
+    return Devices(chosen, policy, shard, shards, f"{where}, {policy}, {name}")

@@ -23,7 +23,9 @@ Denoise = Callable[[Pixels], Pixels]
 def keras_denoiser(model: Any) -> Denoise:
     """Wrap a network (N×H×W×3 in [0, 1], sides multiples of its stride) for frames of 8 bits."""
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)]
+    )
     def run(frame: Any) -> Any:
         result = model(tf.cast(frame[None], tf.float32) / 255.0, training=False)[0]
         return tf.cast(tf.round(tf.clip_by_value(result, 0.0, 1.0) * 255.0), tf.uint8)

@@ -122,6 +122,7 @@ class Phase:
             return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
         self._step = step
+        self.denoise = evaluate.keras_denoiser(averaged)
         self._average = average
 
     @property
@@ -263,7 +264,7 @@ def _validate(
     run: _Run, phase: Phase, state: State, loss: float | None, rate: float
 ) -> dict[str, Any]:
     """Measure, keep what is best, write a checkpoint and the pictures."""
-    measured = run.validation.measure(evaluate.keras_denoiser(phase.averaged))
+    measured = run.validation.measure(phase.denoise)
     mean = float(np.mean(list(measured.values())))
     row = {
         "phase": state.phase,
@@ -287,7 +288,7 @@ def _validate(
         if run.tensorboard is not None:
             with run.tensorboard.as_default():
                 for key, value in row.items():
-                    if key not in ("phase", "step"):
+                    if isinstance(value, float):
                         tf.summary.scalar(f"{state.phase}/{key}", value, state.step)
             run.tensorboard.flush()
     return row

@@ -35,7 +35,9 @@ _OPTIONS = {
 }
 _LOSSLESS_RGB = {"ffv1": "bgr0"}
 _MP4 = (".mp4", ".m4v", ".mov")
-_FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+_FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
+"""A file that plays when cut off; the header waits for the first packets, because only then can it
+say that the sound starts before zero, as AAC does."""
 _FALLBACK_RATE = Fraction(30)
 
 
@@ -121,17 +123,14 @@ class VideoSink:
             raise SinkError(f"{self.name}: {self._codec} can't hold frames of {width}×{height}")
         stream.pix_fmt = wanted
         stream.options = dict(_OPTIONS.get(self._codec, {}))
-        if Path(self.name).suffix.lower() in _MP4:
-            # Frames out of order would start later than the source's: a fragmented MP4 has no
-            # edit list to say so.
-            stream.options["bf"] = "0"
         stream.codec_context.time_base = frame.time_base or 1 / self._rate
         if self._source is not None:
             theirs: Any = self._source.stream.codec_context
             ours = stream.codec_context
             ours.colorspace = theirs.colorspace
             ours.color_primaries, ours.color_trc = theirs.color_primaries, theirs.color_trc
-            ours.sample_aspect_ratio = theirs.sample_aspect_ratio
+            if theirs.sample_aspect_ratio:
+                ours.sample_aspect_ratio = theirs.sample_aspect_ratio
             stream.metadata.update(
                 {k: v for k, v in self._source.stream.metadata.items() if k == "language"}
             )

@@ -64,11 +64,8 @@ class VideoFile:
         try:
             self._container = av.open(str(path))
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise SourceError(
-                f"{path} is neither an image nor a video: {error.strerror}"
-                if isinstance(error, OSError) and error.strerror
-                else f"{path} can't be opened as a video: {error}"
-            ) from error
+            why = getattr(error, "strerror", None) or error
+            raise SourceError(f"{path} is neither an image nor a video: {why}") from error
         streams = self._container.streams
         if not streams.video:
             self._container.close()

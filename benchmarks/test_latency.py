@@ -1,0 +1,75 @@
+"""Latency of one VGA frame: ``process`` against the bare interpreter, float against int8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgecae import models
+from edgecae.convert import export
+from edgecae.runtime import Denoiser, backend, model_file
+from edgecae.train import architectures
+
+THREADS = (1, 2)
+
+
+@pytest.fixture(scope="module", params=["small", "classic"])
+def name(request: pytest.FixtureRequest) -> str:
+    """Each shipped model."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def float_file(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A float file of the same network; its weights don't matter to its speed."""
+    architecture = architectures.get(name)
+    content = export.to_tflite(architecture.build(training=False), int8=False)
+    shipped = model_file.read(models.find(name)).metadata
+    path = tmp_path_factory.mktemp("float") / f"{name}.tflite"
+    path.write_bytes(export.finish(content, int8=False, metadata=shipped))
+    return path
+
+
+def bare(path: Path, threads: int) -> backend.Interpreter:
+    """An interpreter, planned for VGA, with something in its input."""
+    interpreter = backend.Interpreter(path.read_bytes(), threads, backend.find())
+    interpreter.resize(480, 640)
+    interpreter.input()[...] = 0
+    return interpreter
+
+
+@pytest.fixture(params=THREADS)
+def threads(request: pytest.FixtureRequest) -> int:
+    """How many the interpreter has."""
+    return int(request.param)
+
+
+@pytest.fixture
+def denoiser(name: str, threads: int) -> Iterator[Denoiser]:
+    """The denoiser under test."""
+    with Denoiser(name, threads) as opened:
+        yield opened
+
+
+def test_process(benchmark: Any, denoiser: Denoiser, vga: NDArray[np.uint8]) -> None:
+    """The whole way of a frame, uint8 to uint8."""
+    out = np.empty_like(vga)
+    benchmark.extra_info["backend"] = str(denoiser.backend)
+    benchmark.pedantic(denoiser.process, (vga, out), rounds=40, warmup_rounds=5)
+
+
+def test_bare_interpreter(benchmark: Any, name: str, threads: int) -> None:
+    """Inference alone."""
+    interpreter = bare(models.find(name), threads)
+    benchmark.pedantic(interpreter.invoke, rounds=40, warmup_rounds=5)
+
+
+def test_float_interpreter(benchmark: Any, float_file: Path, threads: int) -> None:
+    """Inference alone, in float32."""
+    interpreter = bare(float_file, threads)
+    benchmark.pedantic(interpreter.invoke, rounds=20, warmup_rounds=3)

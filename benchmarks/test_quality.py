@@ -1,0 +1,85 @@
+"""Quality: MSE and PSNR of int8 against float, and of both against the clean picture.
+
+Each benchmark also times what it measures; the figures are in ``extra_info`` of the JSON and on
+standard output with ``-s``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgecae import models, noise
+from edgecae.convert.convert import convert
+from edgecae.quality import mse, psnr
+from edgecae.runtime import Denoiser
+from edgecae.train import evaluate, loop, recipe, weights
+
+TRAINING = {
+    "validate_every": 200,
+    "float.steps": 400,
+    "float.patch": 64,
+    "qat.steps": 50,
+    "qat.patch": 64,
+}
+
+
+@pytest.fixture(scope="module", params=["small", "classic"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short training of each architecture on the generator, so that a float twin is there."""
+    settings = recipe.with_changes(recipe.Recipe(), {**TRAINING, "model": request.param})
+    return loop.train(settings, tmp_path_factory.mktemp("runs") / request.param)
+
+
+@pytest.mark.parametrize("sigma", [5, 15, 25, 50])
+def test_int8_against_float(
+    benchmark: Any, run: Path, pictures: list[NDArray[np.uint8]], sigma: float
+) -> None:
+    """The file that conversion makes, beside the float network that it comes from."""
+    architecture, _, values = weights.read_weights(run / "float.weights.h5")
+    network = architecture.build(training=False)
+    weights.load_weights(network, values)
+    reference = evaluate.keras_denoiser(network)
+    path = run / f"{run.name}-int8.tflite"
+    if not path.exists():
+        convert(run, path, max_drop=10)
+    level, rng = noise.gaussian(sigma), np.random.default_rng(0)
+    noisy = [level.add(picture, rng) for picture in pictures]
+    with Denoiser(path) as denoiser:
+        got = benchmark.pedantic(
+            lambda: [denoiser.process(frame) for frame in noisy], rounds=3, warmup_rounds=1
+        )
+    expected = [reference(frame) for frame in noisy]
+
+    def mean(measure: Any, a: list[Any], b: list[Any]) -> float:
+        return round(float(np.mean([measure(x, y) for x, y in zip(a, b, strict=True)])), 4)
+
+    figures = {
+        "psnr_noisy": mean(psnr, pictures, noisy),
+        "psnr_float": mean(psnr, pictures, expected),
+        "psnr_int8": mean(psnr, pictures, got),
+        "psnr_int8_against_float": mean(psnr, expected, got),
+        "mse_float": mean(mse, pictures, expected),
+        "mse_int8": mean(mse, pictures, got),
+        "mse_int8_against_float": mean(mse, expected, got),
+    }
+    benchmark.extra_info.update(figures)
+    print(f"\n{run.name}, sigma {sigma}: {figures}")
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_shipped(benchmark: Any, name: str, pictures: list[NDArray[np.uint8]]) -> None:
+    """The shipped models on small real pictures at σ 25."""
+    level, rng = noise.gaussian(25), np.random.default_rng(0)
+    noisy = [level.add(picture, rng) for picture in pictures]
+    with Denoiser(name) as denoiser:
+        got = benchmark.pedantic(
+            lambda: [denoiser.process(frame) for frame in noisy], rounds=3, warmup_rounds=1
+        )
+    gain = np.mean([psnr(c, g) - psnr(c, n) for c, g, n in zip(pictures, got, noisy, strict=True)])
+    benchmark.extra_info["gain_db"] = round(float(gain), 3)
+    print(f"\n{name}: {gain:.2f} dB gained at sigma 25")

@@ -1,0 +1,60 @@
+"""Make small videos for tests."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["frames_of", "make_clip", "sound_of"]
+
+
+def make_clip(
+    path: Path,
+    frames: list[NDArray[np.uint8]],
+    times: list[int] | None = None,
+    codec: str = "ffv1",
+    pix_fmt: str = "bgr0",
+    sound: bool = False,
+) -> Path:
+    """Write frames (H×W×3) at times in units of 1/30 s, with a tone as sound if asked for."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=30)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        audio = container.add_stream("aac", rate=48000, layout="mono") if sound else None
+        for index, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts = times[index] if times else index
+            frame.time_base = Fraction(1, 30)
+            container.mux(stream.encode(frame))
+            if audio is not None:
+                t = np.arange(1600) + 1600 * index
+                wave = (0.2 * np.sin(2 * np.pi * 440 * t / 48000)).astype(np.float32)
+                tone = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
+                tone.sample_rate, tone.pts, tone.time_base = 48000, int(t[0]), Fraction(1, 48000)
+                container.mux(audio.encode(tone))
+        for each in [s for s in (stream, audio) if s is not None]:
+            container.mux(each.encode(None))
+    return path
+
+
+def frames_of(path: Path) -> tuple[list[NDArray[np.uint8]], list[float]]:
+    """All frames of a video as RGB, and their times in seconds."""
+    with av.open(str(path)) as container:
+        decoded = list(container.decode(video=0))
+        return (
+            [f.to_ndarray(format="rgb24") for f in decoded],
+            [float(f.pts * f.time_base) for f in decoded],
+        )
+
+
+def sound_of(path: Path) -> list[bytes]:
+    """The packets of sound, as they are in the file."""
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return []
+        return [bytes(p) for p in container.demux(audio=0) if p.dts is not None]

@@ -1,0 +1,171 @@
+"""One battery over all sources and one over all sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import frames_of, make_clip
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgecae.errors import SinkError, SourceError
+from edgecae.runtime import images, sinks, sources, stream
+from edgecae.runtime.denoiser import Denoiser
+from edgecae.runtime.frame import Frame
+
+SPECS: dict[str, Callable[[Path, Path], str]] = {
+    "test_scene": lambda photos, tmp: "test:64x48@10?frames=6&noise=gaussian:20",
+    "image_files": lambda photos, tmp: str(photos),
+    "video_file": lambda photos, tmp: str(
+        make_clip(tmp / "clip.mkv", [np.full((48, 64, 3), 40 * i, np.uint8) for i in range(6)])
+    ),
+}
+
+
+def test_the_battery_knows_every_source() -> None:
+    assert {o.__module__.rsplit(".", 1)[-1] for o in sources.OPENERS} == set(SPECS)
+
+
+@pytest.mark.parametrize("kind", list(SPECS))
+def test_a_source_keeps_the_contract(kind: str, photos: Path, tmp_path: Path) -> None:
+    with sources.open_source(SPECS[kind](photos, tmp_path)) as source:
+        frames = list(source)
+        assert source.name
+        assert source.broken == 0
+        assert source.rate is None or source.rate > 0
+    assert len(frames) == 6
+    assert [f.time for f in frames] == sorted(f.time for f in frames)
+    for frame in frames:
+        assert frame.pixels.dtype == np.uint8
+        assert frame.pixels.shape[2:] in ((3,), ())
+        assert frame.pixels.flags.c_contiguous
+        assert frame.pixels.flags.writeable
+        assert (frame.pts is None) == (frame.time_base is None)
+    if frames[0].pts is not None:
+        times = [f.pts * f.time_base for f in frames]
+        assert times == sorted(set(times))
+
+
+@pytest.mark.parametrize("kind", list(SPECS))
+def test_frames_of_a_source_do_not_share_pixels(kind: str, photos: Path, tmp_path: Path) -> None:
+    with sources.open_source(SPECS[kind](photos, tmp_path)) as source:
+        frames = []
+        for frame in source:
+            frames.append((frame, frame.pixels.copy()))
+    for frame, copy in frames:
+        np.testing.assert_array_equal(frame.pixels, copy)
+
+
+@pytest.mark.parametrize(
+    "spec", ["", "none.mp4", "/nowhere/*.png", "test:0x5", "test:axb", "test:?frames=x",
+             "test:?colour=red", "test:?noise=salt", "test:8x8@0"],
+)  # fmt: skip
+def test_sources_that_are_none(spec: str) -> None:
+    with pytest.raises(SourceError):
+        sources.open_source(spec)
+
+
+def test_a_folder_without_images(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no images"):
+        sources.open_source(str(tmp_path))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 40))
+def test_the_test_scene_is_repeatable_at_any_size(width: int, height: int, index: int) -> None:
+    scenes = [
+        sources.test_scene.TestScene(width, height, frames=index + 1, seed=3) for _ in range(2)
+    ]
+    a, b = (scene.clean(index) for scene in scenes)
+    assert a.shape == (height, width, 3)
+    np.testing.assert_array_equal(a, b)
+
+
+TARGETS = {"null": "null:", "image_folder": "folder", "video_file": "clip.mkv"}
+
+
+def test_the_battery_knows_every_sink() -> None:
+    assert {o.__module__.rsplit(".", 1)[-1] for o in sinks.OPENERS} == set(TARGETS)
+
+
+@pytest.mark.parametrize("kind", list(TARGETS))
+def test_a_sink_takes_every_frame(kind: str, tmp_path: Path) -> None:
+    spec = TARGETS[kind] if kind == "null" else str(tmp_path / TARGETS[kind])
+    with sources.open_source("test:64x48@10?frames=5") as source:
+        with sinks.open_sink(spec, sinks.Settings(source, codec="ffv1")) as sink:
+            expected = []
+            for frame in source:
+                sink.write(frame)
+                expected.append(frame.pixels.copy())
+                frame.pixels[...] = 0  # the sink may not rely on them any more
+    if kind == "image_folder":
+        got = [images.read(p).pixels for p in sorted((tmp_path / "folder").iterdir())]
+    elif kind == "video_file":
+        got, times = frames_of(tmp_path / "clip.mkv")
+        np.testing.assert_allclose(times, np.arange(5) / 10, atol=1e-3)
+    else:
+        return
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("kind", ["image_folder", "video_file"])
+def test_a_sink_overwrites_only_when_told(kind: str, tmp_path: Path) -> None:
+    target = tmp_path / TARGETS[kind]
+    if kind == "image_folder":
+        target.mkdir()
+        (target / "precious.txt").write_text("precious")
+    else:
+        target.write_text("precious")
+    with sources.open_source("test:8x8?frames=1") as source:
+        with pytest.raises(SinkError, match="--overwrite"):
+            sinks.open_sink(str(target), sinks.Settings(source))
+        with sinks.open_sink(str(target), sinks.Settings(source, overwrite=True)) as sink:
+            sink.write(next(iter(source)))
+
+
+def test_a_video_has_one_size(tmp_path: Path) -> None:
+    with sources.open_source("test:8x8?frames=1") as source:
+        with sinks.open_sink(str(tmp_path / "x.mkv"), sinks.Settings(source)) as sink:
+            sink.write(Frame(np.zeros((16, 16, 3), np.uint8), 0.0))
+            with pytest.raises(SinkError, match="a frame of 32×16"):
+                sink.write(Frame(np.zeros((16, 32, 3), np.uint8), 0.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("x.xyz", "auto"), ("x.mkv", "none"), ("x.mkv", "aac"), ("x.webm", "ffv1")]
+)
+def test_videos_that_can_not_be(name: str, codec: str, tmp_path: Path) -> None:
+    with sources.open_source("test:8x8?frames=1") as source, pytest.raises(SinkError):
+        sinks.open_sink(str(tmp_path / name), sinks.Settings(source, codec=codec))
+    assert not list(tmp_path.iterdir())
+
+
+def test_gray_frames_can_be_recorded(tmp_path: Path) -> None:
+    with sources.open_source("test:8x8?frames=1") as source:
+        with sinks.open_sink(str(tmp_path / "x.mkv"), sinks.Settings(source)) as sink:
+            sink.write(Frame(np.full((32, 32), 77, np.uint8), 0.0))
+    assert np.abs(frames_of(tmp_path / "x.mkv")[0][0].astype(int) - 77).max() <= 2
+
+
+def test_a_stream_gives_each_frame_to_each_sink_in_order(denoiser: Denoiser) -> None:
+    class Keep(sinks.null.Null):
+        def __init__(self) -> None:
+            self.got: list[np.ndarray] = []
+
+        def write(self, frame: Frame) -> None:
+            self.got.append(frame.pixels.copy())
+
+    keeps = [Keep(), Keep()]
+    spec = "test:64x48?frames=7&noise=gaussian:25"
+    with sources.open_source(spec) as source:
+        stats = stream.run(source, denoiser, keeps)
+    with sources.open_source(spec) as source:
+        expected = [denoiser.process(frame.pixels) for frame in source]
+    for keep in keeps:
+        np.testing.assert_array_equal(keep.got, expected)
+    assert stats.frames == len(stats.latency) == 7
+    assert all(a >= b > 0 for a, b in zip(stats.latency, stats.process, strict=True))
+    assert stats.percentiles()["process_p50_ms"] <= stats.percentiles()["process_p99_ms"]

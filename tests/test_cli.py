@@ -1,0 +1,189 @@
+"""The command line as a person uses it: a process, its exit status, its two outputs, its files."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgecae import models
+from edgecae.runtime import model_file
+
+
+def edgecae(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edgecae", *map(str, arguments)],
+        capture_output=True, text=True, cwd=cwd, timeout=300,
+    )  # fmt: skip
+
+
+def test_help_names_every_command() -> None:
+    done = edgecae("--help")
+    assert done.returncode == 0
+    for name in ("train", "convert", "denoise", "stream"):
+        assert f"\n  {name}" in done.stdout
+
+
+def test_denoise_an_image(photos: Path, tmp_path: Path) -> None:
+    done = edgecae("denoise", photos / "face.png", "-o", tmp_path / "out.png")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "litert" in done.stderr  # which runtime it used
+    assert "INFO" not in done.stderr
+    before, after = (np.array(Image.open(p)) for p in (photos / "face.png", tmp_path / "out.png"))
+    assert 0 < np.abs(before.astype(int) - after).mean() < 10
+
+
+def test_stream_prints_figures_as_json(tmp_path: Path) -> None:
+    done = edgecae("stream", "--source", "test:64x48?frames=9", "--sink", "null:", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["frames"] == 9
+    assert 0 < figures["latency_p50_ms"] <= figures["latency_p99_ms"]
+
+
+def test_errors_are_one_line_and_leave_nothing(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_text("text")
+    (tmp_path / "file").write_text("")
+    face, out = photos / "face.png", tmp_path / "out"
+    null = ["--sink", "null:"]
+    for arguments, status in [
+        (["denoise", tmp_path / "none.png", "-o", out], 1),
+        (["denoise", tmp_path / "clip.mp4", "-o", out / "x.mp4"], 1),
+        (["denoise", face, "-o", out / "x.png", "--model", "none"], 1),
+        (["denoise", face, "-o", out / "x.png", "--model", face], 1),
+        (["denoise", face, "-o", tmp_path / "file" / "x.png"], 1),
+        (["denoise", face], 2),
+        (["denoise", face, "-o", out, "--threads", "0"], 2),
+        (["stream", "--source", tmp_path / "clip.mp4", *null], 1),
+        (["stream", "--source", "test:x", *null], 1),
+        (["stream", "--source", "test:8x8", "--sink", tmp_path / "file" / "x.mkv"], 1),
+        (["stream", *null], 2),
+        (["convert", tmp_path], 2),
+        (["convert", tmp_path / "none", "--int8"], 1),
+        (["train", "--out", out, "--data", tmp_path / "none"], 1),
+        (["train", "--out", out, "--data", tmp_path], 1),
+        (["train", "--out", out, "--noise", "salt"], 1),
+        (["train", "--out", out, "--model", "none"], 2),
+        (["train", "--out", out, "--resume", "--seed", "1"], 2),
+        (["train", "--out", out, "--resume"], 1),
+        (["train", "--out", out, "--init", face], 1),
+        (["none"], 2),
+    ]:
+        done = edgecae(*arguments)
+        said = [line for line in done.stderr.splitlines() if line]
+        assert done.returncode == status, (arguments, done.stderr)
+        assert "Traceback" not in done.stderr, arguments
+        assert done.stdout == ""
+        if status == 1:
+            errors = [line for line in said if line.startswith("edgecae: ")]
+            assert len(errors) == 1, (arguments, done.stderr)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.mp4", "file"]
+
+
+def test_contradictory_options(run: Path) -> None:
+    done = edgecae(
+        "train", "--out", "x", "--init", run, "--model", {"small": "classic"}.get(run.name, "small")
+    )
+    assert done.returncode == 2
+    assert "is of the model" in done.stderr
+
+
+def test_a_float_model_can_not_stream(run: Path, tmp_path: Path) -> None:
+    done = edgecae("convert", run, "--float32", "-o", tmp_path / "f.tflite")
+    assert done.returncode == 0, done.stderr
+    assert "float32" in done.stdout
+    done = edgecae(
+        "stream", "--source", "test:", "--sink", "null:", "--model", tmp_path / "f.tflite"
+    )
+    assert done.returncode == 1
+    assert "float model" in done.stderr
+
+
+def test_train_then_convert_then_denoise(photos: Path, tmp_path: Path) -> None:
+    done = edgecae(
+        "train", "--data", photos, "--out", tmp_path / "run", "--steps", "20", "--qat-steps", "4",
+        "--batch", "2", "--patch", "32", "--validate-every", "10", "--noise", "gaussian:5-50",
+        "--tensorboard", "--seed", "3",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "OneDeviceStrategy" in done.stderr
+    assert "float step 20/20" in done.stderr
+    assert done.stdout.strip() == str(tmp_path / "run")
+    assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+    model = tmp_path / "m.tflite"
+    done = edgecae("convert", tmp_path / "run", "--int8", "-o", model, "--max-drop", "50")
+    assert done.returncode in (0, 1), done.stderr
+    if done.returncode == 1:  # so short a training may lose more than 0.5 dB at σ 5
+        assert "gaussian:5" in done.stderr
+        assert not model.exists()
+        return
+    assert model_file.read(model).metadata.noise == "gaussian:5-50"
+    assert (
+        edgecae(
+            "denoise", photos / "hat.png", "-o", tmp_path / "x.png", "--model", model
+        ).returncode
+        == 0
+    )
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+@pytest.mark.parametrize("name", ["out.mkv", "out.mp4"])
+def test_a_signal_ends_with_a_playable_file(
+    number: signal.Signals, status: int, name: str, tmp_path: Path
+) -> None:
+    import av
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgecae", "stream", "--source", "test:320x240?frames=100000",
+         "--sink", str(tmp_path / name)],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(3)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == status, errors
+    with av.open(str(tmp_path / name)) as container:
+        count = sum(1 for _ in container.decode(video=0))
+    assert count >= 10
+    assert f"{count} frames" in errors
+
+
+def test_a_recording_that_is_killed_plays(tmp_path: Path) -> None:
+    import av
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgecae", "stream", "--source", "test:320x240?frames=100000",
+         "--sink", str(tmp_path / "out.mkv")],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    time.sleep(6)
+    process.kill()
+    process.wait()
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        assert sum(1 for _ in container.decode(video=0)) >= 10
+
+
+def test_the_device_needs_no_training_extra(tmp_path: Path) -> None:
+    """With TensorFlow hidden, training says what is missing and the rest works."""
+    code = (
+        "import sys\n"
+        "sys.modules['tensorflow'] = sys.modules['h5py'] = None\n"
+        "from edgecae.cli import main\n"
+        "sys.argv = ['edgecae', 'train', '--out', 'x']\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "pip install 'edgecae[train]'" in done.stderr
+
+
+def test_shipped_models_are_listed() -> None:
+    assert models.DEFAULT in models.names()
