@@ -24,7 +24,7 @@ from edgecae.runtime import Denoiser, stream
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sinks.video_file import VideoSink
 from edgecae.runtime.sources.video_file import VideoFile
-from edgecae.train import architectures, evaluate, pictures, synthetic, weights
+from edgecae.train import evaluate, pictures, synthetic, weights
 
 SIGMA = 25
 FRAMES, RATE = 90, 30
@@ -95,7 +95,7 @@ def main(folder: Path) -> None:
     int8 = float(np.mean(measure.psnr))
 
     architecture, _, values = weights.read_weights(folder / "run" / "float.weights.h5")
-    network = architectures.restore(architectures.describe(architecture)).build(training=False)
+    network = architecture.build(training=False)
     weights.load_weights(network, values)
     some = range(0, FRAMES, 9)
     reference = evaluate.keras_denoiser(network)

@@ -14,16 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecae import noise
 from edgecae.quality import psnr
 from edgecae.runtime import Denoiser, sources
-from edgecae.runtime.denoiser import pad_edges, padded_size
 from edgecae.train import evaluate, weights
 
 SIGMAS = (5, 15, 25, 50)
-Pixels = NDArray[np.uint8]
 
 
 def float_denoiser(path: Path) -> evaluate.Denoise:
@@ -31,16 +28,7 @@ def float_denoiser(path: Path) -> evaluate.Denoise:
     architecture, _, values = weights.read_weights(path)
     network = architecture.build(training=False)
     weights.load_weights(network, values)
-    run = evaluate.keras_denoiser(network)
-
-    def denoise(frame: Pixels) -> Pixels:
-        height, width = frame.shape[:2]
-        plane = np.empty((*padded_size(height, width, architecture.stride), 3), np.uint8)
-        plane[:height, :width] = frame
-        pad_edges(plane, height, width)
-        return run(plane)[:height, :width]
-
-    return denoise
+    return evaluate.keras_denoiser(network, architecture.stride)
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ def test_int8_against_float(
     architecture, _, values = weights.read_weights(run / "float.weights.h5")
     network = architecture.build(training=False)
     weights.load_weights(network, values)
-    reference = evaluate.keras_denoiser(network)
+    reference = evaluate.keras_denoiser(network, architecture.stride)
     path = run / f"{run.name}-int8.tflite"
     if not path.exists():
         convert(run, path, max_drop=10)

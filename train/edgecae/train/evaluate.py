@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgecae.noise import Noise, gaussian, parse
 from edgecae.quality import psnr
+from edgecae.runtime.denoiser import pad_edges, padded_size
 from edgecae.train._tf import tf
 
 __all__ = ["Denoise", "HeldOut", "held_out", "keras_denoiser"]
@@ -20,8 +21,13 @@ Denoise = Callable[[Pixels], Pixels]
 """Denoises one frame, uint8, H×W×3."""
 
 
-def keras_denoiser(model: Any) -> Denoise:
-    """Wrap a network (N×H×W×3 in [0, 1], sides multiples of its stride) for frames of 8 bits."""
+def keras_denoiser(model: Any, stride: int = 1) -> Denoise:
+    """Wrap a network for frames of 8 bits.
+
+    Args:
+        model: N×H×W×3 in [0, 1] to the same.
+        stride: frames are padded to multiples of this, as the runtime does it.
+    """
 
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)]
@@ -31,8 +37,12 @@ def keras_denoiser(model: Any) -> Denoise:
         return tf.cast(tf.round(tf.clip_by_value(result, 0.0, 1.0) * 255.0), tf.uint8)
 
     def denoise(frame: Pixels) -> Pixels:
-        result: Pixels = run(tf.constant(frame)).numpy()
-        return result
+        height, width = frame.shape[:2]
+        plane = np.empty((*padded_size(height, width, stride), 3), np.uint8)
+        plane[:height, :width] = frame
+        pad_edges(plane, height, width)
+        result: Pixels = run(tf.constant(plane)).numpy()
+        return result[:height, :width]
 
     return denoise
 
