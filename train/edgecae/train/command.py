@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -114,10 +113,15 @@ def _progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
             bars.update(tasks[event.phase], completed=event.step, rate=speed)
             if event.row is not None:
                 left = (event.steps - event.step) / speed if speed else 0.0
+                loss, quality = event.row["loss"], event.row["psnr"]
+                progress = (
+                    "rounded, not trained yet"
+                    if loss is None
+                    else f"loss {loss:.5f}  {speed:.1f} steps/s  {left / 60:.1f} min left"
+                )
                 console.print(
-                    f"{event.phase:<5} step {event.step}/{event.steps}  "
-                    f"loss {event.row['loss'] or math.nan:.5f}  PSNR {event.row['psnr']:.2f} dB  "
-                    f"{speed:.1f} steps/s  {left / 60:.1f} min left",
+                    f"{event.phase:<5} step {event.step}/{event.steps}  PSNR {quality:.2f} dB  "
+                    f"{progress}",
                     highlight=False,
                 )
 
