@@ -1,0 +1,50 @@
+"""What rounding costs before any QAT: kernels rounded to the nearest, and with mean responses kept.
+
+    python benchmarks/rounding.py RUN [DATA]
+
+Prints the loss of PSNR against the float network on the run's held-out images, dB.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edgecae import noise
+from edgecae.train import evaluate, recipe, weights
+from edgecae.train.data import Batches, open_images
+from edgecae.train.loop import CALIBRATION_BATCHES
+from edgecae.train.quantize import calibrate, quantize
+
+SIGMAS = (0, 5, 15, 25, 50)
+
+
+def main(run: Path, data: str | None) -> None:
+    """Print a line for each way to round."""
+    settings = recipe.read(run / "recipe.toml")
+    architecture, _, values = weights.read_weights(run / "float.weights.h5")
+    network = architecture.build(training=False)
+    weights.load_weights(network, values)
+    images = open_images(data or settings.data, settings.qat.patch, settings.seed)
+    model = noise.parse(settings.noise)
+    held_out = evaluate.held_out(images.held_out(), model, architecture.stride, SIGMAS)
+    batches = Batches(images, model, settings.qat.batch, settings.qat.patch, settings.seed * 2 + 1)
+    noisy = (batches.at(step)[0] / 255 for step in range(CALIBRATION_BATCHES))
+    calibration = calibrate(network, (np.asarray(batch, np.float32) for batch in noisy))
+    reference = held_out.measure(evaluate.keras_denoiser(network))
+    print(f"{'rounding':<24}" + "".join(f"{spec:>14}" for spec in reference))
+    for name, chosen in (
+        ("nearest", replace(calibration, means={})),
+        ("mean response kept", calibration),
+    ):
+        twin = quantize(architecture, chosen, network)
+        measured = held_out.measure(evaluate.keras_denoiser(twin))
+        losses = [reference[spec] - measured[spec] for spec in reference]
+        print(f"{name:<24}" + "".join(f"{loss:>14.3f}" for loss in losses), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
