@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import frames_of, make_clip
+from clips import frames_of, make_clip, sound_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from edgecae.errors import SinkError, SourceError
 from edgecae.runtime import images, sinks, sources, stream
@@ -141,6 +143,33 @@ def test_videos_that_can_not_be(name: str, codec: str, tmp_path: Path) -> None:
     with sources.open_source("test:8x8?frames=1") as source, pytest.raises(SinkError):
         sinks.open_sink(str(tmp_path / name), sinks.Settings(source, codec=codec))
     assert not list(tmp_path.iterdir())
+
+
+def test_images_keep_what_goes_with_them(denoiser: Denoiser, tmp_path: Path) -> None:
+    image = Image.new("RGBA", (24, 16), (200, 100, 50, 0))
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    exif = Image.Exif()
+    exif[0x0110] = "a camera"
+    (tmp_path / "in").mkdir()
+    image.save(tmp_path / "in" / "a.png", exif=exif)
+    with sources.open_source(str(tmp_path / "in")) as source:
+        with sinks.open_sink(str(tmp_path / "out"), sinks.Settings(source)) as sink:
+            stream.run(source, denoiser, [sink])
+    with Image.open(tmp_path / "out" / "a.png") as result:
+        assert result.getexif()[0x0110] == "a camera"
+        np.testing.assert_array_equal(result.getchannel("A"), image.getchannel("A"))
+
+
+def test_two_recordings_both_have_the_sound(denoiser: Denoiser, tmp_path: Path) -> None:
+    frames = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(8)]
+    clip = make_clip(tmp_path / "in.mkv", frames, sound=True)
+    with sources.open_source(str(clip)) as source, contextlib.ExitStack() as stack:
+        opened = [
+            stack.enter_context(sinks.open_sink(str(tmp_path / name), sinks.Settings(source)))
+            for name in ("a.mkv", "b.mp4")
+        ]
+        stream.run(source, denoiser, opened)
+    assert sound_of(clip) == sound_of(tmp_path / "a.mkv") == sound_of(tmp_path / "b.mp4") != []
 
 
 def test_gray_frames_can_be_recorded(tmp_path: Path) -> None:

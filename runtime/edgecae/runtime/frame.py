@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ class Frame:
         pts: the video's own timestamp, in units of ``time_base``; None where there is none.
         time_base: seconds.
         name: what a folder of images calls it, without suffix; None elsewhere.
+        alpha: uint8, H×W, of an image that has it; never denoised.
+        info: EXIF, colour profile and the like of an image, as :class:`images.Picture` has them.
     """
 
     pixels: NDArray[np.uint8]
@@ -29,3 +33,5 @@ class Frame:
     pts: int | None = None
     time_base: Fraction | None = None
     name: str | None = None
+    alpha: NDArray[np.uint8] | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ The boundary where whatever Pillow raises becomes a :class:`SourceError` or :cla
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class Picture:
 
     pixels: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None = None
-    info: dict[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _descriptive(tags: Image.Exif) -> Image.Exif:

@@ -43,7 +43,8 @@ class ImageFolder:
         """See :class:`edgecae.runtime.sinks.Sink`."""
         name = frame.name or f"frame{self._count:06}"
         self._count += 1
-        images.write(self._folder / f"{name}.png", images.Picture(frame.pixels))
+        picture = images.Picture(frame.pixels, frame.alpha, frame.info)
+        images.write(self._folder / f"{name}.png", picture)
 
     def __enter__(self) -> ImageFolder:
         return self

@@ -95,7 +95,7 @@ class VideoSink:
         self._waiting: list[Any] = []
         self._count = 0
         if source is not None:
-            source.on_packet = self._copy
+            source.on_packet.append(self._copy)
 
     def _choose(self, codec: str) -> str:
         """The encoder to use, held by the container."""

@@ -17,7 +17,7 @@ __all__ = ["ImageFiles", "open_source"]
 
 
 class ImageFiles:
-    """Image files, one frame each, in the order given. Alpha is not part of a frame.
+    """Image files, one frame each, in the order given.
 
     Args:
         paths: of the files.
@@ -38,7 +38,14 @@ class ImageFiles:
 
     def __iter__(self) -> Iterator[Frame]:
         for path in self._paths:
-            yield Frame(images.read(path).pixels, time.monotonic(), name=path.stem)
+            picture = images.read(path)
+            yield Frame(
+                picture.pixels,
+                time.monotonic(),
+                name=path.stem,
+                alpha=picture.alpha,
+                info=picture.info,
+            )
 
     def __enter__(self) -> ImageFiles:
         return self

@@ -44,7 +44,7 @@ class VideoFile:
     Attributes:
         stream: PyAV's video stream, which a sink may copy settings from.
         passengers: the streams of sound and subtitles.
-        on_packet: called with every packet of the passengers, in the file's order.
+        on_packet: called, each of them, with every packet of the passengers, in the file's order.
         rotation: by how many degrees a player turns the pictures, counter-clockwise.
         broken: packets so far that could not be decoded.
 
@@ -60,7 +60,7 @@ class VideoFile:
         self._av: Any = av
         self.name = str(path)
         self.broken = 0
-        self.on_packet: Callable[[Any], None] = lambda packet: None
+        self.on_packet: list[Callable[[Any], None]] = []
         try:
             self._container = av.open(str(path))
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -96,7 +96,8 @@ class VideoFile:
                     break
                 if packet.stream is not self.stream:
                     if packet.dts is not None:  # else it only says that the stream ends
-                        self.on_packet(packet)
+                        for listener in self.on_packet:
+                            listener(packet)
                     continue
                 pictures = packet.decode()
             except av.FFmpegError as error:
