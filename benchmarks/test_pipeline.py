@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edgecae import noise
-from edgecae.train import architectures, data, devices, loop
+from edgecae.train import architectures, data, devices
+from edgecae.train.phase import Phase
 
 STEPS, ROUNDS = 60, 5
 SHARE = 0.9
@@ -25,7 +26,7 @@ def test_the_pipeline_keeps_up(benchmark: Any, images: str) -> None:
     with chosen.strategy.scope():
         network = architecture.build(chosen.policy)
         averaged = architecture.build(training=False)
-        phase = loop.Phase(network, averaged, chosen.strategy, architecture.loss, 1.0, 0.999)
+        phase = Phase(network, averaged, chosen.strategy, architecture.loss, 1.0, 0.999)
     source = str(TESTS / "data") if images == "folder" else data.BUILTIN
     batches = data.Batches(
         data.open_images(source, 112, 0), noise.parse("gaussian:0-55"), batch=8, patch=112, seed=0

@@ -10,7 +10,7 @@ from PIL import Image
 from training import TINY
 
 from edgecae.errors import RecipeError
-from edgecae.train import loop, recipe, weights
+from edgecae.train import loop, phase, recipe, weights
 from edgecae.train._tf import tf
 from edgecae.train.layers import Dropout, UnitInterval
 from edgecae.train.recipe import Recipe
@@ -54,7 +54,7 @@ def test_training_learns(photos: Path, tmp_path: Path) -> None:
 def test_losses(loss: str) -> None:
     error = tf.constant([0.0, 0.5, -0.5])
     expected = {"mse": [0, 0.25, 0.25], "l1": [0, 0.5, 0.5], "charbonnier": [1e-3, 0.5, 0.5]}
-    np.testing.assert_allclose(loop._loss(loss)(error), expected[loss], atol=2e-5)
+    np.testing.assert_allclose(phase.loss_of(loss)(error), expected[loss], atol=2e-5)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

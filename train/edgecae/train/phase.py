@@ -1,0 +1,123 @@
+"""One phase of training: a network, the moving average of its weights, an optimizer, a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.train import evaluate, weights
+from edgecae.train._tf import keras, tf
+
+__all__ = ["Phase", "loss_of"]
+
+
+def loss_of(kind: str) -> Callable[[Any], Any]:
+    """Per-value loss of an error; values are in [0, 1]."""
+    if kind == "mse":
+        return lambda error: tf.square(error)
+    if kind == "l1":
+        return lambda error: tf.abs(error)
+    return lambda error: tf.sqrt(tf.square(error) + 1e-6)
+
+
+class Phase:
+    """Network, moving average and optimizer of one phase, and the compiled step over them.
+
+    Args:
+        network: what is trained.
+        averaged: a float32 network of the same weights, which holds their moving average.
+        strategy: whose scope the two were made in.
+        loss: ``mse``, ``l1`` or ``charbonnier``.
+        clip_norm: see :class:`edgecae.train.recipe.Recipe`.
+        average: see :class:`edgecae.train.recipe.Phase`.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        averaged: Any,
+        strategy: Any,
+        loss: str,
+        clip_norm: float,
+        average: float,
+    ) -> None:
+        self.network, self.averaged, self.strategy = network, averaged, strategy
+        optimizer = keras.optimizers.Adam(1e-3)
+        scaled = any(layer.dtype_policy.name == "mixed_float16" for layer in network.layers[1:])
+        if scaled:
+            optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
+        optimizer.build(network.trainable_variables)
+        self.optimizer = optimizer
+        pairs = weights.named_weights(averaged)
+        followed = [(pairs[n], v) for n, v in weights.named_weights(network).items()]
+        per_value = loss_of(loss)
+
+        def replica_step(noisy: Any, clean: Any) -> Any:
+            noisy, clean = (tf.cast(x, tf.float32) / 255.0 for x in (noisy, clean))
+            with tf.GradientTape() as tape:
+                value = tf.reduce_mean(per_value(network(noisy, training=True) - clean))
+                goal = optimizer.get_scaled_loss(value) if scaled else value
+            variables = network.trainable_variables
+            gradients = tape.gradient(goal, variables)
+            if scaled:
+                gradients = optimizer.get_unscaled_gradients(gradients)
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+            if clip_norm:
+                gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+            optimizer.apply_gradients(
+                zip(gradients, variables, strict=True), skip_gradients_aggregation=True
+            )
+            return value
+
+        @tf.function  # type: ignore[untyped-decorator]
+        def step(noisy: Any, clean: Any, decay: Any) -> Any:
+            losses = strategy.run(replica_step, args=(noisy, clean))
+            for mean, variable in followed:
+                mean.assign(mean + (1.0 - decay) * (variable - mean))
+            return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
+
+        self._step = step
+        self.denoise = evaluate.keras_denoiser(averaged)
+        self._average = average
+
+    @property
+    def variables(self) -> list[Any]:
+        """Everything that a checkpoint must hold, in a fixed order."""
+        own = self.optimizer.variables
+        return [*self.network.weights, *self.averaged.weights, *(own() if callable(own) else own)]
+
+    def place(self, batch: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> tuple[Any, Any]:
+        """Hand each replica of this process its equal part of a batch."""
+        local = self.strategy.extended.worker_devices
+        size = len(batch[0]) // len(local)
+
+        def part(which: int) -> Callable[[Any], Any]:
+            def cut(context: Any) -> Any:
+                index = context.replica_id_in_sync_group % len(local)
+                return tf.constant(batch[which][index * size : (index + 1) * size])
+
+            return cut
+
+        if len(local) == 1 and self.strategy.num_replicas_in_sync == 1:
+            return tf.constant(batch[0]), tf.constant(batch[1])
+        spread = self.strategy.experimental_distribute_values_from_function
+        return spread(part(0)), spread(part(1))
+
+    def step(self, batch: tuple[Any, Any], rate: float, count: int) -> Any:
+        """Train one step.
+
+        Args:
+            batch: from :meth:`place`.
+            rate: learning rate.
+            count: steps done before in this phase; early averages forget faster.
+
+        Returns:
+            The mean loss, a scalar tensor that need not be ready yet.
+        """
+        self.optimizer.learning_rate.assign(rate)
+        decay = min(self._average, (1 + count) / (10 + count)) if self._average else 0.0
+        return self._step(*batch, tf.constant(decay, tf.float32))
