@@ -10,7 +10,8 @@ from pathlib import Path
 from edgecae.errors import SinkError, SourceError
 from edgecae.runtime import images, stream
 from edgecae.runtime.denoiser import Denoiser
-from edgecae.runtime.sinks.video_file import DEFAULT_CODEC, VideoSink
+from edgecae.runtime.sinks.base import DEFAULT_CODEC
+from edgecae.runtime.sinks.video_file import VideoSink
 from edgecae.runtime.sources.video_file import VideoFile
 
 __all__ = ["Job", "Outcome", "denoise_file", "plan", "run"]

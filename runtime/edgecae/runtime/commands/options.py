@@ -9,7 +9,7 @@ import click
 
 from edgecae import models
 from edgecae.runtime.backend import BACKENDS
-from edgecae.runtime.sinks.video_file import DEFAULT_CODEC
+from edgecae.runtime.sinks.base import DEFAULT_CODEC
 
 __all__ = ["codec", "denoiser", "overwrite"]
 

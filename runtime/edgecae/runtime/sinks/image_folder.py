@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from edgecae.errors import SinkError
 from edgecae.runtime import images
 from edgecae.runtime.frame import Frame
-
-if TYPE_CHECKING:
-    from edgecae.runtime.sinks import Settings
+from edgecae.runtime.sinks.base import Settings
 
 __all__ = ["ImageFolder", "open_sink"]
 

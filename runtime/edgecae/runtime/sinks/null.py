@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from edgecae.runtime.frame import Frame
-
-if TYPE_CHECKING:
-    from edgecae.runtime.sinks import Settings
+from edgecae.runtime.sinks.base import Settings
 
 __all__ = ["Null", "open_sink"]
 

@@ -10,21 +10,16 @@ import logging
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgecae.errors import SinkError
 from edgecae.runtime.frame import Frame
+from edgecae.runtime.sinks.base import DEFAULT_CODEC, Settings
 from edgecae.runtime.sources.video_file import VideoFile, colour_matrix
 
-if TYPE_CHECKING:
-    from edgecae.runtime.sinks import Settings
-
-__all__ = ["DEFAULT_CODEC", "VideoSink", "open_sink"]
+__all__ = ["VideoSink", "open_sink"]
 
 log = logging.getLogger(__name__)
-
-DEFAULT_CODEC = "auto"
-"""H.264 where the container holds it, else the container's own default."""
 
 _OPTIONS = {
     # Nearly transparent: what noise is left shall be the denoiser's, not the encoder's.

@@ -11,47 +11,13 @@ To add one, write its module and enter its opener in ``OPENERS``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from fractions import Fraction
-from types import TracebackType
-from typing import Protocol
+from collections.abc import Callable
 
 from edgecae.errors import SourceError
-from edgecae.runtime.frame import Frame
 from edgecae.runtime.sources import image_files, test_scene, video_file
+from edgecae.runtime.sources.base import Source
 
 __all__ = ["OPENERS", "Source", "open_source"]
-
-
-class Source(Protocol):
-    """Something that frames come from.
-
-    A source is opened by making it, read by iterating over it once, and closed by leaving its
-    ``with`` block. What goes wrong in it is a :class:`SourceError`.
-    """
-
-    @property
-    def name(self) -> str:
-        """For people."""
-
-    @property
-    def rate(self) -> Fraction | None:
-        """Nominal frames a second, where there is such a thing."""
-
-    @property
-    def broken(self) -> int:
-        """Frames so far that could not be decoded."""
-
-    def __iter__(self) -> Iterator[Frame]: ...
-
-    def __enter__(self) -> Source: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
 
 
 OPENERS: tuple[Callable[[str], Source | None], ...] = (
