@@ -117,29 +117,48 @@ def denoise_file(
     if job.target.exists():
         if not overwrite:
             raise SinkError(f"{job.target} exists; --overwrite replaces it")
-        if job.target.samefile(job.source) and not _is_image(job.source):
-            raise SinkError(f"{job.target} can't be read and written at once")
     if _is_image(job.source):
         picture = images.read(job.source)
         denoiser.reset()
         clean = denoiser.process(picture.pixels)
         images.write(job.target, images.Picture(clean, picture.alpha, picture.info))
         return 1
-    with VideoFile(job.source) as source:
-        if _is_image(job.target):
-            raise SinkError(f"{job.source} is a video; {job.target} would be an image")
-        try:
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SinkError(f"{job.target} can't be written: {error.strerror}") from error
-        denoiser.reset()
-        with VideoSink(job.target, source, source.rate, codec, overwrite) as sink:
-            stats = stream.run(source, denoiser, [sink], stop, report)
-    if not stats.frames and not (stop and stop.requested):
-        raise SourceError(f"{job.source} holds no frame that can be decoded")
+    if _is_image(job.target):
+        raise SinkError(f"{job.source} is no image; {job.target} would be one")
+    # In a folder a result must be whole to be there, or a later run would leave it as it is.
+    part = job.target.with_name(f".{job.target.stem}.part{job.target.suffix}")
+    target = part if job.in_folder else job.target
+    try:
+        stats = _denoise_video(job.source, target, denoiser, overwrite, codec, stop, report)
+        if job.in_folder and not (stop and stop.requested):
+            part.replace(job.target)
+    finally:
+        part.unlink(missing_ok=True)
     if stats.broken:
         log.warning("%s: %d packets could not be decoded", job.source, stats.broken)
     return stats.frames
+
+
+def _denoise_video(
+    path: Path,
+    target: Path,
+    denoiser: Denoiser,
+    overwrite: bool,
+    codec: str,
+    stop: stream.Stop | None,
+    report: Callable[[stream.Stats], None],
+) -> stream.Stats:
+    with VideoFile(path) as source:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SinkError(f"{target} can't be written: {error.strerror}") from error
+        denoiser.reset()
+        with VideoSink(target, source, source.rate, codec, overwrite) as sink:
+            stats = stream.run(source, denoiser, [sink], stop, report)
+    if not stats.frames and not (stop and stop.requested):
+        raise SourceError(f"{path} holds no frame that can be decoded")
+    return stats
 
 
 def run(
@@ -154,9 +173,8 @@ def run(
     """Denoise files one after the other.
 
     In a folder, results that are there already are left alone, so that an interrupted run goes
-    on where it stopped, and a file that is no picture is named and passed over. (A result is only
-    there when it is whole; a video that a signal cut short is the exception, and is removed when
-    it came from a folder.)
+    on where it stopped (a result of a folder is only there when it is whole), and a file that is
+    no picture, or a video that can't be written as one, is named and passed over.
 
     Args:
         jobs: from :func:`plan`.
@@ -181,16 +199,14 @@ def run(
             outcome.frames += denoise_file(
                 job, denoiser, overwrite=overwrite, codec=codec, stop=stop, report=report
             )
-        except SourceError as error:
-            if not job.in_folder:
+        except (SourceError, SinkError) as error:
+            if not job.in_folder or (isinstance(error, SinkError) and _is_image(job.source)):
                 raise
             log.warning("passed over: %s", error)
             outcome.failed += (str(error),)
             continue
         if stop is not None and stop.requested and not _is_image(job.source):
             outcome.stopped = True
-            if job.in_folder:
-                job.target.unlink(missing_ok=True)
             break
         outcome.done += 1
     return outcome

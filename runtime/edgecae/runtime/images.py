@@ -25,6 +25,13 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp",
 _GRAY = {"1", "L", "LA"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "RGBX"}
 _KEPT = ("exif", "icc_profile", "dpi", "xmp")
+_UNREADABLE = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    OSError,
+    ValueError,
+    SyntaxError,
+)
 _DESCRIPTIVE = {
     ExifTags.Base.ImageDescription,
     ExifTags.Base.Make,
@@ -99,7 +106,7 @@ def read(path: Path) -> Picture:
         raise SourceError(f"{path} does not exist") from error
     except SourceError:
         raise
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except _UNREADABLE as error:
         raise SourceError(f"{path} can't be read as an image: {error}") from error
     return Picture(pixels, alpha, info)
 

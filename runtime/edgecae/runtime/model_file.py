@@ -290,3 +290,5 @@ def read(path: Path) -> ModelFile:
         )
     except ModelFileError as error:
         raise ModelFileError(f"model {path}: {error}") from error
+    except Exception as error:  # damaged indices lead the generated code anywhere
+        raise ModelFileError(f"model {path} is damaged: {type(error).__name__}") from error

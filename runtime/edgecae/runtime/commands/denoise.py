@@ -66,7 +66,7 @@ def command(
     click.echo(
         f"{outcome.done} of {len(jobs)} files, {outcome.frames} pictures{present}", file=sys.stderr
     )
-    if outcome.failed and not outcome.stopped:
+    if outcome.stopped:
+        context.exit(progress.exit_status(stop) or progress.STOPPED)
+    if outcome.failed:
         raise SourceError(f"{len(outcome.failed)} of {len(jobs)} files could not be denoised")
-    if stop.requested:
-        context.exit(progress.exit_status(stop))

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 
 from edgecae.runtime.stream import Stop
 
-__all__ = ["exit_status", "line"]
+__all__ = ["STOPPED", "exit_status", "line"]
 
 INTERRUPTED = 130
+STOPPED = 1
+"""For SIGTERM where work was left undone."""
+
 _PERIOD = 0.25
 """Seconds between two updates."""
 

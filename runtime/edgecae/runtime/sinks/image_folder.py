@@ -14,7 +14,7 @@ __all__ = ["ImageFolder", "open_sink"]
 
 
 class ImageFolder:
-    """One PNG a frame, named as in the source or ``frame000000.png`` and on.
+    """One PNG a frame, named as in the source (with a number where a name comes twice) or ``frame000000.png`` and on.
 
     Args:
         folder: made if it is not there.
@@ -28,6 +28,7 @@ class ImageFolder:
         self.name = str(folder)
         self._folder = folder
         self._count = 0
+        self._written: set[str] = set()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             occupied = any(folder.iterdir())
@@ -40,6 +41,9 @@ class ImageFolder:
         """See :class:`edgecae.runtime.sinks.Sink`."""
         name = frame.name or f"frame{self._count:06}"
         self._count += 1
+        if name in self._written:  # a.png and a.jpg, or a.png of two folders
+            name = f"{name}-{self._count:06}"
+        self._written.add(name)
         picture = images.Picture(frame.pixels, frame.alpha, frame.info)
         images.write(self._folder / f"{name}.png", picture)
 

@@ -67,8 +67,12 @@ class VideoSink:
             raise SinkError(f"{path}: video needs PyAV: pip install 'edgecae[video]'") from error
         self._av: Any = av
         self.name = str(path)
-        if path.exists() and not overwrite:
-            raise SinkError(f"{path} exists; --overwrite replaces it")
+        self._new = not path.exists()
+        if not self._new:
+            if not overwrite:
+                raise SinkError(f"{path} exists; --overwrite replaces it")
+            if source is not None and path.samefile(source.name):
+                raise SinkError(f"{path} can't be read and written at once")
         try:
             self._container = av.open(
                 str(path),
@@ -81,7 +85,7 @@ class VideoSink:
             self._codec = self._choose(codec)
         except SinkError:
             self._container.close()
-            path.unlink(missing_ok=True)
+            self._forget()
             raise
         self._source = source
         self._rate = rate or _FALLBACK_RATE
@@ -92,16 +96,24 @@ class VideoSink:
         if source is not None:
             source.on_packet.append(self._copy)
 
+    def _forget(self) -> None:
+        """Remove the file, if it was not there before and nothing came into it."""
+        if self._new:
+            Path(self.name).unlink(missing_ok=True)
+
+    def _holds(self, codec: str) -> bool:
+        """Whether the container holds a codec; of MPEG-TS, FFmpeg has no list."""
+        return self._container.format.name == "mpegts" or codec in self._container.supported_codecs
+
     def _choose(self, codec: str) -> str:
         """The encoder to use, held by the container."""
-        held = self._container.supported_codecs
         if codec == DEFAULT_CODEC:
-            return "libx264" if "h264" in held else self._container.default_video_codec
+            return "libx264" if self._holds("h264") else self._container.default_video_codec
         try:
             encoder = self._av.Codec(codec, "w")
         except ValueError as error:
             raise SinkError(f"{self.name}: there is no encoder {codec!r}") from error
-        if encoder.type != "video" or encoder.canonical_name not in held:
+        if encoder.type != "video" or not self._holds(encoder.canonical_name):
             raise SinkError(f"{self.name}: this container does not hold {codec} video")
         return codec
 
@@ -115,7 +127,10 @@ class VideoSink:
         formats = [f.name for f in stream.codec_context.codec.video_formats or []]
         wanted = _LOSSLESS_RGB.get(self._codec, "yuv444p" if odd else "yuv420p")
         if wanted not in formats and formats:
-            raise SinkError(f"{self.name}: {self._codec} can't hold frames of {width}×{height}")
+            raise SinkError(
+                f"{self.name}: {self._codec} can't encode {wanted}, which frames of "
+                f"{width}×{height} need; choose another --codec"
+            )
         stream.pix_fmt = wanted
         stream.options = dict(_OPTIONS.get(self._codec, {}))
         stream.codec_context.time_base = frame.time_base or 1 / self._rate
@@ -142,7 +157,7 @@ class VideoSink:
         """Take a stream of sound or subtitles along, if the container holds its codec."""
         name = passenger.codec_context.name
         try:
-            if passenger.codec_context.codec.canonical_name not in self._container.supported_codecs:
+            if not self._holds(passenger.codec_context.codec.canonical_name):
                 raise ValueError(f"this container does not hold {name}")
             copy = self._container.add_stream_from_template(passenger)
             copy.metadata.update({k: v for k, v in passenger.metadata.items() if k == "language"})
@@ -191,8 +206,12 @@ class VideoSink:
         else:
             picture.pts, picture.time_base = frame.pts, frame.time_base
         self._count += 1
+        self._encode(picture)
+
+    def _encode(self, picture: Any) -> None:
+        """Encode a picture, or with None whatever the encoder still holds back."""
         try:
-            packets = stream.encode(picture)
+            packets = self._stream.encode(picture)
         except (self._av.FFmpegError, ValueError) as error:
             raise SinkError(f"{self.name}: {self._codec} failed: {error}") from error
         self._mux(packets)
@@ -208,11 +227,21 @@ class VideoSink:
     ) -> None:
         try:
             if self._stream is not None:
-                self._mux(self._stream.encode(None))
+                self._encode(None)
+        except SinkError:
+            if error is None:  # else this one only follows from that one
+                raise
         finally:
+            self._close(quietly=error is not None)
+
+    def _close(self, quietly: bool) -> None:
+        try:
             self._container.close()
-            if self._stream is None:
-                Path(self.name).unlink(missing_ok=True)
+        except (self._av.FFmpegError, OSError) as error:
+            if not quietly:
+                raise SinkError(f"{self.name} can't be finished: {error}") from error
+        if self._stream is None:
+            self._forget()
 
 
 def open_sink(spec: str, settings: Settings) -> VideoSink | None:

@@ -18,6 +18,8 @@ from edgecae.runtime.frame import Frame
 
 __all__ = ["TestScene", "open_source"]
 
+LARGEST_AREA = 8192 * 8192
+
 _FORM = "test:WIDTHxHEIGHT@RATE?frames=N&noise=SPEC&seed=N"
 _PATTERN = re.compile(r"(?:(\d{1,5})x(\d{1,5}))?(?:@(\d{1,4}))?")
 
@@ -51,6 +53,8 @@ class TestScene:
     ) -> None:
         if width < 1 or height < 1 or rate < 1 or frames < 1:
             raise SourceError("test: width, height, rate and frames must be 1 or more")
+        if width * height > LARGEST_AREA:
+            raise SourceError(f"test: {width}×{height} is more than {LARGEST_AREA} pixels")
         self.name = f"test scene, {width}×{height}"
         self.rate = Fraction(rate)
         self.width, self.height, self.frames = width, height, frames
