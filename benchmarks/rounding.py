@@ -30,7 +30,8 @@ def main(run: Path, data: str | None) -> None:
     weights.load_weights(network, values)
     images = open_images(data or settings.data, settings.qat.patch, settings.seed)
     model = noise.parse(settings.noise)
-    held_out = evaluate.held_out(images.held_out(), model, architecture.stride, SIGMAS)
+    noises = [noise.gaussian(sigma) for sigma in SIGMAS]
+    held_out = evaluate.held_out(images.held_out(), architecture.stride, noises)
     batches = Batches(images, model, settings.qat.batch, settings.qat.patch, settings.seed * 2 + 1)
     noisy = (batches.at(step)[0] / 255 for step in range(CALIBRATION_BATCHES))
     calibration = calibrate(network, (np.asarray(batch, np.float32) for batch in noisy))

@@ -37,6 +37,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
             _unexpected.append(f"{report.nodeid}: {reason}")
 
 
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped:
+        _unexpected.append(f"{report.nodeid}: {report.longrepr}")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if _unexpected:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import frames_of, make_clip
 from PIL import Image
 
 from edgecae import models
@@ -53,6 +54,7 @@ def test_errors_are_one_line_and_leave_nothing(photos: Path, tmp_path: Path) -> 
     (tmp_path / "clip.mp4").write_text("text")
     (tmp_path / "file").write_text("")
     face, out = photos / "face.png", tmp_path / "out"
+    clip = make_clip(tmp_path / "real.mkv", [np.zeros((48, 64, 3), np.uint8)] * 3)
     null = ["--sink", "null:"]
     for arguments, status in [
         (["denoise", tmp_path / "none.png", "-o", out], 1),
@@ -60,6 +62,7 @@ def test_errors_are_one_line_and_leave_nothing(photos: Path, tmp_path: Path) -> 
         (["denoise", face, "-o", out / "x.png", "--model", "none"], 1),
         (["denoise", face, "-o", out / "x.png", "--model", face], 1),
         (["denoise", face, "-o", tmp_path / "file" / "x.png"], 1),
+        (["denoise", clip, "-o", tmp_path / "file" / "x.mkv"], 1),
         (["denoise", face], 2),
         (["denoise", face, "-o", out, "--threads", "0"], 2),
         (["stream", "--source", tmp_path / "clip.mp4", *null], 1),
@@ -78,14 +81,13 @@ def test_errors_are_one_line_and_leave_nothing(photos: Path, tmp_path: Path) -> 
         (["none"], 2),
     ]:
         done = edgecae(*arguments)
-        said = [line for line in done.stderr.splitlines() if line]
         assert done.returncode == status, (arguments, done.stderr)
         assert "Traceback" not in done.stderr, arguments
         assert done.stdout == ""
-        if status == 1:
-            errors = [line for line in said if line.startswith("edgecae: ")]
-            assert len(errors) == 1, (arguments, done.stderr)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.mp4", "file"]
+        errors = [line for line in done.stderr.splitlines() if line.startswith("edgecae: ")]
+        assert len(errors) == 1, (arguments, done.stderr)
+        assert done.stderr.splitlines()[-1] == errors[0]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.mp4", "file", "real.mkv"]
 
 
 def test_contradictory_options(run: Path) -> None:
@@ -120,11 +122,7 @@ def test_train_then_convert_then_denoise(photos: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
     model = tmp_path / "m.tflite"
     done = edgecae("convert", tmp_path / "run", "--int8", "-o", model, "--max-drop", "50")
-    assert done.returncode in (0, 1), done.stderr
-    if done.returncode == 1:  # so short a training may lose more than 0.5 dB at σ 5
-        assert "gaussian:5" in done.stderr
-        assert not model.exists()
-        return
+    assert done.returncode == 0, done.stderr
     assert model_file.read(model).metadata.noise == "gaussian:5-50"
     assert (
         edgecae(
@@ -132,6 +130,14 @@ def test_train_then_convert_then_denoise(photos: Path, tmp_path: Path) -> None:
         ).returncode
         == 0
     )
+
+
+def wait_for(file: Path, size: int = 200_000) -> None:
+    """Until a recording has grown to a size."""
+    deadline = time.monotonic() + 60
+    while not file.exists() or file.stat().st_size < size:
+        assert time.monotonic() < deadline, f"{file} does not grow"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
@@ -146,7 +152,7 @@ def test_a_signal_ends_with_a_playable_file(
          "--sink", str(tmp_path / name)],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    time.sleep(3)
+    wait_for(tmp_path / name)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == status, errors
@@ -164,11 +170,31 @@ def test_a_recording_that_is_killed_plays(tmp_path: Path) -> None:
          "--sink", str(tmp_path / "out.mkv")],
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    time.sleep(6)
+    wait_for(tmp_path / "out.mkv", 1_000_000)
     process.kill()
     process.wait()
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert sum(1 for _ in container.decode(video=0)) >= 10
+
+
+def test_a_folder_of_videos_that_is_killed_is_done_again(tmp_path: Path) -> None:
+    """What is not whole is not there, so that the next run makes it."""
+    (tmp_path / "in").mkdir()
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 256, (240, 320, 3), dtype=np.uint8) for _ in range(8)]
+    make_clip(tmp_path / "in" / "a.mkv", noise * 40, codec="libx264", pix_fmt="yuv420p")
+    arguments = ["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edgecae", *arguments], stderr=subprocess.DEVNULL
+    )
+    wait_for(tmp_path / "out" / ".a.part.mkv")
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "out" / "a.mkv").exists()
+    done = edgecae(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.mkv"]
+    assert len(frames_of(tmp_path / "out" / "a.mkv")[0]) == 320
 
 
 def test_the_device_needs_no_training_extra(tmp_path: Path) -> None:

@@ -91,7 +91,9 @@ def main() -> None:
         status = cli.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
-        error.show()
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        hint = f" (see {context.command_path} --help)" if context else ""
+        click.echo(f"edgecae: {error.format_message()}{hint}", err=True)
         sys.exit(error.exit_code)
     except EdgecaeError as error:
         if logging.getLogger("edgecae").isEnabledFor(logging.DEBUG):

@@ -40,6 +40,17 @@ def old_python() -> Path:
     return Path(python)
 
 
+def test_tflite_runtime_is_used_where_litert_can_not_be(old_python: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['ai_edge_litert.interpreter'] = None\n"
+        "from edgecae.runtime import Denoiser\n"
+        "print(Denoiser().backend)"
+    )
+    done = subprocess.run([old_python, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("tflite-runtime 2.14")
+
+
 @pytest.mark.parametrize("sigma", [5, 25, 50])
 def test_both_agree_within_rounding(
     shipped: str,

@@ -79,6 +79,22 @@ def test_a_truncated_model_is_refused(tmp_path_factory, data) -> None:
         model_file.read(file)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_damaged_model_is_read_or_refused(tmp_path_factory, data) -> None:
+    content = bytearray(models.find("classic").read_bytes())
+    # Most of a file is weights; what can mislead lies at both ends.
+    edge = data.draw(st.integers(0, 4000))
+    place = edge if data.draw(st.booleans()) else len(content) - 1 - edge
+    content[place] = data.draw(st.integers(0, 255))
+    file = tmp_path_factory.mktemp("damaged") / "x.tflite"
+    file.write_bytes(content)
+    try:
+        assert model_file.read(file).metadata.stride > 0
+    except ModelFileError as error:
+        assert "x.tflite" in str(error)  # noqa: PT017 - either outcome is fine
+
+
 def test_a_model_of_somebody_else_has_no_metadata(tmp_path: Path) -> None:
     content = models.find("small").read_bytes().replace(b"edgecae\0", b"another\0")
     file = tmp_path / "other.tflite"

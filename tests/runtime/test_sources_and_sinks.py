@@ -63,7 +63,8 @@ def test_frames_of_a_source_do_not_share_pixels(kind: str, photos: Path, tmp_pat
 
 @pytest.mark.parametrize(
     "spec", ["", "none.mp4", "/nowhere/*.png", "test:0x5", "test:axb", "test:?frames=x",
-             "test:?colour=red", "test:?noise=salt", "test:8x8@0"],
+             "test:?colour=red", "test:?noise=salt", "test:8x8@0",
+             "test:99999x99999"],
 )  # fmt: skip
 def test_sources_that_are_none(spec: str) -> None:
     with pytest.raises(SourceError):
@@ -143,6 +144,41 @@ def test_videos_that_can_not_be(name: str, codec: str, tmp_path: Path) -> None:
     with sources.open_source("test:8x8?frames=1") as source, pytest.raises(SinkError):
         sinks.open_sink(str(tmp_path / name), sinks.Settings(source, codec=codec))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_source_is_not_overwritten_while_it_is_read(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.mkv", [np.zeros((48, 64, 3), np.uint8)] * 3)
+    before = clip.read_bytes()
+    with sources.open_source(str(clip)) as source, pytest.raises(SinkError, match="at once"):
+        sinks.open_sink(str(clip), sinks.Settings(source, overwrite=True))
+    assert clip.read_bytes() == before
+
+
+def test_a_wrong_codec_leaves_an_existing_file(tmp_path: Path) -> None:
+    (tmp_path / "a.mkv").write_text("precious")
+    with sources.open_source("test:8x8?frames=1") as source, pytest.raises(SinkError):
+        sinks.open_sink(str(tmp_path / "a.mkv"), sinks.Settings(source, True, "none"))
+    assert (tmp_path / "a.mkv").read_text() == "precious"
+
+
+def test_images_of_the_same_name_are_all_kept(denoiser: Denoiser, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for suffix in ("png", "bmp", "tif"):
+        Image.new("RGB", (16, 16)).save(tmp_path / "in" / f"a.{suffix}")
+    with sources.open_source(str(tmp_path / "in")) as source:
+        with sinks.open_sink(str(tmp_path / "out"), sinks.Settings(source)) as sink:
+            stream.run(source, denoiser, [sink])
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_mpeg_ts(denoiser: Denoiser, tmp_path: Path) -> None:
+    frames = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(8)]
+    clip = make_clip(tmp_path / "in.mkv", frames, sound=True)
+    with sources.open_source(str(clip)) as source:
+        with sinks.open_sink(str(tmp_path / "out.ts"), sinks.Settings(source)) as sink:
+            stream.run(source, denoiser, [sink])
+    assert len(frames_of(tmp_path / "out.ts")[0]) == 8
+    assert sound_of(tmp_path / "out.ts")
 
 
 def test_images_keep_what_goes_with_them(denoiser: Denoiser, tmp_path: Path) -> None:

@@ -12,8 +12,6 @@ from edgecae.errors import RecipeError
 from edgecae.train import architectures, quantize, weights
 from edgecae.train.architectures import ARCHITECTURES, Architecture
 
-KMAC_LIMIT = {"small": 8.0, "classic": 25.0}
-
 
 @pytest.fixture(params=sorted(ARCHITECTURES))
 def architecture(request: pytest.FixtureRequest) -> Architecture:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,44 @@ def test_early_stopping(photos: Path, tmp_path: Path) -> None:
     changes = {"float.learning_rate": 1e-30, "float.steps": 400, "qat.steps": 0, "patience": 2}
     loop.train(settings(photos, validate_every=2, **changes), tmp_path / "run")
     assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 1 + 3
+
+
+def test_a_run_that_was_killed_after_early_stopping_stays_stopped(
+    photos: Path, tmp_path: Path
+) -> None:
+    changes = {"float.learning_rate": 1e-30, "float.steps": 400, "qat.steps": 0, "patience": 2}
+    chosen, out = settings(photos, validate_every=2, **changes), tmp_path / "run"
+    loop.train(chosen, out)
+    before = (out / "history.csv").read_text()
+    for name in ("float.weights.h5", "history.csv"):
+        (out / name).unlink()
+    loop.train(chosen, out, resume=True)
+    assert (out / "history.csv").read_text() == before
+    assert (out / "float.weights.h5").exists()
+
+
+def test_images_must_be_those_that_the_run_began_with(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    chosen = settings(folder, **{"float.steps": 2, "qat.steps": 0})
+    loop.train(chosen, tmp_path / "run")
+    shutil.copy(photos / "hat.png", folder / "another.png")
+    with pytest.raises(RecipeError, match="not those that the run began with"):
+        loop.train(chosen, tmp_path / "run", resume=True)
+    with pytest.raises(RecipeError, match="would be trained on"):
+        loop.train(chosen, folder / "run")
+
+
+def test_the_loss_scale_of_float16_is_part_of_a_checkpoint() -> None:
+    from edgecae.train import architectures, devices
+    from edgecae.train._tf import keras
+
+    strategy = devices.choose("one").strategy
+    with strategy.scope():
+        networks = [architectures.get("small").build(p) for p in ("mixed_float16", "float32")]
+        built = phase.Phase(*networks, strategy, "mse", 0.0, 0.0)
+    assert isinstance(built.optimizer, keras.mixed_precision.LossScaleOptimizer)
+    assert any(float(v.numpy().max()) == 2.0**15 for v in built.variables if v.shape == ())
 
 
 def test_a_run_starts_from_other_weights(run: Path, photos: Path, tmp_path: Path) -> None:

@@ -96,8 +96,22 @@ def test_two_workers_train_together(photos: Path, tmp_path: Path) -> None:
         assert f"worker {index + 1} of 2" in line
         assert "MultiWorkerMirroredStrategy" in line
     assert (tmp_path / "run" / "qat.weights.h5").exists()
+    # Each made half of the batch, and both halves count: one half alone leads elsewhere.
+    finish(train(tmp_path / "half", {**settings, "float.batch": 2, "qat.batch": 2}))
+    together, alone = float_weights(tmp_path / "run"), float_weights(tmp_path / "half")
+    assert max(np.abs(together[name] - alone[name]).max() for name in together) > 5e-3
     rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
     assert len(rows) == 1 + 3 + 2  # one writer: the header, three float rows, two of QAT
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["garbage", "[]", '{"cluster": {"worker": ["a:1", "b:1"]}}', '{"cluster": {"chief": ["a:1"]}}'],
+)
+def test_a_cluster_that_is_none(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(RecipeError, match="TF_CONFIG"):
+        devices.choose()
 
 
 def test_workers_need_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,14 +29,12 @@ __all__ = ["command"]
     show_default=True,
     help="Largest mean loss of PSNR against the float network, dB.",
 )
-@click.option("--data", help="Where the run's images are now, if no longer where its recipe says.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 def command(
     run: Path,
     precision: str | None,
     output: Path | None,
     max_drop: float,
-    data: str | None,
     overwrite: bool,
 ) -> None:
     """Convert the run directory RUN to a TFLite file, and check it against the float network.
@@ -51,7 +49,6 @@ def command(
         output,
         int8=precision == "int8",
         max_drop=max_drop,
-        data=data,
         overwrite=overwrite,
     )
     click.echo(text(report))

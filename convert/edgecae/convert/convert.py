@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from edgecae import noise as noise_models
 from edgecae.convert import export, report
-from edgecae.errors import DataError, QualityError, RecipeError, SinkError
-from edgecae.runtime import Denoiser, model_file
+from edgecae.errors import QualityError, RecipeError, SinkError
+from edgecae.runtime import Denoiser, images, model_file
 from edgecae.runtime import backend as backends
 from edgecae.runtime.model_file import Metadata
 from edgecae.train import evaluate, recipe, weights
 from edgecae.train.architectures import describe
-from edgecae.train.data import open_images
+from edgecae.train.loop import held_out_folder
 from edgecae.train.quantize import quantize
 
 __all__ = ["convert", "float_file_denoiser"]
@@ -61,7 +61,6 @@ def convert(
     *,
     int8: bool = True,
     max_drop: float = 0.1,
-    data: str | None = None,
     overwrite: bool = False,
 ) -> report.Report:
     """Convert a run to a TFLite file and check it against the float network.
@@ -71,7 +70,6 @@ def convert(
         output: the file to write; ``RUN/MODEL-int8.tflite`` or ``-float32`` unless given.
         int8: fully integer, from the QAT weights; else float32, from the float weights.
         max_drop: largest loss against the float network, dB; see :func:`report.check`.
-        data: where the held-out images come from, if no longer where the recipe says.
         overwrite: replace an existing file.
 
     Returns:
@@ -79,15 +77,20 @@ def convert(
 
     Raises:
         RecipeError: ``run`` is not a finished run.
-        DataError: its images are gone.
         QualityError: a float tensor was left, or too much was lost; no file is written.
         SinkError: the file exists, or can't be written.
     """
+    if not (run / "recipe.toml").exists():
+        raise RecipeError(f"{run} is no run directory: it holds no recipe.toml")
     settings = recipe.read(run / "recipe.toml")
+    if int8 and not settings.qat.steps:
+        raise RecipeError(f"{run} has no QAT phase, which int8 is made from")
     precision = "int8" if int8 else "float32"
     output = output or run / f"{settings.model}-{precision}.tflite"
     if output.exists() and not overwrite:
         raise SinkError(f"{output} exists; --overwrite replaces it")
+    if not output.parent.is_dir():
+        raise SinkError(f"{output} can't be written: there is no folder {output.parent}")
     architecture, float_values = _load(run, "float")
     reference = architecture.build(training=False)
     weights.load_weights(reference, float_values)
@@ -97,13 +100,16 @@ def convert(
         network = quantize(architecture)
         weights.load_weights(network, values)
 
-    noise = noise_models.parse(settings.noise)
-    smallest = max(settings.float_phase.patch, settings.qat.patch)
-    try:
-        images = open_images(data or settings.data, smallest, settings.seed).held_out()
-    except DataError as error:
-        raise DataError(f"{error}; --data says where the run's images are now") from error
-    validation = evaluate.held_out(images, noise, architecture.stride, SIGMAS)
+    held_out = sorted(held_out_folder(run).glob("*.png"))
+    if not held_out:
+        raise RecipeError(f"{run} holds no held-out images to measure on")
+    trained_for = noise_models.parse(settings.noise)
+    noises = [noise_models.gaussian(sigma) for sigma in SIGMAS]
+    if trained_for.gain != (0, 0):
+        noises.append(trained_for)
+    validation = evaluate.held_out(
+        [images.read(path).pixels for path in held_out], architecture.stride, noises
+    )
     float_quality = validation.measure(evaluate.keras_denoiser(reference))
 
     def finished(content: bytes, quality: dict[str, dict[str, float]]) -> bytes:

@@ -67,7 +67,7 @@ def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
     Args:
         inputs: files and folders. A single file may become a file; several files, and what is in
             folders, go into a folder, with the same names below it.
-        output: file or folder.
+        output: file or folder; a path without a suffix is a folder.
 
     Raises:
         SourceError: an input does not exist.
@@ -81,7 +81,7 @@ def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
             jobs.extend(_of_folder(path, output))
         elif not path.exists():
             raise SourceError(f"{path} does not exist")
-        elif len(inputs) > 1 or output.is_dir():
+        elif len(inputs) > 1 or output.is_dir() or not output.suffix:
             if output.is_file():
                 raise SinkError(f"{len(inputs)} inputs need a folder, but {output} is a file")
             jobs.append(Job(path, output / path.name, False))
@@ -114,9 +114,8 @@ def denoise_file(
         SourceError: the file is neither an image nor a video.
         SinkError: the result can't be written.
     """
-    if job.target.exists():
-        if not overwrite:
-            raise SinkError(f"{job.target} exists; --overwrite replaces it")
+    if job.target.exists() and not overwrite:
+        raise SinkError(f"{job.target} exists; --overwrite replaces it")
     if _is_image(job.source):
         picture = images.read(job.source)
         denoiser.reset()
@@ -125,15 +124,17 @@ def denoise_file(
         return 1
     if _is_image(job.target):
         raise SinkError(f"{job.source} is no image; {job.target} would be one")
-    # In a folder a result must be whole to be there, or a later run would leave it as it is.
-    part = job.target.with_name(f".{job.target.stem}.part{job.target.suffix}")
-    target = part if job.in_folder else job.target
-    try:
-        stats = _denoise_video(job.source, target, denoiser, overwrite, codec, stop, report)
-        if job.in_folder and not (stop and stop.requested):
-            part.replace(job.target)
-    finally:
-        part.unlink(missing_ok=True)
+    if job.in_folder:
+        # A result must be whole to be there, or a later run would leave it as it is.
+        part = job.target.with_name(f".{job.target.stem}.part{job.target.suffix}")
+        try:
+            stats = _denoise_video(job.source, part, denoiser, True, codec, stop, report)
+            if not (stop and stop.requested):
+                part.replace(job.target)
+        finally:
+            part.unlink(missing_ok=True)
+    else:
+        stats = _denoise_video(job.source, job.target, denoiser, overwrite, codec, stop, report)
     if stats.broken:
         log.warning("%s: %d packets could not be decoded", job.source, stats.broken)
     return stats.frames

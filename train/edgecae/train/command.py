@@ -164,13 +164,17 @@ def command(
     if resume:
         if changes or recipe_file or init:
             raise click.UsageError("--resume goes on with the run's own recipe; give --out alone")
+        if not (out / "recipe.toml").exists():
+            raise RecipeError(f"{out} holds no run to resume")
         chosen = recipe.read(out / "recipe.toml")
     else:
         chosen = recipe.read(recipe_file) if recipe_file else Recipe()
         if init:
             name, values = _read_start(init)
-            if changes.setdefault("model", name) != name:
-                raise click.UsageError(f"--init {init} is of the model {name}")
+            named = changes.get("model", chosen.model if recipe_file else name)
+            if named != name:
+                raise click.UsageError(f"--init {init} is of the model {name}, not {named}")
+            changes["model"] = name
         chosen = recipe.with_changes(chosen, changes)
     console = Console(stderr=True)
     with _progress(console) as report:

@@ -19,10 +19,10 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from edgecae.errors import DataError
+from edgecae.errors import DataError, SourceError
 from edgecae.noise import Noise, fast_normals
+from edgecae.runtime import images
 from edgecae.train import synthetic
 
 __all__ = ["BUILTIN", "Batches", "Builtin", "Folder", "Images", "open_images", "prefetch"]
@@ -41,8 +41,6 @@ WINDOW = 512
 TURNOVER = 40
 """After so many steps the oldest image of the window makes room for a new one."""
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-
 Pixels = NDArray[np.uint8]
 
 
@@ -56,6 +54,10 @@ class Images(Protocol):
     def load(self, index: int) -> Pixels:
         """Image ``index`` of the series, uint8, H×W×3."""
 
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same series: what a resumed run compares."""
+
     def held_out(self) -> list[Pixels]:
         """Images for validation, in a fixed order."""
 
@@ -66,6 +68,11 @@ class Builtin:
 
     seed: int = 0
     window: int = 48
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`Images`."""
+        return BUILTIN
 
     def load(self, index: int) -> Pixels:
         """See :class:`Images`."""
@@ -84,20 +91,25 @@ class Folder:
     Attributes:
         training: files to train on.
         validation: files held out.
-        smallest: a patch must fit into every image.
         seed: chooses the order, and the crops of large photos.
     """
 
     training: tuple[Path, ...]
     validation: tuple[Path, ...]
-    smallest: int
     seed: int = 0
-    _cache: dict[Path, Pixels] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def window(self) -> int:
         """How many of the series to keep at hand."""
         return min(WINDOW, len(self.training))
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`Images`: of the names and sizes of all files."""
+        digest = hashlib.sha256()
+        for path in (*self.training, *self.validation):
+            digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        return digest.hexdigest()
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 - one per run, and it ends with the run
     def _order(self, epoch: int) -> NDArray[np.intp]:
@@ -120,11 +132,13 @@ class Folder:
 
 
 def _read(path: Path, rng: np.random.Generator) -> Pixels:
+    """A photo as H×W×3, or a random crop of a large one."""
     try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        pixels = images.read(path).pixels
+    except SourceError as error:
+        raise DataError(str(error)) from error
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
     top, left = (int(rng.integers(max(0, side - LARGEST_SIDE) + 1)) for side in pixels.shape[:2])
     crop = pixels[top : top + LARGEST_SIDE, left : left + LARGEST_SIDE]
     return np.ascontiguousarray(crop)
@@ -132,11 +146,9 @@ def _read(path: Path, rng: np.random.Generator) -> Pixels:
 
 def _usable(path: Path, smallest: int) -> bool:
     try:
-        with Image.open(path) as image:
-            image.load()
-            width, height = image.size
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
-        log.warning("skipped: %s cannot be read: %s", path, error)
+        height, width = images.read(path).pixels.shape[:2]
+    except SourceError as error:
+        log.warning("skipped: %s", error)
         return False
     if min(width, height) < smallest:
         log.warning("skipped: %s is %d×%d, a patch is %d", path, width, height, smallest)
@@ -155,12 +167,15 @@ def open_images(data: str, smallest: int, seed: int) -> Images:
     Raises:
         DataError: no such folder, or fewer than two usable images in it.
     """
+    largest = synthetic.SIZE if data == BUILTIN else LARGEST_SIDE
+    if smallest > largest:
+        raise DataError(f"a patch of {smallest} is too large: {data} has crops up to {largest}")
     if data == BUILTIN:
         return Builtin(seed)
     folder = Path(data)
     if not folder.is_dir():
         raise DataError(f"data {data!r} is neither a folder nor {BUILTIN!r}")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.SUFFIXES)
     usable = [path for path in files if _usable(path, smallest)]
     if len(usable) < 2:
         raise DataError(
@@ -173,9 +188,7 @@ def open_images(data: str, smallest: int, seed: int) -> Images:
 
     ranked = sorted(usable, key=rank)
     held_out = min(16, max(1, len(ranked) // 10))
-    return Folder(
-        tuple(sorted(ranked[held_out:])), tuple(sorted(ranked[:held_out])), smallest, seed
-    )
+    return Folder(tuple(sorted(ranked[held_out:])), tuple(sorted(ranked[:held_out])), seed)
 
 
 @dataclass

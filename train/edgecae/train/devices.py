@@ -66,6 +66,21 @@ def _policy(precision: str, gpus: list[Any]) -> str:
     return "mixed_float16" if min(capabilities) >= (7, 0) else "float32"
 
 
+def _cluster() -> tuple[int, int]:
+    """This machine's place among the workers of TF_CONFIG, and how many there are."""
+    try:
+        config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+        cluster = config.get("cluster", {})
+        workers = len(cluster.get("worker", []))
+        if set(cluster) - {"worker"}:
+            raise RecipeError("TF_CONFIG: name every machine as a 'worker'; the first one leads")
+        return (int(config["task"]["index"]) if workers else 0), workers
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, RecipeError):
+            raise
+        raise RecipeError(f"TF_CONFIG can't be read: {error!r}") from error
+
+
 def choose(strategy: str = "auto", precision: str = "auto") -> Devices:
     """Choose what to run on; call it before anything else touches TensorFlow's devices.
 
@@ -77,12 +92,11 @@ def choose(strategy: str = "auto", precision: str = "auto") -> Devices:
             or ``float32``, ``bfloat16``, ``float16``.
 
     Raises:
-        RecipeError: ``workers`` without a TF_CONFIG that names some.
+        RecipeError: ``workers`` without a TF_CONFIG that names some, or one that can't be read.
     """
-    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}")
-    workers = len(cluster.get("cluster", {}).get("worker", []))
-    if strategy == "auto":
-        strategy = "workers" if workers > 1 else "auto"
+    place, workers = _cluster()
+    if strategy == "auto" and workers > 1:
+        strategy = "workers"
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
@@ -91,7 +105,7 @@ def choose(strategy: str = "auto", precision: str = "auto") -> Devices:
         if not workers:
             raise RecipeError("the strategy 'workers' needs TF_CONFIG, which names the machines")
         name, chosen = "MultiWorkerMirroredStrategy", tf.distribute.MultiWorkerMirroredStrategy()
-        shard, shards = int(cluster["task"]["index"]), workers
+        shard, shards = place, workers
     elif strategy == "mirrored" or (strategy == "auto" and len(gpus) > 1):
         logical = [d.name for d in tf.config.list_logical_devices("GPU" if gpus else "CPU")]
         name, chosen = (

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.noise import Noise, gaussian, parse
+from edgecae.noise import Noise, gaussian
 from edgecae.quality import psnr
 from edgecae.runtime.denoiser import pad_edges, padded_size
 from edgecae.train._tf import tf
 
-__all__ = ["Denoise", "HeldOut", "held_out", "keras_denoiser"]
+__all__ = ["Denoise", "HeldOut", "held_out", "keras_denoiser", "levels"]
 
 Pixels = NDArray[np.uint8]
 Denoise = Callable[[Pixels], Pixels]
@@ -74,24 +74,21 @@ class HeldOut:
         }
 
 
-def _levels(noise: Noise, sigmas: Sequence[float]) -> list[Noise]:
+def levels(noise: Noise, sigmas: Sequence[float] = (15, 25, 50)) -> list[Noise]:
+    """The Gaussian levels that a noise model spans, or where there are none the model itself."""
     low, high = noise.read
-    levels = [gaussian(s) for s in sigmas if noise.gain == (0, 0) and low <= s <= high]
-    return levels or [parse(noise.spec)]
+    spanned = [gaussian(s) for s in sigmas if noise.gain == (0, 0) and low <= s <= high]
+    return spanned or [noise]
 
 
-def held_out(
-    images: Sequence[Pixels], noise: Noise, stride: int, sigmas: Sequence[float] = (15, 25, 50)
-) -> HeldOut:
+def held_out(images: Sequence[Pixels], stride: int, noises: Sequence[Noise]) -> HeldOut:
     """Prepare held-out images for measuring.
 
     Args:
         images: clean, uint8, H×W×3; cropped at the right and the bottom to multiples of
             ``stride``.
-        noise: what the network is trained for.
         stride: of the network.
-        sigmas: levels to measure at, where the noise is Gaussian and spans them; else the noise
-            itself is the one level.
+        noises: what to measure at.
     """
     clean = tuple(
         np.ascontiguousarray(
@@ -100,7 +97,7 @@ def held_out(
         for image in images
     )
     noisy = {}
-    for level in _levels(noise, sigmas):
+    for noise in noises:
         rng = np.random.default_rng(0)
-        noisy[str(level)] = tuple(level.add(image, rng) for image in clean)
+        noisy[str(noise)] = tuple(noise.add(image, rng) for image in clean)
     return HeldOut(clean, noisy)

@@ -20,6 +20,8 @@ import numpy as np
 
 from edgecae import noise as noise_models
 from edgecae.errors import RecipeError
+from edgecae.runtime import images as picture_files
+from edgecae.runtime.images import Picture
 from edgecae.train import architectures, checkpoint, devices, evaluate, pictures, recipe, weights
 from edgecae.train._tf import keras, tf
 from edgecae.train.architectures import Architecture
@@ -30,7 +32,7 @@ from edgecae.train.quantize import calibrate, quantize
 from edgecae.train.recipe import Phase as PhaseSettings
 from edgecae.train.recipe import Recipe
 
-__all__ = ["Event", "train"]
+__all__ = ["Event", "held_out_folder", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -189,6 +191,8 @@ def _run_phase(run: _Run, phase: Phase, state: State) -> None:
     """Train from ``state`` to the end of its phase."""
     settings = run.settings(state.phase)
     losses: list[Any] = []
+    if run.recipe.patience and state.stale >= run.recipe.patience:
+        return  # killed when it had already stopped early
     if state.phase == "qat" and "qat" not in (row["phase"] for row in state.history):
         # What rounding alone comes to is the first candidate: QAT can't end below it.
         first = _validate(run, phase, state, None, 0.0)
@@ -204,7 +208,7 @@ def _run_phase(run: _Run, phase: Phase, state: State) -> None:
                 if not np.isfinite(loss):
                     raise RecipeError(
                         f"{state.phase} phase, step {state.step}: the loss is not finite; lower "
-                        "the learning rate or clip the gradients, then --resume"
+                        f"the learning rate in {run.directory / 'recipe.toml'}, then --resume"
                     )
                 losses.clear()
                 row = _validate(run, phase, state, loss, rate)
@@ -218,7 +222,10 @@ def _finish_phase(run: _Run, state: State) -> None:
     """Keep the best weights of the phase under its name, and draw the pictures of the run."""
     if not run.devices.chief:
         return
-    _, _, values = weights.read_weights(run.best)
+    _write_history(run.directory / "history.csv", state.history)
+    _, phase, values = weights.read_weights(run.best)
+    if phase != state.phase:
+        return  # killed when the next phase had begun: this one was finished before
     network = run.architecture.build(training=False)
     if state.phase == "qat":
         network = quantize(run.architecture)
@@ -266,13 +273,14 @@ def train(
 
     Returns:
         The run directory: ``recipe.toml``, ``history.csv``, ``curves.png``, ``samples.png``,
-        ``checkpoints/``, ``float.weights.h5`` and ``qat.weights.h5``.
+        ``held_out/``, ``checkpoints/``, ``float.weights.h5`` and ``qat.weights.h5``.
 
     Raises:
         RecipeError: the recipe does not fit the network or the devices, the directory is in use,
             there is nothing to resume, or the loss is no longer finite.
         DataError: there are no usable images.
     """
+    settings = recipe.located(settings)
     architecture = architectures.get(settings.model)
     if not settings.float_phase.steps and start is None and not resume:
         raise RecipeError("QAT without a float phase needs weights to start from (--init)")
@@ -283,13 +291,12 @@ def train(
         tf.config.experimental.enable_op_determinism()
     smallest = max(settings.float_phase.patch, settings.qat.patch)
     images = open_images(settings.data, smallest, settings.seed)
-    validation = evaluate.held_out(
-        images.held_out(), noise_models.parse(settings.noise), architecture.stride
-    )
-    with _tensorboard(directory, tensorboard and chosen.chief) as writer:
-        run = _Run(settings, directory, architecture, chosen, images, validation, report, writer)
-        state = _resume(run) if resume else _begin(run, start)
-        chosen.barrier()
+    noises = evaluate.levels(noise_models.parse(settings.noise))
+    validation = evaluate.held_out(images.held_out(), architecture.stride, noises)
+    run = _Run(settings, directory, architecture, chosen, images, validation, report)
+    state = _resume(run) if resume else _begin(run, start)
+    chosen.barrier()
+    with _tensorboard(directory, tensorboard and chosen.chief) as run.tensorboard:
         restored = resume and run.last.exists()
         for phase in PHASES[PHASES.index(state.phase) :]:
             if not run.settings(phase).steps:
@@ -306,9 +313,16 @@ def train(
     return directory
 
 
+def held_out_folder(run: Path) -> Path:
+    """Where a run keeps the images that it is validated on, so that nothing else is needed."""
+    return run / "held_out"
+
+
 def _begin(run: _Run, start: dict[str, Any] | None) -> State:
     """Make the run directory, with the weights to start from if there are any."""
     path = run.directory / "recipe.toml"
+    if Path(run.recipe.data).resolve() in [*run.directory.resolve().parents]:
+        raise RecipeError(f"{run.directory} lies in {run.recipe.data}: it would be trained on")
     if not run.devices.chief:
         return State("float")
     try:
@@ -322,8 +336,10 @@ def _begin(run: _Run, start: dict[str, Any] | None) -> State:
         weights.load_weights(network, start)
         phase = "init" if run.recipe.float_phase.steps else "float"
         weights.save_weights(run.phase_weights(phase), network, run.architecture, "float")
-    written = recipe.with_changes(run.recipe, {"made_with": recipe.versions()})
-    _write_text(path, recipe.dumps(written))
+    for index, image in enumerate(run.images.held_out()):
+        picture_files.write(held_out_folder(run.directory) / f"{index:02}.png", Picture(image))
+    made_with = {**recipe.versions(), "images": run.images.fingerprint}
+    _write_text(path, recipe.dumps(recipe.with_changes(run.recipe, {"made_with": made_with})))
     return State("float")
 
 
@@ -334,6 +350,8 @@ def _resume(run: _Run) -> State:
         raise RecipeError(f"{run.directory} holds no run to resume")
     if recipe.digest(recipe.read(path)) != recipe.digest(run.recipe):
         raise RecipeError(f"{run.directory} was started with another recipe; see {path}")
+    if recipe.read(path).made_with.get("images") != run.images.fingerprint:
+        raise RecipeError(f"the images in {run.recipe.data} are not those that the run began with")
     return checkpoint.peek(run.last) if run.last.exists() else State("float")
 
 

@@ -88,7 +88,16 @@ class Phase:
     def variables(self) -> list[Any]:
         """Everything that a checkpoint must hold, in a fixed order."""
         own = self.optimizer.variables
-        return [*self.network.weights, *self.averaged.weights, *(own() if callable(own) else own)]
+        scale = []
+        if isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer):
+            # Not among its variables: how far the loss is scaled, and since when.
+            scale = [v for _, v in sorted(self.optimizer._loss_scale._weights.items(), key=str)]
+        return [
+            *self.network.weights,
+            *self.averaged.weights,
+            *(own() if callable(own) else own),
+            *scale,
+        ]
 
     def place(self, batch: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> tuple[Any, Any]:
         """Hand each replica of this process its equal part of a batch."""

@@ -21,6 +21,7 @@ __all__ = [
     "Recipe",
     "digest",
     "dumps",
+    "located",
     "rate",
     "read",
     "versions",
@@ -98,7 +99,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     model: str = "small"
     data: str = BUILTIN
     noise: str = "gaussian:0-55"
-    seed: Whole = 0
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
     loss: Literal["auto", "mse", "l1", "charbonnier"] = "auto"
     clip_norm: NotNegative = 1.0
     validate_every: Count = 500
@@ -128,6 +129,8 @@ def read(path: Path) -> Recipe:
     Raises:
         RecipeError: it is missing, is no TOML, or has a setting that does not exist or fit.
     """
+    if not path.exists():
+        raise RecipeError(f"{path} does not exist")
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Recipe)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -152,6 +155,14 @@ def with_changes(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
         return msgspec.convert(data, Recipe)
     except msgspec.ValidationError as error:
         raise RecipeError(str(error)) from error
+
+
+def located(recipe: Recipe) -> Recipe:
+    """The recipe with absolute paths, so that it can be resumed from any folder."""
+    data = recipe.data if recipe.data == BUILTIN else str(Path(recipe.data).resolve())
+    noise_file = recipe.noise.endswith(".toml")
+    model = str(Path(recipe.noise).resolve()) if noise_file else recipe.noise
+    return msgspec.structs.replace(recipe, data=data, noise=model)
 
 
 def dumps(recipe: Recipe) -> str:

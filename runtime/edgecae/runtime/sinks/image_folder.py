@@ -14,7 +14,9 @@ __all__ = ["ImageFolder", "open_sink"]
 
 
 class ImageFolder:
-    """One PNG a frame, named as in the source (with a number where a name comes twice) or ``frame000000.png`` and on.
+    """One PNG a frame, named as in the source, or ``frame000000.png`` and on.
+
+    Where a name comes twice, the second gets a number.
 
     Args:
         folder: made if it is not there.
