@@ -228,11 +228,11 @@ class Batches:
         rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, step]))
         oldest = step // TURNOVER
         clean = np.empty((self.batch, self.patch, self.patch, 3), np.uint8)
-        for row in clean:
-            image = self._image(oldest + int(rng.integers(self.images.window)), oldest)
-            top, left, turn = rng.integers(
-                (image.shape[0] - self.patch + 1, image.shape[1] - self.patch + 1, 8)
-            )
+        for row, draw in zip(clean, rng.random((self.batch, 4)), strict=True):
+            image = self._image(oldest + int(draw[0] * self.images.window), oldest)
+            top = int(draw[1] * (image.shape[0] - self.patch + 1))
+            left = int(draw[2] * (image.shape[1] - self.patch + 1))
+            turn = int(draw[3] * 8)
             crop = image[top : top + self.patch, left : left + self.patch]
             if turn & 1:
                 crop = crop[::-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 
 from edgecae.errors import SinkError
 from edgecae.runtime import images
@@ -52,12 +51,7 @@ class ImageFolder:
     def __enter__(self) -> ImageFolder:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Each file is whole as soon as it is there."""
 
 

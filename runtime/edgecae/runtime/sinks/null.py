@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sinks.base import Settings
 
@@ -21,12 +19,7 @@ class Null:
     def __enter__(self) -> Null:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Nothing is held open."""
 
 

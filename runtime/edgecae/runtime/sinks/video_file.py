@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from edgecae.errors import SinkError
@@ -219,20 +218,16 @@ class VideoSink:
     def __enter__(self) -> VideoSink:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
+        failing = error[0] is not None
         try:
             if self._stream is not None:
                 self._encode(None)
         except SinkError:
-            if error is None:  # else this one only follows from that one
+            if not failing:  # else this one only follows from that one
                 raise
         finally:
-            self._close(quietly=error is not None)
+            self._close(quietly=failing)
 
     def _close(self, quietly: bool) -> None:
         try:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 
 from edgecae.errors import SourceError
 from edgecae.runtime import images
@@ -50,12 +49,7 @@ class ImageFiles:
     def __enter__(self) -> ImageFiles:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Files are closed as soon as they are read."""
 
 

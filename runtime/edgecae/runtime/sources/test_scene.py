@@ -7,7 +7,6 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from fractions import Fraction
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,12 +102,7 @@ class TestScene:
     def __enter__(self) -> TestScene:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Nothing is held open."""
 
 
