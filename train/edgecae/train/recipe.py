@@ -93,7 +93,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             (several machines, from TF_CONFIG).
         float_phase: the float phase, ``[float]`` in a file.
         qat: the quantization-aware phase, which starts from the best float weights.
-        made_with: versions of what ran it; written, never read.
+        made_with: versions of what ran it, and a fingerprint of its images, which a resumed run
+            compares; no setting.
     """
 
     model: str = "small"

@@ -61,8 +61,9 @@ class UNet:
 
     Attributes:
         channels: width of each level, finest first.
-        blocks: 3×3 convolutions of each level on the way down, besides the one that enters it;
-            the way up has as many in each level but the lowest, and at least one.
+        blocks: 3×3 convolutions of each level on the way down: at the finest level all of them,
+            below it besides the one of stride 2 that enters the level. The way up has as many in
+            each level but the lowest. 1 or more each.
         factor: block of space-to-depth.
     """
 
@@ -101,7 +102,7 @@ class UNet:
             x = conv(x, 4 * width, f"up{level}_enter", size=1, activation=None)
             x = DepthToSpace(2, name=f"up{level}_depth_to_space", dtype=policy)(x)
             x = layers.Add(name=f"up{level}_add", dtype=policy)([x, skips[level]])
-            last = max(1, self.blocks[level]) - 1
+            last = self.blocks[level] - 1
             for block in range(last + 1):
                 ends = level == 0 and block == last
                 x = conv(x, width, f"up{level}_conv{block}", **(_features_start() if ends else {}))
