@@ -1,4 +1,5 @@
-"""What rounding costs before any QAT: kernels rounded to the nearest, and with mean responses kept.
+"""What rounding costs before any QAT: kernels rounded to the nearest, with mean responses kept,
+and of a network whose channels were equalized before.
 
     python benchmarks/rounding.py RUN [DATA]
 
@@ -8,16 +9,19 @@ Prints the loss of PSNR against the float network on the run's held-out images, 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecae import noise
 from edgecae.train import evaluate, recipe, weights
 from edgecae.train.data import Batches, open_images
+from edgecae.train.equalize import equalize
 from edgecae.train.loop import CALIBRATION_BATCHES
-from edgecae.train.quantize import calibrate, quantize
+from edgecae.train.quantize import Calibration, calibrate, quantize
 
 SIGMAS = (0, 5, 15, 25, 50)
 
@@ -33,18 +37,25 @@ def main(run: Path, data: str | None) -> None:
     noises = [noise.gaussian(sigma) for sigma in SIGMAS]
     held_out = evaluate.held_out(images.held_out(), architecture.stride, noises)
     batches = Batches(images, model, settings.qat.batch, settings.qat.patch, settings.seed * 2 + 1)
-    noisy = (batches.at(step)[0] / 255 for step in range(CALIBRATION_BATCHES))
-    calibration = calibrate(network, (np.asarray(batch, np.float32) for batch in noisy))
+
+    def noisy() -> Iterator[NDArray[np.float32]]:
+        for step in range(CALIBRATION_BATCHES):
+            yield np.asarray(batches.at(step)[0] / 255, np.float32)
+
     reference = held_out.measure(evaluate.keras_denoiser(network))
-    print(f"{'rounding':<24}" + "".join(f"{spec:>14}" for spec in reference))
-    for name, chosen in (
-        ("nearest", replace(calibration, means={})),
-        ("mean response kept", calibration),
-    ):
-        twin = quantize(architecture, chosen, network)
+    print(f"{'rounding':<28}" + "".join(f"{spec:>14}" for spec in reference))
+
+    def show(name: str, calibration: Calibration) -> None:
+        twin = quantize(architecture, calibration, network)
         measured = held_out.measure(evaluate.keras_denoiser(twin))
         losses = [reference[spec] - measured[spec] for spec in reference]
-        print(f"{name:<24}" + "".join(f"{loss:>14.3f}" for loss in losses), flush=True)
+        print(f"{name:<28}" + "".join(f"{loss:>14.3f}" for loss in losses), flush=True)
+
+    calibration = calibrate(network, noisy())
+    show("nearest", replace(calibration, means={}))
+    show("mean response kept", calibration)
+    equalize(network, architecture.links, noisy())
+    show("mean kept, equalized", calibrate(network, noisy()))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def test_the_pipeline_keeps_up(benchmark: Any, images: str) -> None:
     with chosen.strategy.scope():
         network = architecture.build(chosen.policy)
         averaged = architecture.build(training=False)
-        phase = Phase(network, averaged, chosen.strategy, architecture.loss, 1.0, 0.999)
+        phase = Phase(network, averaged, chosen.strategy, architecture.loss, "muon", 1.0, 0.999)
     source = str(TESTS / "data") if images == "folder" else data.BUILTIN
     batches = data.Batches(
         data.open_images(source, 112, 0), noise.parse("gaussian:0-55"), batch=8, patch=112, seed=0

@@ -80,7 +80,7 @@ def test_a_pixel_depends_on_its_halo_and_no_more(architecture: Architecture) -> 
 
 
 def test_unknown_names_and_numbers() -> None:
-    with pytest.raises(RecipeError, match="there are classic, small"):
+    with pytest.raises(RecipeError, match="there are base, classic, nano, small"):
         architectures.get("large")
     with pytest.raises(RecipeError):
         architectures.restore({"kind": "unet", "colour": "red"})

@@ -86,7 +86,8 @@ def convert(
     if int8 and not settings.qat.steps:
         raise RecipeError(f"{run} has no QAT phase, which int8 is made from")
     precision = "int8" if int8 else "float32"
-    output = output or run / f"{settings.model}-{precision}.tflite"
+    name = settings.name or settings.model
+    output = output or run / f"{name}-{precision}.tflite"
     if output.exists() and not overwrite:
         raise SinkError(f"{output} exists; --overwrite replaces it")
     if not output.parent.is_dir():
@@ -118,7 +119,7 @@ def convert(
             for form, figures in quality.items()
         }
         metadata = Metadata(
-            name=settings.model,
+            name=name,
             architecture=describe(architecture),
             precision=precision,
             stride=architecture.stride,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ def padded_size(height: int, width: int, stride: int) -> tuple[int, int]:
     return -(-height // stride) * stride, -(-width // stride) * stride
 
 
-def pad_edges(plane: NDArray[np.uint8], height: int, width: int) -> None:
+def pad_edges(plane: NDArray[Any], height: int, width: int) -> None:
     """Repeat the last column and row of the frame in the upper left corner, in place.
 
     Args:

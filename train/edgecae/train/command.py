@@ -7,14 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edgecae.errors import RecipeError
-from edgecae.train import architectures, loop, recipe, weights
+from edgecae.train import architectures, loop, recipe, shipped, weights
 from edgecae.train.recipe import Recipe
 
 __all__ = ["command"]
@@ -24,7 +24,8 @@ _SETTINGS: list[tuple[str, str, Any, str]] = [
     ("--data", "data", str, "Folder of images (searched recursively), or builtin."),
     ("--noise", "noise", str, "gaussian:25, gaussian:0-55, poisson-gaussian:GAIN,READ or a TOML."),
     ("--seed", "seed", int, "Of weights, patches and noise."),
-    ("--loss", "loss", click.Choice(["auto", "mse", "l1", "charbonnier"]), "Training loss."),
+    ("--loss", "loss", click.Choice(get_args(recipe.Loss)), "Training loss."),
+    ("--optimizer", "optimizer", click.Choice(["muon", "adam"]), "Of the float phase."),
     ("--steps", "float.steps", int, "Steps of the float phase; 0 leaves it out."),
     ("--qat-steps", "qat.steps", int, "Steps of the QAT phase; 0 leaves it out."),
     ("--batch", "float.batch qat.batch", int, "Patches a step."),
@@ -78,11 +79,7 @@ def _changes(values: dict[str, Any]) -> dict[str, Any]:
 
 def _read_start(init: str) -> tuple[str, dict[str, Any]]:
     """Registered name of the architecture, and weights, of ``--init``."""
-    path = Path(init)
-    if path.is_dir():
-        found = [path / f"{phase}.weights.h5" for phase in ("float", "qat")]
-        path = next((p for p in found if p.exists()), path / "checkpoints" / "best.weights.h5")
-    architecture, _, values = weights.read_weights(path)
+    architecture, _, values = weights.read_weights(shipped.find(init))
     for name, known in architectures.ARCHITECTURES.items():
         if known == architecture:
             return name, values
@@ -138,7 +135,9 @@ def _progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
     type=click.Path(path_type=Path),
     help="TOML file of settings; the options below override it.",
 )
-@click.option("--init", metavar="RUN|WEIGHTS", help="Weights to start from; the model follows.")
+@click.option(
+    "--init", metavar="NAME|RUN|WEIGHTS", help="Weights to start from; the model follows."
+)
 @click.option("--resume", is_flag=True, help="Continue the run in --out from its checkpoint.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files.")
 @click.option("--deterministic", is_flag=True, default=None, help="Repeatable to the bit.")

@@ -74,7 +74,7 @@ class HeldOut:
         }
 
 
-def levels(noise: Noise, sigmas: Sequence[float] = (15, 25, 50)) -> list[Noise]:
+def levels(noise: Noise, sigmas: Sequence[float] = (5, 15, 25, 50)) -> list[Noise]:
     """The Gaussian levels that a noise model spans, or where there are none the model itself."""
     low, high = noise.read
     spanned = [gaussian(s) for s in sigmas if noise.gain == (0, 0) and low <= s <= high]

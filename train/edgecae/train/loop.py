@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecae import noise as noise_models
 from edgecae.errors import RecipeError
@@ -27,6 +28,7 @@ from edgecae.train._tf import keras, tf
 from edgecae.train.architectures import Architecture
 from edgecae.train.checkpoint import State
 from edgecae.train.data import Batches, open_images, prefetch
+from edgecae.train.equalize import equalize
 from edgecae.train.phase import Phase
 from edgecae.train.quantize import calibrate, quantize
 from edgecae.train.recipe import Phase as PhaseSettings
@@ -135,21 +137,33 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
         if start:
             weights.load_weights(network, start)
         weights.copy_weights(network, averaged)
-        average = run.settings(phase).average
-        return Phase(network, averaged, run.devices.strategy, loss, settings.clip_norm, average)
+        return Phase(
+            network,
+            averaged,
+            run.devices.strategy,
+            loss,
+            settings.optimizer if phase == "float" else "adam",
+            settings.clip_norm,
+            run.settings(phase).average,
+        )
 
 
 def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
-    """Float weights, rounded, and the activation ranges that they lead to on training patches."""
+    """Float weights, equalized and rounded, and the activation ranges of training patches."""
     network = run.architecture.build(training=False)
     weights.load_weights(network, start)
     # Shard 0 in every process: all must arrive at the same ranges.
     patches = run.batches("qat")
     patches.shard = 0
-    batches = (
-        np.asarray(patches.at(step)[0] / 255, np.float32) for step in range(CALIBRATION_BATCHES)
+
+    def batches() -> Iterator[NDArray[np.float32]]:
+        for step in range(CALIBRATION_BATCHES):
+            yield np.asarray(patches.at(step)[0] / 255, np.float32)
+
+    equalize(network, run.architecture.links, batches())
+    found = weights.named_weights(
+        quantize(run.architecture, calibrate(network, batches()), network)
     )
-    found = weights.named_weights(quantize(run.architecture, calibrate(network, batches), network))
     return {name: variable.numpy() for name, variable in found.items()}
 
 

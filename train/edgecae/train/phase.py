@@ -10,17 +10,26 @@ from numpy.typing import NDArray
 
 from edgecae.train import evaluate, weights
 from edgecae.train._tf import keras, tf
+from edgecae.train.optimizers import OPTIMIZERS
 
 __all__ = ["Phase", "loss_of"]
 
 
 def loss_of(kind: str) -> Callable[[Any], Any]:
-    """Per-value loss of an error; values are in [0, 1]."""
+    """Loss of an error, N×H×W×3 of a picture in [0, 1]."""
     if kind == "mse":
-        return lambda error: tf.square(error)
+        return lambda error: tf.reduce_mean(tf.square(error))
     if kind == "l1":
-        return lambda error: tf.abs(error)
-    return lambda error: tf.sqrt(tf.square(error) + 1e-6)
+        return lambda error: tf.reduce_mean(tf.abs(error))
+    if kind == "rmse":
+        return lambda error: tf.reduce_mean(
+            tf.sqrt(tf.reduce_mean(tf.square(error), axis=(1, 2, 3)) + 1e-6)
+        )
+    if kind == "psnr":
+        return lambda error: tf.reduce_mean(
+            tf.math.log(tf.reduce_mean(tf.square(error), axis=(1, 2, 3)) + 1e-6)
+        )
+    return lambda error: tf.reduce_mean(tf.sqrt(tf.square(error) + 1e-6))
 
 
 class Phase:
@@ -30,7 +39,8 @@ class Phase:
         network: what is trained.
         averaged: a float32 network of the same weights, which holds their moving average.
         strategy: whose scope the two were made in.
-        loss: ``mse``, ``l1`` or ``charbonnier``.
+        loss: see :class:`edgecae.train.recipe.Recipe`.
+        optimizer_name: ``muon`` or ``adam``.
         clip_norm: see :class:`edgecae.train.recipe.Recipe`.
         average: see :class:`edgecae.train.recipe.Phase`.
     """
@@ -41,11 +51,12 @@ class Phase:
         averaged: Any,
         strategy: Any,
         loss: str,
+        optimizer_name: str,
         clip_norm: float,
         average: float,
     ) -> None:
         self.network, self.averaged, self.strategy = network, averaged, strategy
-        optimizer = keras.optimizers.Adam(1e-3)
+        optimizer = OPTIMIZERS[optimizer_name](1e-3)
         scaled = any(layer.dtype_policy.name == "mixed_float16" for layer in network.layers[1:])
         if scaled:
             optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
@@ -53,12 +64,12 @@ class Phase:
         self.optimizer = optimizer
         pairs = weights.named_weights(averaged)
         followed = [(pairs[n], v) for n, v in weights.named_weights(network).items()]
-        per_value = loss_of(loss)
+        measure = loss_of(loss)
 
         def replica_step(noisy: Any, clean: Any) -> Any:
             noisy, clean = (tf.cast(x, tf.float32) / 255.0 for x in (noisy, clean))
             with tf.GradientTape() as tape:
-                value = tf.reduce_mean(per_value(network(noisy, training=True) - clean))
+                value = measure(network(noisy, training=True) - clean)
                 goal = optimizer.get_scaled_loss(value) if scaled else value
             variables = network.trainable_variables
             gradients = tape.gradient(goal, variables)

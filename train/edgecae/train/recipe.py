@@ -36,6 +36,9 @@ Average = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
+Loss = Literal["auto", "mse", "l1", "charbonnier", "rmse", "psnr"]
+
+
 class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Settings of one of the two phases.
 
@@ -43,7 +46,7 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
         steps: optimizer steps; 0 leaves the phase out.
         batch: patches a step, over all devices and machines together.
         patch: side of a patch in pixels.
-        learning_rate: highest rate of Adam.
+        learning_rate: highest rate.
         final_rate: where the rate ends, as a share of the highest.
         warmup: steps in which the rate climbs from zero.
         schedule: ``cosine``, ``constant``, or ``plateau`` (halved when ``plateau`` validations
@@ -79,11 +82,14 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     Attributes:
         model: name of a registered architecture.
+        name: what the model file is called; like the architecture unless given.
         data: folder of photos, or ``builtin``.
         noise: see :mod:`edgecae.noise`.
         seed: of weights, patches and noise.
-        loss: ``mse``, ``l1`` or ``charbonnier`` (Charbonnier et al., 1994: √(x² + ε²), ε = 10⁻³);
-            ``auto``: the architecture's own.
+        loss: ``mse``, ``l1``, ``charbonnier`` (Charbonnier et al., 1994: √(x² + ε²), ε = 10⁻³),
+            ``rmse`` (of each patch, then the mean) or ``psnr`` (mean logarithm of each patch's
+            squared error); ``auto``: the architecture's own.
+        optimizer: of the float phase: ``muon`` or ``adam``; QAT has Adam.
         clip_norm: gradients longer than this (over all weights) are shortened to it; 0: never.
         validate_every: steps between validations, each of which also writes a checkpoint.
         patience: a phase stops after this many validations without a better one; 0: never.
@@ -98,10 +104,12 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     """
 
     model: str = "small"
+    name: str = ""
     data: str = BUILTIN
     noise: str = "gaussian:0-55"
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
-    loss: Literal["auto", "mse", "l1", "charbonnier"] = "auto"
+    loss: Loss = "auto"
+    optimizer: Literal["muon", "adam"] = "muon"
     clip_norm: NotNegative = 1.0
     validate_every: Count = 500
     patience: Whole = 0
@@ -111,7 +119,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     float_phase: Phase = msgspec.field(
         name="float", default=Phase(steps=20_000, learning_rate=4e-3)
     )
-    qat: QatPhase = QatPhase(steps=1_000, learning_rate=1e-5, warmup=100)
+    qat: QatPhase = QatPhase(steps=1_000, learning_rate=1e-4, warmup=100)
     made_with: dict[str, str] = {}
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from edgecae.errors import RecipeError
 from edgecae.train.architectures.classic import Classic
 from edgecae.train.architectures.unet import UNet
+from edgecae.train.links import Link
 
 __all__ = ["ARCHITECTURES", "Architecture", "describe", "get", "restore"]
 
@@ -31,6 +32,10 @@ class Architecture(Protocol):
     def loss(self) -> str:
         """The loss that it is trained with unless a recipe says otherwise."""
 
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Channels that equalization may rescale; none: it leaves the network alone."""
+
     def build(self, policy: str = "float32", training: bool = True) -> Any:
         """Build the float network.
 
@@ -48,10 +53,12 @@ class Architecture(Protocol):
 
 ARCHITECTURES: dict[str, Architecture] = {
     "classic": Classic(),
-    "small": UNet(channels=(24, 40, 64), blocks=(1, 1, 2)),
+    "nano": UNet(channels=(16, 24, 32), down=(0, 0, 1), up=(1, 0)),
+    "small": UNet(channels=(40, 32, 48), down=(0, 0, 1), up=(1, 0)),
+    "base": UNet(channels=(64, 64, 64), down=(0, 1, 2), up=(1, 1)),
 }
 
-_KINDS: dict[str, type[Any]] = {"classic": Classic, "unet": UNet}
+KINDS: dict[str, type[Any]] = {"classic": Classic, "unet": UNet}
 
 
 def get(name: str) -> Architecture:
@@ -82,7 +89,7 @@ def restore(description: dict[str, Any]) -> Architecture:
     numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items()}
     kind = numbers.pop("kind", None)
     try:
-        architecture: Architecture = _KINDS[str(kind)](**numbers)
+        architecture: Architecture = KINDS[str(kind)](**numbers)
     except (KeyError, TypeError) as error:
         raise RecipeError(f"architecture {description!r} is not one of edgecae's") from error
     return architecture

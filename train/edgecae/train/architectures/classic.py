@@ -32,6 +32,7 @@ class Classic:
     loss = "mse"
     kind = "classic"
     stride = 4
+    links = ()
 
     def build(self, policy: str = "float32", training: bool = True) -> Any:
         """See :class:`edgecae.train.architectures.Architecture`."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from edgecae.train._tf import keras, tf
 from edgecae.train.layers import DepthToSpace, SpaceToDepth, UnitInterval
+from edgecae.train.links import Link
 
 __all__ = ["UNet"]
 
@@ -61,14 +63,14 @@ class UNet:
 
     Attributes:
         channels: width of each level, finest first.
-        blocks: 3×3 convolutions of each level on the way down: at the finest level all of them,
-            below it besides the one of stride 2 that enters the level. The way up has as many in
-            each level but the lowest. 1 or more each.
+        down: 3×3 convolutions of each level on the way down, besides the one that enters it.
+        up: 3×3 convolutions of each level but the lowest on the way up; at the finest 1 or more.
         factor: block of space-to-depth.
     """
 
     channels: tuple[int, ...]
-    blocks: tuple[int, ...]
+    down: tuple[int, ...]
+    up: tuple[int, ...]
     factor: int = 2
 
     loss = "charbonnier"
@@ -78,6 +80,37 @@ class UNet:
     def stride(self) -> int:
         """H and W must be multiples of this."""
         return int(self.factor * 2 ** (len(self.channels) - 1))
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """See :class:`edgecae.train.architectures.Architecture`."""
+        lowest = len(self.channels) - 1
+        down = [
+            [f"down{level}_enter", *(f"down{level}_conv{i}" for i in range(count))]
+            for level, count in enumerate(self.down)
+        ]
+        up = [
+            [f"up{level}_enter", *(f"up{level}_conv{i}" for i in range(count))]
+            for level, count in enumerate(self.up[:lowest])
+        ]
+        chains = [*down, *(convs[1:] for convs in up)]
+        found = [
+            Link((one,), (next_,), (one,)) for chain in chains for one, next_ in pairwise(chain)
+        ]
+        for level in range(lowest):
+            above = f"up{level - 1}_enter"
+            reader = up[level][1] if self.up[level] else above
+            found.append(
+                Link(
+                    (down[level][-1], f"up{level}_enter"),
+                    (f"down{level + 1}_enter", reader),
+                    (down[level][-1], f"up{level}_depth_to_space", f"up{level}_add"),
+                )
+            )
+            if level and self.up[level]:
+                found.append(Link((up[level][-1],), (above,), (up[level][-1],)))
+        found.append(Link((down[-1][-1],), (f"up{lowest - 1}_enter",), (down[-1][-1],)))
+        return tuple(found)
 
     def build(self, policy: str = "float32", training: bool = True) -> Any:  # noqa: ARG002
         """See :class:`edgecae.train.architectures.Architecture`."""
@@ -91,21 +124,20 @@ class UNet:
         frame = UnitInterval(name="frame")(inputs)
         image = x = SpaceToDepth(self.factor, name="space_to_depth")(frame)
         skips = []
-        for level, (width, blocks) in enumerate(zip(self.channels, self.blocks, strict=True)):
+        for level, (width, count) in enumerate(zip(self.channels, self.down, strict=True)):
             if level:
                 skips.append(x)
             x = conv(x, width, f"down{level}_enter", strides=2 if level else 1)
-            for block in range(blocks - (level == 0)):
-                x = conv(x, width, f"down{level}_conv{block}")
+            for index in range(count):
+                x = conv(x, width, f"down{level}_conv{index}")
         for level in reversed(range(len(skips))):
             width = self.channels[level]
             x = conv(x, 4 * width, f"up{level}_enter", size=1, activation=None)
             x = DepthToSpace(2, name=f"up{level}_depth_to_space", dtype=policy)(x)
             x = layers.Add(name=f"up{level}_add", dtype=policy)([x, skips[level]])
-            last = self.blocks[level] - 1
-            for block in range(last + 1):
-                ends = level == 0 and block == last
-                x = conv(x, width, f"up{level}_conv{block}", **(_features_start() if ends else {}))
+            for index in range(self.up[level]):
+                ends = level == 0 and index == self.up[level] - 1
+                x = conv(x, width, f"up{level}_conv{index}", **(_features_start() if ends else {}))
         features = UnitInterval(name="features", dtype=policy)(x)
         joined = layers.Concatenate(name="features_and_image", dtype="float32")([features, image])
         x = layers.Conv2D(

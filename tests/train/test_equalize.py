@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecae.train._tf import keras
+from edgecae.train.architectures.unet import UNet
+from edgecae.train.equalize import LARGEST_FACTOR, equalize
+from edgecae.train.weights import named_weights
+
+PICTURES = [np.random.default_rng(i).random((2, 32, 32, 3), np.float32) for i in range(2)]
+
+
+def _uneven(architecture: UNet):
+    """A network whose channels have ranges far apart."""
+    model = architecture.build()
+    rng = np.random.default_rng(3)
+    for name, variable in named_weights(model).items():
+        if name.endswith("kernel"):
+            variable.assign(variable * rng.uniform(0.1, 1, variable.shape[-1]) * 0.5)
+    return model
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        UNet((8, 16, 24), (0, 0, 1), (1, 0)),
+        UNet((8, 16, 24), (1, 2, 2), (2, 2)),
+        UNet((8, 16, 24, 16), (0, 1, 0, 0), (1, 0, 1)),
+    ],
+    ids=["bare", "deep", "four"],
+)
+def test_the_network_computes_what_it_did_and_its_channels_fill_their_range(architecture) -> None:
+    model = _uneven(architecture)
+    before = np.asarray(model(PICTURES[0], training=False))
+    kernels = {n: v.numpy() for n, v in named_weights(model).items()}
+    equalize(model, architecture.links, PICTURES)
+    np.testing.assert_allclose(np.asarray(model(PICTURES[0], training=False)), before, atol=2e-6)
+    changed = {n for n, v in named_weights(model).items() if not np.array_equal(kernels[n], v)}
+    every = {n for n in kernels if n.endswith("kernel")}
+    last = f"up0_conv{architecture.up[0] - 1}/kernel"
+    assert every - changed == {"to_image/kernel"}, "each but the last has channels to share"
+    assert last in changed  # as a reader
+
+
+def test_every_channel_reaches_the_range_of_the_largest() -> None:
+    architecture = UNet((8, 16), (0, 0), (1,))
+    model = _uneven(architecture)
+    seen = keras.Model(model.input, model.get_layer("down1_enter").output)
+
+    def ranges() -> np.ndarray:
+        return np.mean([seen.predict_on_batch(x).max((0, 1, 2)) for x in PICTURES], axis=0)
+
+    before = ranges()
+    equalize(model, architecture.links, PICTURES)
+    after = ranges()
+    within = before > before.max() / LARGEST_FACTOR
+    assert before[within].max() / before[within].min() > 2
+    assert after[within].max() / after[within].min() < 1.3
+    np.testing.assert_allclose(after[~within], before[~within] * LARGEST_FACTOR, rtol=0.3)

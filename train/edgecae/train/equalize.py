@@ -1,0 +1,66 @@
+"""Cross-layer equalization: one activation range that suits every channel.
+
+An int8 activation has one scale for all its channels, set by the largest. What a channel falls
+short of it is lost to rounding. As ReLU passes positive factors, a channel can be made larger where
+it is computed and smaller where it is read, and the network computes what it did before. (Nagel et
+al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, section 4.1,
+who balance the ranges of *weights*; these have a scale per channel here, activations don't.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.train._tf import keras
+from edgecae.train.links import Link
+from edgecae.train.weights import named_weights
+
+__all__ = ["equalize"]
+
+LARGEST_FACTOR = 16.0
+TAIL = 1e-4
+"""Share of a channel's magnitudes that its range leaves out."""
+
+
+def _ranges(
+    model: Any, names: Sequence[str], batches: Iterable[NDArray[np.float32]]
+) -> dict[str, NDArray[np.float64]]:
+    """Magnitude of each channel of some layers' outputs."""
+    taps = keras.Model(model.input, [model.get_layer(name).output for name in names])
+    found = []
+    for batch in batches:
+        outputs = taps.predict_on_batch(batch)
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        found.append([np.quantile(np.abs(x), 1 - TAIL, axis=(0, 1, 2)) for x in outputs])
+    return {name: np.mean([f[index] for f in found], axis=0) for index, name in enumerate(names)}
+
+
+def equalize(model: Any, links: Sequence[Link], batches: Iterable[NDArray[np.float32]]) -> None:
+    """Rescale the channels of a float network in place so that each fills its tensor's range.
+
+    Args:
+        model: the float network, trained.
+        links: of its architecture.
+        batches: noisy pictures, N×H×W×3 in [0, 1], of the noise that it was trained for.
+    """
+    names = sorted({name for link in links for name in link.seen})
+    if not names:
+        return
+    ranges = _ranges(model, names, batches)
+    variables = named_weights(model)
+    for link in links:
+        reach = np.max([ranges[name] for name in link.seen], axis=0)
+        floor = reach.max() / LARGEST_FACTOR + 1e-9
+        factor = ((reach.max() + 1e-9) / np.maximum(reach, floor)).astype(np.float32)
+        for name in link.writers:
+            for weight in ("kernel", "bias"):
+                variable = variables[f"{name}/{weight}"]
+                repeats = variable.shape[-1] // len(factor)
+                variable.assign(variable * np.tile(factor, repeats))
+        for name in link.readers:
+            kernel = variables[f"{name}/kernel"]
+            kernel.assign(kernel / factor[:, None])

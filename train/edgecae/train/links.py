@@ -1,0 +1,25 @@
+"""What an architecture tells of its graph, for equalization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Link"]
+
+
+@dataclass(frozen=True)
+class Link:
+    """Channels that several layers share, named by layer.
+
+    Attributes:
+        writers: convolutions, 3×3 or 1×1, that compute the channels; one with n times as many
+            outputs computes channel c as its outputs c, c + C, c + 2C, …, as depth-to-space
+            reads them.
+        readers: convolutions that read the channels.
+        seen: layers whose outputs are the channels, where their ranges are measured. Between
+            writers and readers there may be nothing but ReLU, depth-to-space and additions.
+    """
+
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    seen: tuple[str, ...]
