@@ -1,0 +1,190 @@
+"""Make the figures that the models' cards and the docs show, and write them where they are shown.
+
+    python benchmarks/figures.py --results results.jsonl kodak24/ cbsd68/
+
+measures every shipped model and every peer (see ``evaluate.py``), writes
+``runtime/edgecae/models/figures.json`` and fills the tables of README.md and docs/models.md.
+``--tables`` only fills the tables from the JSON file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import platform
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from evaluate import find_method, measure
+from peers import PEERS
+
+from edgecae import models
+from edgecae.runtime import Denoiser, model_file
+
+__all__ = ["fill", "main"]
+
+ROOT = Path(__file__).parent.parent
+FIGURES = ROOT / "runtime" / "edgecae" / "models" / "figures.json"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "models.md")
+SIGMAS = {"8-bit": (0, 5, 15, 25, 50), "float": (15, 25, 50)}
+TITLES = {"kodak24": "Kodak24", "cbsd68": "CBSD68"}
+FRAMES = 100
+
+
+def milliseconds(name: str, threads: int) -> float:
+    """Median time of ``process`` on a frame of 480×640."""
+    frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    times = []
+    with Denoiser(name, threads) as denoiser:
+        for _ in range(FRAMES):
+            begin = time.perf_counter()
+            denoiser.process(frame)
+            times.append(time.perf_counter() - begin)
+    return float(np.median(times[FRAMES // 10 :]) * 1000)
+
+
+def cpu() -> str:
+    """The CPU's name and what it has for int8."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    found = re.search(r"model name\s*:\s*(.*)", text)
+    kinds = [k for k in ("amx_int8", "avx512_vnni", "avx_vnni", "asimddp") if k in text]
+    return " ".join([found[1] if found else platform.machine(), *(f"({k})" for k in kinds[:1])])
+
+
+def _psnr(sets: list[Path], results: Path) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    names = models.names()
+    methods = {
+        "8-bit": ["noisy", *names, *(f"{name}:float" for name in names), *PEERS],
+        "float": [f"{name}:raw" for name in names],
+    }
+    found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    for protocol, wanted in methods.items():
+        for name in wanted:
+            # A peer is told σ, and at σ 0 has nothing to do.
+            sigmas = [s for s in SIGMAS[protocol] if s or name not in (*PEERS, "noisy")]
+            means = measure([find_method(name)], sets, sigmas, results)
+            for (_, folder, sigma), value in means.items():
+                row = found.setdefault(protocol, {}).setdefault(folder, {})
+                row.setdefault(name.removesuffix(":raw"), {})[str(sigma)] = round(value, 3)
+    return found
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cost(_: dict[str, Any], measured: dict[str, Any]) -> str:
+    rows = []
+    for name in models.names():
+        file = model_file.read(models.find(name))
+        times = measured["milliseconds"][name]
+        rows.append(
+            [
+                f"`{name}`",
+                f"{file.macs_per_pixel / 1000:.2f}",
+                f"{file.macs_per_pixel_padded / 1000:.2f}",
+                f"{file.parameters:,}",
+                f"{len(file.content):,}",
+                f"{times['1']:.1f}",
+                f"{times['2']:.1f}",
+            ]
+        )
+    head = ["model", "kMAC per pixel", "padded", "parameters", "bytes", "ms, 1 thread", "2 threads"]
+    return _table(head, rows)
+
+
+def _quality(options: dict[str, Any], measured: dict[str, Any]) -> str:
+    """One table: a protocol and a set; ``brief`` leaves the float networks out."""
+    protocol, folder = options["protocol"], options["set"]
+    methods = measured["psnr"][protocol][folder]
+    rows = []
+    for name, quality in methods.items():
+        base, _, form = name.partition(":")
+        if form and "brief" in options:
+            continue
+        label = base
+        if base in models.names():
+            label = f"`{base}`" + (" float" if form or protocol == "float" else "")
+        cells = [f"{quality[str(s)]:.2f}" if str(s) in quality else "" for s in SIGMAS[protocol]]
+        rows.append([label, *cells])
+    return _table([TITLES[folder], *(f"σ {s}" for s in SIGMAS[protocol])], rows)
+
+
+def _mean_of_six(_: dict[str, Any], measured: dict[str, Any]) -> str:
+    """Mean over both sets and σ 15, 25 and 50, and the loss of int8 at each σ."""
+    psnr = measured["psnr"]["8-bit"]
+
+    def mean(name: str) -> float:
+        return float(np.mean([psnr[f][name][s] for f in psnr for s in ("15", "25", "50")]))
+
+    rows = []
+    for name in psnr["kodak24"]:
+        if ":" in name:
+            continue
+        twin, loss = f"{name}:float", [""] * 4
+        if twin in psnr["kodak24"]:
+            loss = [
+                f"{max((psnr[f][twin][s] - psnr[f][name][s] for f in psnr), default=0):.3f}"
+                for s in ("5", "15", "25", "50")
+            ]
+        label = f"`{name}`" if name in models.names() else name
+        rows.append([label, f"{mean(name):.2f}", *loss])
+    head = ["", "mean of six", *(f"int8 loses, σ {s}" for s in (5, 15, 25, 50))]
+    return _table(head, sorted(rows, key=lambda row: float(row[1])))
+
+
+TABLES: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
+    "cost": _cost,
+    "quality": _quality,
+    "summary": _mean_of_six,
+}
+
+_PLACE = re.compile(r"(<!-- figures: (?P<what>[^>]*) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+
+
+def fill(text: str, measured: dict[str, Any]) -> str:
+    """Put tables between ``<!-- figures: KIND OPTION=VALUE … -->`` and ``<!-- end -->``."""
+
+    def table(match: re.Match[str]) -> str:
+        kind, *options = match["what"].split()
+        values = dict(option.partition("=")[::2] for option in options)
+        return match[1] + TABLES[kind](values, measured) + match[3]
+
+    return _PLACE.sub(table, text)
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=Path("results.jsonl"))
+    parser.add_argument("--tables", action="store_true", help="only fill the tables")
+    parser.add_argument("sets", nargs="*", type=Path)
+    options = parser.parse_args()
+    if not options.tables:
+        packages = ("ai-edge-litert", "bm3d", "numpy", "opencv-python-headless", "tensorflow")
+        measured = {
+            "made_with": {
+                "cpu": cpu(),
+                "python": platform.python_version(),
+                **{package: importlib.metadata.version(package) for package in packages},
+            },
+            "milliseconds": {
+                name: {str(n): round(milliseconds(name, n), 2) for n in (1, 2)}
+                for name in models.names()
+            },
+            "psnr": _psnr(options.sets, options.results),
+        }
+        FIGURES.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    for page in PAGES:
+        filled = fill(page.read_text(encoding="utf-8"), models.figures())
+        page.write_text(filled, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
