@@ -21,7 +21,7 @@ from edgecae.train import architectures, loop, recipe
 
 CANDIDATES: dict[str, tuple[Candidate, dict[str, Any]]] = {
     "start": (Candidate(), {}),
-    "loss psnr": (Candidate(), {"loss": "psnr"}),
+    "loss psnr": (Candidate(), {"float.loss": "psnr"}),
     "four levels": (Candidate((24, 32, 48, 64), (0, 1, 1, 2), (1, 1, 1)), {}),
     "thin top": (Candidate((16, 40, 80), (0, 1, 2), (1, 2)), {}),
     "thin deep top": (Candidate((16, 40, 64), (1, 1, 2), (2, 1)), {}),
@@ -59,12 +59,12 @@ CANDIDATES: dict[str, tuple[Candidate, dict[str, Any]]] = {
     "deep narrow top": (Candidate((24, 32, 48), (1, 0, 1), (2, 0)), {}),
     "deep separable": (Candidate((24, 40, 64), (1, 2, 3), (2, 1), "separable"), {}),
     "wider top, pointwise": (Candidate((40, 32, 48), (0, 0, 1), (1, 0), "pointwise"), {}),
-    "wider top, loss rmse": (Candidate((40, 32, 48), (0, 0, 1), (1, 0)), {"loss": "rmse"}),
+    "wider top, loss rmse": (Candidate((40, 32, 48), (0, 0, 1), (1, 0)), {"float.loss": "rmse"}),
     "wider top, average 0.9995": (
         Candidate((40, 32, 48), (0, 0, 1), (1, 0)),
         {"float.average": 0.9995},
     ),
-    "mse": (Candidate(), {"loss": "mse"}),
+    "mse": (Candidate(), {"float.loss": "mse"}),
     "rate 8e-3": (Candidate(), {"float.learning_rate": 8e-3}),
     "rate 2e-3": (Candidate(), {"float.learning_rate": 2e-3}),
     "identity": (Candidate(collapsible=0), {}),

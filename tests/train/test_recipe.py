@@ -18,7 +18,7 @@ def test_the_recipes_that_come_along_can_be_read(file: Path) -> None:
 
 
 def test_a_recipe_is_read_back(tmp_path: Path) -> None:
-    settings = recipe.with_changes(Recipe(), {"seed": 3, "float.steps": 7, "loss": "l1"})
+    settings = recipe.with_changes(Recipe(), {"seed": 3, "float.steps": 7, "float.loss": "l1"})
     file = tmp_path / "recipe.toml"
     file.write_text(recipe.dumps(settings))
     assert recipe.read(file) == settings
@@ -33,7 +33,8 @@ def test_the_digest_leaves_versions_out() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["colour = 1", "seed = -1", "loss = 'hinge'", "noise = 'salt'", "[float]\nsteps = 1", "seed =",
+    ["colour = 1", "seed = -1", "noise = 'salt'", "[float]\nsteps = 1", "seed =",
+     "[qat]\nsteps=1\nlearning_rate=1\nloss='hinge'",
      "[float]\nsteps=0\nlearning_rate=1\n[qat]\nsteps=0\nlearning_rate=1"],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(tmp_path: Path, text: str) -> None:

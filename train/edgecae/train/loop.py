@@ -126,7 +126,8 @@ def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
 def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
     """Make the networks of a phase and load ``start`` (weights by name, or none) into them."""
     settings = run.recipe
-    loss = run.architecture.loss if settings.loss == "auto" else settings.loss
+    wanted = run.settings(phase)
+    loss = run.architecture.loss if wanted.loss == "auto" else wanted.loss
     with run.devices.strategy.scope():
         keras.utils.set_random_seed(settings.seed)
         if phase == "float":
@@ -144,7 +145,7 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
             loss,
             settings.optimizer if phase == "float" else "adam",
             settings.clip_norm,
-            run.settings(phase).average,
+            wanted.average,
         )
 
 

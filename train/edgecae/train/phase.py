@@ -27,7 +27,7 @@ def loss_of(kind: str) -> Callable[[Any], Any]:
         )
     if kind == "psnr":
         return lambda error: tf.reduce_mean(
-            tf.math.log(tf.reduce_mean(tf.square(error), axis=(1, 2, 3)) + 1e-6)
+            tf.math.log1p(tf.reduce_mean(tf.square(error), axis=(1, 2, 3)) / 1e-6)
         )
     return lambda error: tf.reduce_mean(tf.sqrt(tf.square(error) + 1e-6))
 

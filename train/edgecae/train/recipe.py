@@ -46,6 +46,9 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
         steps: optimizer steps; 0 leaves the phase out.
         batch: patches a step, over all devices and machines together.
         patch: side of a patch in pixels.
+        loss: ``mse``, ``l1``, ``charbonnier`` (Charbonnier et al., 1994: √(x² + ε²), ε = 10⁻³),
+            ``rmse`` (of each patch, then the mean) or ``psnr`` (mean logarithm of each patch's
+            squared error); ``auto``: the architecture's own.
         learning_rate: highest rate.
         final_rate: where the rate ends, as a share of the highest.
         warmup: steps in which the rate climbs from zero.
@@ -57,6 +60,7 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     """
 
     steps: Whole
+    loss: Loss = "auto"
     learning_rate: Positive
     batch: Count = 8
     patch: Count = 112
@@ -68,12 +72,14 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class QatPhase(Phase, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The same for the QAT phase, where averaging does harm and is off.
+    """The same for the QAT phase, with other defaults.
 
-    Weights there swing between two roundings; their mean lies at the threshold between the two,
-    and falls to either side.
+    Averaging does harm here and is off: weights swing between two roundings, and their mean lies
+    at the threshold between the two. The loss is ``psnr``, to which every noise level counts the
+    same: what rounding costs is lost where there is little noise, and other losses hardly see it.
     """
 
+    loss: Loss = "psnr"
     average: Average = 0.0
 
 
@@ -86,9 +92,6 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         data: folder of photos, or ``builtin``.
         noise: see :mod:`edgecae.noise`.
         seed: of weights, patches and noise.
-        loss: ``mse``, ``l1``, ``charbonnier`` (Charbonnier et al., 1994: √(x² + ε²), ε = 10⁻³),
-            ``rmse`` (of each patch, then the mean) or ``psnr`` (mean logarithm of each patch's
-            squared error); ``auto``: the architecture's own.
         optimizer: of the float phase: ``muon`` or ``adam``; QAT has Adam.
         clip_norm: gradients longer than this (over all weights) are shortened to it; 0: never.
         validate_every: steps between validations, each of which also writes a checkpoint.
@@ -108,7 +111,6 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     data: str = BUILTIN
     noise: str = "gaussian:0-55"
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
-    loss: Loss = "auto"
     optimizer: Literal["muon", "adam"] = "muon"
     clip_norm: NotNegative = 1.0
     validate_every: Count = 500

@@ -1,0 +1,71 @@
+"""Draw ``docs/pictures``: what each shipped model makes of pictures that are hard for it.
+
+    python benchmarks/pictures.py
+
+Columns are the clean crop, the noisy one, and the models. The crops are those of ``tests/data``
+(public domain), which no model learned from.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.noise import gaussian
+from edgecae.quality import psnr
+from edgecae.runtime import Denoiser, images
+from edgecae.runtime.images import Picture
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docs" / "pictures"
+MODELS = ("nano", "small", "small-open", "base")
+SIDE, ZOOM, GAP = 104, 2, 4
+
+Pixels = NDArray[np.uint8]
+
+
+def white(clean: Pixels, sigma: float) -> Pixels:
+    """The noise that the models were trained for, or more of it."""
+    return gaussian(sigma).add(clean, np.random.default_rng(0))
+
+
+def wide(clean: Pixels, sigma: float) -> Pixels:
+    """Noise as wide as demosaicing and scaling make it: each value the mean of 2×2."""
+    n = np.random.default_rng(0).standard_normal((clean.shape[0] + 1, clean.shape[1] + 1, 3))
+    n = (n[1:, 1:] + n[:-1, 1:] + n[1:, :-1] + n[:-1, :-1]) / 2
+    return np.asarray(np.rint(np.clip(clean + sigma * n, 0, 255)), np.uint8)
+
+
+CASES = {
+    "cloth": ("uniform", white, 50),
+    "wide-noise": ("face", wide, 25),
+    "too-much-noise": ("badge", white, 90),
+}
+"""By name: crop, kind of noise, σ."""
+
+
+def main() -> None:
+    """Write one PNG for each case and print PSNR in dB."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, (crop, noise, sigma) in CASES.items():
+        clean = images.read(ROOT / "tests" / "data" / f"{crop}.png").pixels
+        noisy = noise(clean, sigma)
+        shown = [clean, noisy]
+        for model in MODELS:
+            with Denoiser(model) as denoiser:
+                shown.append(denoiser.process(noisy).copy())
+        quality = [f"{psnr(clean, result):.2f}" for result in shown[1:]]
+        print(name, *quality)
+        tiles = [
+            np.pad(tile, ((0, 0), (0, GAP), (0, 0)), constant_values=255)
+            for picture in shown
+            for tile in [picture[:SIDE, :SIDE].repeat(ZOOM, 0).repeat(ZOOM, 1)]
+        ]
+        strip = np.concatenate(tiles, axis=1)
+        images.write(FOLDER / f"{name}.png", Picture(strip))
+
+
+if __name__ == "__main__":
+    main()
