@@ -4,7 +4,8 @@
 
 measures every shipped model and every peer (see ``evaluate.py``), writes
 ``runtime/edgecae/models/figures.json`` and fills the tables of README.md and docs/models.md.
-``--tables`` only fills the tables from the JSON file.
+``--tables`` only fills the tables from the JSON file; ``--without cbm3d`` leaves out a peer that
+takes hours.
 """
 
 from __future__ import annotations
@@ -56,10 +57,12 @@ def cpu() -> str:
     return " ".join([found[1] if found else platform.machine(), *(f"({k})" for k in kinds[:1])])
 
 
-def _psnr(sets: list[Path], results: Path) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+def _psnr(
+    sets: list[Path], results: Path, peers: list[str]
+) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     names = models.names()
     methods = {
-        "8-bit": ["noisy", *names, *(f"{name}:float" for name in names), *PEERS],
+        "8-bit": ["noisy", *names, *(f"{name}:float" for name in names), *peers],
         "float": [f"{name}:raw" for name in names],
     }
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
@@ -164,6 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=Path("results.jsonl"))
     parser.add_argument("--tables", action="store_true", help="only fill the tables")
+    parser.add_argument("--without", action="append", choices=PEERS, default=[], help="a peer")
     parser.add_argument("sets", nargs="*", type=Path)
     options = parser.parse_args()
     if not options.tables:
@@ -178,7 +182,9 @@ def main() -> None:
                 name: {str(n): round(milliseconds(name, n), 2) for n in (1, 2)}
                 for name in models.names()
             },
-            "psnr": _psnr(options.sets, options.results),
+            "psnr": _psnr(
+                options.sets, options.results, [p for p in PEERS if p not in options.without]
+            ),
         }
         FIGURES.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     for page in PAGES:

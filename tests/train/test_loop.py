@@ -71,6 +71,22 @@ def test_losses_of_a_perfect_patch_and_one_that_is_off_by_a_tenth(
     assert float(phase.loss_of(loss)(error)) == pytest.approx(expected, rel=1e-3)
 
 
+def test_a_phase_begins_with_many_small_patches(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes, place = [], phase.Phase.place
+
+    def watched(self: phase.Phase, batch: Any) -> Any:
+        shapes.append(batch[0].shape)
+        return place(self, batch)
+
+    monkeypatch.setattr(phase.Phase, "place", watched)
+    early = {"float.early.steps": 3, "float.early.batch": 8, "float.early.patch": 16}
+    changes = {"float.steps": 5, "qat.steps": 0, **early}
+    loop.train(settings(photos, **changes), tmp_path / "run")
+    assert shapes == [(8, 16, 16, 3)] * 3 + [(4, 32, 32, 3)] * 2
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_mixed_precision_trains(precision: str, photos: Path, tmp_path: Path) -> None:
     said: list[str] = []
@@ -155,6 +171,11 @@ def test_what_does_not_fit_is_refused(run: Path, photos: Path, tmp_path: Path) -
         loop.train(settings(photos, **{"float.patch": 33}), tmp_path / "odd")
     with pytest.raises(RecipeError, match="weights to start from"):
         loop.train(settings(photos, **{"float.steps": 0}), tmp_path / "qat")
+    with pytest.raises(RecipeError, match="no multiple"):
+        loop.train(
+            settings(photos, **{"float.early.steps": 1, "float.early.patch": 33}),
+            tmp_path / "early",
+        )
     (tmp_path / "file").write_text("")
     with pytest.raises(RecipeError, match="can't be made"):
         loop.train(settings(photos), tmp_path / "file" / "run")

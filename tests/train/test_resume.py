@@ -12,6 +12,17 @@ import pytest
 from edgecae.errors import RecipeError
 from edgecae.train import checkpoint, weights
 
+EARLY = """
+[float]
+steps = 90
+learning_rate = 4e-3
+
+[float.early]
+steps = 55
+batch = 6
+patch = 24
+"""
+
 STEPS = ["--steps", "90", "--qat-steps", "40", "--batch", "4", "--patch", "32", "--warmup", "5"]
 
 
@@ -46,9 +57,11 @@ def kill_after(process: subprocess.Popen[str], history: Path, rows: int) -> None
 @pytest.mark.parametrize("model", ["small", "classic"])
 def test_kill_and_resume(model: str, photos: Path, tmp_path: Path) -> None:
     """Killed in the float phase and again in the QAT phase; classic has dropout besides."""
+    recipe = tmp_path / "early.toml"
+    recipe.write_text(EARLY)
     settings = [
-        "--model", model, "--data", str(photos), "--seed", "5", "--validate-every", "10",
-        "--schedule", "plateau", "--deterministic", *STEPS,
+        "--recipe", str(recipe), "--model", model, "--data", str(photos), "--seed", "5",
+        "--validate-every", "10", "--schedule", "plateau", "--deterministic", *STEPS,
     ]  # fmt: skip
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     uninterrupted = start(whole, *settings)

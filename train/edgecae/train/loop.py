@@ -11,7 +11,7 @@ import contextlib
 import csv
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,8 @@ class _Run:
     def settings(self, phase: str) -> PhaseSettings:
         return self.recipe.float_phase if phase == "float" else self.recipe.qat
 
-    def batches(self, phase: str) -> Batches:
-        settings = self.settings(phase)
+    def batches(self, phase: str, early: bool = False) -> Batches:
+        settings = self.settings(phase).early if early else self.settings(phase)
         return Batches(
             images=self.images,
             noise=noise_models.parse(self.recipe.noise),
@@ -100,13 +100,14 @@ class _Run:
 
 def _check_fits(settings: Recipe, architecture: Architecture, replicas: int) -> None:
     for name, phase in (("float", settings.float_phase), ("qat", settings.qat)):
-        if phase.patch % architecture.stride:
-            raise RecipeError(
-                f"{name}: a patch of {phase.patch} is no multiple of the network's stride "
-                f"{architecture.stride}"
-            )
-        if phase.batch % replicas:
-            raise RecipeError(f"{name}: a batch of {phase.batch} can't be shared by {replicas}")
+        for size in phase.sizes:
+            if size.patch % architecture.stride:
+                raise RecipeError(
+                    f"{name}: a patch of {size.patch} is no multiple of the network's stride "
+                    f"{architecture.stride}"
+                )
+            if size.batch % replicas:
+                raise RecipeError(f"{name}: a batch of {size.batch} can't be shared by {replicas}")
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -202,6 +203,17 @@ def _validate(
     return row
 
 
+def _prefetched(run: _Run, phase: str, first: int) -> Generator[tuple[Any, Any], None, None]:
+    """Batches of the steps of a phase from ``first`` on, the early ones first."""
+    settings = run.settings(phase)
+    turn = min(settings.early.steps, settings.steps)
+    for early, last in ((True, turn), (False, settings.steps)):
+        if first < last:
+            with prefetch(run.batches(phase, early), first, last) as batches:
+                yield from batches
+            first = last
+
+
 def _run_phase(run: _Run, phase: Phase, state: State) -> None:
     """Train from ``state`` to the end of its phase."""
     settings = run.settings(state.phase)
@@ -212,7 +224,7 @@ def _run_phase(run: _Run, phase: Phase, state: State) -> None:
         # What rounding alone comes to is the first candidate: QAT can't end below it.
         first = _validate(run, phase, state, None, 0.0)
         run.report(Event(state.phase, 0, settings.steps, first))
-    with prefetch(run.batches(state.phase), state.step, settings.steps) as batches:
+    with contextlib.closing(_prefetched(run, state.phase, state.step)) as batches:
         for batch in batches:
             rate = recipe.rate(settings, state.step, state.rate_factor)
             losses.append(phase.step(phase.place(batch), rate, state.step))
@@ -304,7 +316,8 @@ def train(
     _check_fits(settings, architecture, chosen.strategy.num_replicas_in_sync)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
-    smallest = max(settings.float_phase.patch, settings.qat.patch)
+    sizes = [*settings.float_phase.sizes, *settings.qat.sizes]
+    smallest = max(size.patch for size in sizes)
     images = open_images(settings.data, smallest, settings.seed)
     noises = evaluate.levels(noise_models.parse(settings.noise))
     validation = evaluate.held_out(images.held_out(), architecture.stride, noises)

@@ -39,6 +39,22 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Loss = Literal["auto", "mse", "l1", "charbonnier", "rmse", "psnr"]
 
 
+class Early(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What the first steps of a phase do with less: many small patches teach faster.
+
+    They see little around each pixel, and much border, so that a phase should not end with them.
+
+    Attributes:
+        steps: how many of the phase's steps; 0: none.
+        batch: patches a step in their place.
+        patch: side of a patch in their place.
+    """
+
+    steps: Whole = 0
+    batch: Count = 16
+    patch: Count = 48
+
+
 class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Settings of one of the two phases.
 
@@ -49,6 +65,7 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
         loss: ``mse``, ``l1``, ``charbonnier`` (Charbonnier et al., 1994: √(x² + ε²), ε = 10⁻³),
             ``rmse`` (of each patch, then the mean) or ``psnr`` (mean logarithm of each patch's
             squared error); ``auto``: the architecture's own.
+        early: smaller patches to begin with, ``[float.early]`` in a file.
         learning_rate: highest rate.
         final_rate: where the rate ends, as a share of the highest.
         warmup: steps in which the rate climbs from zero.
@@ -64,11 +81,17 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     learning_rate: Positive
     batch: Count = 8
     patch: Count = 112
+    early: Early = Early()
     final_rate: Share = 0.01
     warmup: Whole = 200
     schedule: Literal["cosine", "constant", "plateau"] = "cosine"
     plateau: Count = 3
     average: Average = 0.999
+
+    @property
+    def sizes(self) -> list[Phase | Early]:
+        """All that give a batch and a patch which is used."""
+        return [self.early, self] if self.early.steps else [self]
 
 
 class QatPhase(Phase, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -153,15 +176,19 @@ def with_changes(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
 
     Args:
         recipe: where to start from.
-        changes: by name; those of a phase under ``float.NAME`` and ``qat.NAME``.
+        changes: by name; those of a phase under ``float.NAME`` and ``qat.NAME``, of its early
+            steps under ``float.early.NAME``.
 
     Raises:
         RecipeError: a setting does not exist or does not fit.
     """
     data = msgspec.to_builtins(recipe)
     for name, value in changes.items():
-        *phase, setting = name.split(".")
-        (data[phase[0]] if phase else data)[setting] = value
+        *tables, setting = name.split(".")
+        table = data
+        for each in tables:
+            table = table[each]
+        table[setting] = value
     try:
         return msgspec.convert(data, Recipe)
     except msgspec.ValidationError as error:
