@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +19,23 @@ from edgecae.runtime import images, sinks, sources, stream
 from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
 
+
+@pytest.fixture(autouse=True)
+def standard_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put standard input and output back where a test replaced them."""
+    monkeypatch.setattr(sys, "stdin", sys.stdin)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+
+
+def piped(tmp: Path) -> str:
+    (tmp / "in.raw").write_bytes(bytes(64 * 48 * 3 * 6))
+    sys.stdin = (tmp / "in.raw").open()
+    return "raw:64x48:rgb24@10"
+
+
 SPECS: dict[str, Callable[[Path, Path], str]] = {
     "test_scene": lambda photos, tmp: "test:64x48@10?frames=6&noise=gaussian:20",
+    "pipe": lambda photos, tmp: piped(tmp),
     "image_files": lambda photos, tmp: str(photos),
     "video_file": lambda photos, tmp: str(
         make_clip(tmp / "clip.mkv", [np.full((48, 64, 3), 40 * i, np.uint8) for i in range(6)])
@@ -87,7 +103,7 @@ def test_the_test_scene_is_repeatable_at_any_size(width: int, height: int, index
     np.testing.assert_array_equal(a, b)
 
 
-TARGETS = {"null": "null:", "image_folder": "folder", "video_file": "clip.mkv"}
+TARGETS = {"null": "null:", "pipe": "raw:rgb24", "image_folder": "folder", "video_file": "clip.mkv"}
 
 
 def test_the_battery_knows_every_sink() -> None:
@@ -96,7 +112,9 @@ def test_the_battery_knows_every_sink() -> None:
 
 @pytest.mark.parametrize("kind", list(TARGETS))
 def test_a_sink_takes_every_frame(kind: str, tmp_path: Path) -> None:
-    spec = TARGETS[kind] if kind == "null" else str(tmp_path / TARGETS[kind])
+    spec = TARGETS[kind] if ":" in TARGETS[kind] else str(tmp_path / TARGETS[kind])
+    if kind == "pipe":
+        sys.stdout = (tmp_path / "out.raw").open("w")
     with sources.open_source("test:64x48@10?frames=5") as source:
         with sinks.open_sink(spec, sinks.Settings(source, codec="ffv1")) as sink:
             expected = []
@@ -106,6 +124,8 @@ def test_a_sink_takes_every_frame(kind: str, tmp_path: Path) -> None:
                 frame.pixels[...] = 0  # the sink may not rely on them any more
     if kind == "image_folder":
         got = [images.read(p).pixels for p in sorted((tmp_path / "folder").iterdir())]
+    elif kind == "pipe":
+        got = np.fromfile(tmp_path / "out.raw", np.uint8).reshape(5, 48, 64, 3)
     elif kind == "video_file":
         got, times = frames_of(tmp_path / "clip.mkv")
         np.testing.assert_allclose(times, np.arange(5) / 10, atol=1e-3)

@@ -21,7 +21,8 @@ __all__ = ["command"]
     "source_spec",
     required=True,
     metavar="S",
-    help="Video file, folder or glob of images, or test:640x480@30?frames=300&noise=gaussian:25.",
+    help="Video file, folder or glob of images, - (standard input), raw:640x480:rgb24@30 (standard "
+    "input, no header) or test:640x480@30?frames=300&noise=gaussian:25.",
 )
 @click.option(
     "--sink",
@@ -29,7 +30,8 @@ __all__ = ["command"]
     required=True,
     multiple=True,
     metavar="S",
-    help="Video file, folder for PNG files, or null:. May be given several times.",
+    help="Video file, folder for PNG files, - (Y4M to standard output), raw:rgb24 (the same, no "
+    "header) or null:. May be given several times.",
 )
 @options.denoiser
 @options.codec
@@ -51,6 +53,9 @@ def command(
 
     SIGINT and SIGTERM end it after the frame at hand, with every file finished.
     """
+    piped = [spec for spec in sink_specs if spec == "-" or spec.startswith("raw:")]
+    if len(piped) + as_json > 1:
+        raise click.UsageError("standard output is for one thing: one pipe, or --json")
     with contextlib.ExitStack() as stack:
         denoiser = stack.enter_context(Denoiser(model, threads, backend))
         source = stack.enter_context(sources.open_source(source_spec))

@@ -70,7 +70,7 @@ class VideoSink:
         if not self._new:
             if not overwrite:
                 raise SinkError(f"{path} exists; --overwrite replaces it")
-            if source is not None and path.samefile(source.name):
+            if source is not None and source.path and path.samefile(source.path):
                 raise SinkError(f"{path} can't be read and written at once")
         try:
             self._container = av.open(

@@ -3,6 +3,7 @@
 ===========================  ==========================================================
 ``test:640x480@30?frames=N`` a built-in moving scene, see :mod:`.test_scene`
 a folder, a glob, an image   images in sorted order
+``-``, ``raw:640x480``       standard input, see :mod:`.pipe`
 any other file               video, through PyAV
 ===========================  ==========================================================
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecae.errors import SourceError
-from edgecae.runtime.sources import image_files, test_scene, video_file
+from edgecae.runtime.sources import image_files, pipe, test_scene, video_file
 from edgecae.runtime.sources.base import Source
 
 __all__ = ["OPENERS", "Source", "open_source"]
@@ -22,6 +23,7 @@ __all__ = ["OPENERS", "Source", "open_source"]
 
 OPENERS: tuple[Callable[[str], Source | None], ...] = (
     test_scene.open_source,
+    pipe.open_source,
     image_files.open_source,
     video_file.open_source,
 )

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -35,12 +35,16 @@ def colour_matrix(colorspace: int) -> str:
 
 
 class VideoFile:
-    """The first video stream of a file. No frame is dropped.
+    """The first video stream of a file, or of a pipe. No frame is dropped.
 
     Args:
-        path: of the file.
+        path: of the file; of a pipe, what to call it.
+        pipe: an open binary file to read in place of ``path``.
+        container: FFmpeg's name of the format, where it can't be recognized.
+        options: of the container, as FFmpeg names them.
 
     Attributes:
+        path: of the file; None for a pipe.
         stream: PyAV's video stream, which a sink may copy settings from.
         passengers: the streams of sound and subtitles.
         on_packet: called, each of them, with every packet of the passengers, in the file's order.
@@ -51,20 +55,30 @@ class VideoFile:
         SourceError: PyAV is not installed, or the file can't be opened as a video.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        pipe: BinaryIO | None = None,
+        container: str | None = None,
+        options: dict[str, str] | None = None,
+    ) -> None:
         try:
             import av
         except ImportError as error:
             raise SourceError(f"{path}: video needs PyAV: pip install 'edgecae[video]'") from error
         self._av: Any = av
         self.name = str(path)
+        self.path = None if pipe else path
         self.broken = 0
         self.on_packet: list[Callable[[Any], None]] = []
         try:
-            self._container = av.open(str(path))
+            self._container: Any = av.open(
+                pipe or str(path), format=container, container_options=options or {}
+            )
         except (av.FFmpegError, OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
-            raise SourceError(f"{path} is neither an image nor a video: {why}") from error
+            kind = "no video" if pipe else "neither an image nor a video"
+            raise SourceError(f"{path} is {kind}: {why}") from error
         streams = self._container.streams
         if not streams.video:
             self._container.close()

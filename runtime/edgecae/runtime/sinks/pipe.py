@@ -1,0 +1,118 @@
+"""Standard output as a sink: ``-`` writes Y4M, ``raw:`` or ``raw:FORMAT`` frames and nothing else.
+
+Y4M says all that a reader must know: it is what ``ffmpeg``, ``x264``, ``mpv`` and the like expect.
+(YUV4MPEG2, mjpegtools' yuv4mpeg(5).)
+"""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+from edgecae.errors import SinkError
+from edgecae.runtime.frame import Frame
+from edgecae.runtime.sinks.base import Settings
+from edgecae.runtime.sources.base import Source
+from edgecae.runtime.sources.video_file import VideoFile, colour_matrix
+
+__all__ = ["PipeSink", "open_sink"]
+
+_CHROMA = {"yuv420p": "420jpeg", "yuv444p": "444", "gray": "mono"}
+"""Y4M's word for each pixel format that it is written in."""
+
+_FALLBACK_RATE = Fraction(30)
+
+
+class PipeSink:
+    """Writes frames to an open file as they come.
+
+    All frames must be of one size. Y4M is 4:2:0 where the source is, 4:4:4 where it is not, so that
+    no colour is lost on the way; gray frames stay gray.
+
+    Args:
+        file: for writing, binary.
+        source: where the frames come from.
+        raw: pixel format, as FFmpeg names it, of raw video; None: Y4M.
+
+    Raises:
+        SinkError: PyAV is not installed, or FFmpeg knows no such format.
+    """
+
+    name = "standard output"
+
+    def __init__(self, file: BinaryIO, source: Source, raw: str | None = None) -> None:
+        try:
+            import av
+        except ImportError as error:
+            raise SinkError("a pipe needs PyAV: pip install 'edgecae[video]'") from error
+        self._av: Any = av
+        self._file = file
+        self._raw = raw
+        self._rate = source.rate or _FALLBACK_RATE
+        self._matrix, self._subsampled = "ITU601", False
+        if isinstance(source, VideoFile):
+            self._matrix = colour_matrix(source.stream.codec_context.colorspace)
+            layout = source.stream.codec_context.format
+            self._subsampled = layout is not None and layout.name.startswith(("yuv420", "yuvj420"))
+        try:
+            av.VideoFormat(raw or "yuv444p")
+        except ValueError as error:
+            raise SinkError(f"sink 'raw:{raw}': there is no such pixel format") from error
+        self._shape: tuple[int, ...] | None = None
+
+    def _format(self, frame: Frame) -> str:
+        if frame.pixels.ndim == 2:
+            return "gray"
+        even = not any(side % 2 for side in frame.pixels.shape[:2])
+        return "yuv420p" if self._subsampled and even else "yuv444p"
+
+    def write(self, frame: Frame) -> None:
+        """See :class:`edgecae.runtime.sinks.Sink`.
+
+        Raises:
+            SinkError: the frame's size differs from the first one's, or nobody reads any more.
+        """
+        form = self._raw or self._format(frame)
+        height, width = frame.pixels.shape[:2]
+        head = b"" if self._raw else b"FRAME\n"
+        if self._shape is None:
+            self._shape = frame.pixels.shape
+            if not self._raw:
+                rate = self._rate.limit_denominator(65535)
+                head = (
+                    f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A0:0 "
+                    f"C{_CHROMA[form]} XCOLORRANGE=LIMITED\nFRAME\n"
+                ).encode()
+        if frame.pixels.shape != self._shape:
+            raise SinkError(
+                f"{self.name}: a frame of {width}×{height} after others of another size"
+            )
+        kind = "gray" if frame.pixels.ndim == 2 else "rgb24"
+        picture = self._av.VideoFrame.from_ndarray(frame.pixels, format=kind)
+        picture = picture.reformat(
+            format=form, src_colorspace=self._matrix, dst_colorspace=self._matrix
+        )
+        try:
+            self._file.write(head)
+            self._file.write(picture.to_ndarray().tobytes())
+            self._file.flush()
+        except ValueError as error:
+            raise SinkError(f"{self.name} can't be written as {form}: {error}") from error
+        except OSError as error:
+            raise SinkError(f"{self.name} can't be written: {error.strerror}") from error
+
+    def __enter__(self) -> PipeSink:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Every frame was flushed."""
+
+
+def open_sink(spec: str, settings: Settings) -> PipeSink | None:
+    """Open standard output; None for any other description."""
+    if spec == "-":
+        return PipeSink(sys.stdout.buffer, settings.source)
+    if spec.startswith("raw:"):
+        return PipeSink(sys.stdout.buffer, settings.source, spec[4:] or "rgb24")
+    return None
