@@ -14,6 +14,7 @@ __all__ = [
     "NoiseError",
     "QualityError",
     "RecipeError",
+    "SettingError",
     "SinkError",
     "SourceError",
 ]
@@ -49,6 +50,10 @@ class RecipeError(EdgecaeError, ValueError):
 
 class QualityError(EdgecaeError, ValueError):
     """A converted model that lost more than it may."""
+
+
+class SettingError(EdgecaeError, ValueError):
+    """A setting that is out of its range."""
 
 
 class SourceError(EdgecaeError, OSError):

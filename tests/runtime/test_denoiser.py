@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgecae import models, noise
-from edgecae.errors import BackendError, FrameError, ModelFileError
+from edgecae.errors import BackendError, FrameError, ModelFileError, SettingError
 from edgecae.quality import psnr
 from edgecae.runtime import Denoiser
 from edgecae.runtime.denoiser import SIGN_BIT, pad_edges, padded_size
@@ -152,10 +153,40 @@ def test_unknown_models_and_backends() -> None:
 
 
 @pytest.mark.parametrize("gray", [False, True])
-def test_no_pixel_buffer_is_allocated_per_frame(photo: NDArray[np.uint8], gray: bool) -> None:
+def test_strength_goes_from_the_frame_to_the_result(photo: NDArray[np.uint8], gray: bool) -> None:
+    clean = photo[..., 0] if gray else photo
+    frame = noise.gaussian(25).add(clean, np.random.default_rng(0))
+    with Denoiser() as denoiser:
+        result = denoiser.process(frame)
+        steps = []
+        for strength in (0, 0.25, 0.5, 0.75, 1):
+            denoiser.strength = strength
+            steps.append(denoiser.process(frame).astype(int))
+            inside = frame.copy()
+            np.testing.assert_array_equal(denoiser.process(inside, out=inside), steps[-1])
+    np.testing.assert_array_equal(steps[0], frame)
+    np.testing.assert_array_equal(steps[-1], result)
+    np.testing.assert_allclose(steps[2], (steps[0] + steps[-1]) / 2, atol=0.51)
+    way = np.sign(steps[-1] - steps[0])
+    assert all((way * (b - a) >= 0).all() for a, b in pairwise(steps))
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+def test_a_strength_out_of_range_is_refused(denoiser: Denoiser, strength: float) -> None:
+    with pytest.raises(SettingError):
+        denoiser.strength = strength
+    with pytest.raises(SettingError):
+        Denoiser(strength=strength)
+
+
+@pytest.mark.parametrize("gray", [False, True])
+@pytest.mark.parametrize("strength", [1, 0.5])
+def test_no_pixel_buffer_is_allocated_per_frame(
+    photo: NDArray[np.uint8], gray: bool, strength: float
+) -> None:
     frame = np.ascontiguousarray(photo[..., 0]) if gray else photo
     out = np.empty_like(frame)
-    with Denoiser() as denoiser:
+    with Denoiser(strength=strength) as denoiser:
         denoiser.process(frame, out=out)
         tracemalloc.start()
         denoiser.process(frame, out=out)

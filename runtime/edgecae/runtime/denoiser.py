@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import models
-from edgecae.errors import BackendError, FrameError
+from edgecae.errors import BackendError, FrameError, SettingError
 from edgecae.runtime import backend as backends
 from edgecae.runtime import model_file
 
@@ -17,6 +17,9 @@ __all__ = ["Denoiser", "pad_edges", "padded_size"]
 
 SIGN_BIT = np.uint8(0x80)
 """int8 = uint8 XOR 0x80: what scale 1/255 with zero point −128 comes to."""
+
+WHOLE = 256
+"""Shares of a blend are counted in parts of this."""
 
 
 def padded_size(height: int, width: int, stride: int) -> tuple[int, int]:
@@ -49,15 +52,26 @@ class Denoiser:
         model: name of a shipped model, or path of a model file.
         threads: of the interpreter.
         backend: ``auto``, ``litert`` or ``tflite-runtime``.
+        strength: see the attribute.
+
+    Attributes:
+        strength: share of the result, from 0 (the frame as it came) to 1; the rest is the frame.
+            Each value moves one way as it grows. May be set between frames.
 
     Raises:
+        SettingError: ``strength`` is out of its range.
         ModelFileError: there is no such model, or it is not an int8 model of edgecae.
         BackendError: no interpreter is installed, or it does not take the model.
     """
 
     def __init__(
-        self, model: str | Path = models.DEFAULT, threads: int = 1, backend: str = "auto"
+        self,
+        model: str | Path = models.DEFAULT,
+        threads: int = 1,
+        backend: str = "auto",
+        strength: float = 1.0,
     ) -> None:
+        self.strength = strength
         if threads < 1:
             raise BackendError(f"{threads} threads can't run anything; give 1 or more")
         self.model = model_file.read(models.find(model))
@@ -71,6 +85,19 @@ class Denoiser:
         self._planned: tuple[int, int] | None = None
         self._rgb = np.empty((0, 0, 3), np.uint8)
         self._sum = np.empty((0, 0), np.uint16)
+        self._clean = np.empty(0, np.uint8)
+        self._shares = [np.empty(0, np.uint16) for _ in range(2)]
+
+    @property
+    def strength(self) -> float:
+        """See the class."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, value: float) -> None:
+        if not 0 <= value <= 1:
+            raise SettingError(f"a strength lies between 0 and 1, not at {value}")
+        self._strength = value
 
     @property
     def metadata(self) -> model_file.Metadata:
@@ -118,11 +145,30 @@ class Denoiser:
         del inside
         interpreter.invoke()
         result = interpreter.output()[0, :height, :width].view(np.uint8)
+        share = round(self._strength * WHOLE)
+        if share == WHOLE:
+            self._copy(result, gray, out)
+            return out
+        if self._clean.shape != frame.shape:
+            self._clean = np.empty(frame.shape, np.uint8)
+            self._shares = [np.empty(frame.shape, np.uint16) for _ in range(2)]
+        self._copy(result, gray, self._clean)
+        theirs, ours = self._shares
+        np.multiply(frame, WHOLE - share, out=theirs, dtype=np.uint16)
+        np.multiply(self._clean, share, out=ours, dtype=np.uint16)
+        theirs += ours
+        theirs += WHOLE // 2
+        theirs //= WHOLE
+        np.copyto(out, theirs, casting="unsafe")
+        return out
+
+    def _copy(self, result: NDArray[np.uint8], gray: bool, out: NDArray[np.uint8]) -> None:
+        """Write the interpreter's result, H×W×3, as a frame."""
         if gray:
             # Three estimates of the same gray: their rounded mean is the best of it.
             if self._rgb.shape != result.shape:
                 self._rgb = np.empty(result.shape, np.uint8)
-                self._sum = np.empty((height, width), np.uint16)
+                self._sum = np.empty(result.shape[:2], np.uint16)
             np.bitwise_xor(result, SIGN_BIT, out=self._rgb)
             np.sum(self._rgb, axis=2, dtype=np.uint16, out=self._sum)
             self._sum += 1
@@ -130,7 +176,6 @@ class Denoiser:
             np.copyto((out if out.ndim == 2 else out[..., 0]), self._sum, casting="unsafe")
         else:
             np.bitwise_xor(result, SIGN_BIT, out=out)
-        return out
 
     @staticmethod
     def _check(frame: NDArray[np.uint8]) -> bool:

@@ -36,6 +36,7 @@ def command(
     model: str,
     threads: int,
     backend: str,
+    strength: float,
     codec: str,
     overwrite: bool,
 ) -> None:
@@ -47,7 +48,7 @@ def command(
     """
     jobs = files.plan(inputs, output)
     with (
-        Denoiser(model, threads, backend) as denoiser,
+        Denoiser(model, threads, backend, strength) as denoiser,
         stream.stop_on_signals() as stop,
         progress.line() as show,
     ):

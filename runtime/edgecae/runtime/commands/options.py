@@ -24,8 +24,15 @@ codec = click.option(
 
 
 def denoiser(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--model``, ``--threads`` and ``--backend``."""
+    """``--model``, ``--threads``, ``--backend`` and ``--strength``."""
     for option in (
+        click.option(
+            "--strength",
+            type=click.FloatRange(0, 1),
+            default=1.0,
+            show_default=True,
+            help="Share of the denoised picture in the result; the rest is the noisy one.",
+        ),
         click.option(
             "--backend",
             type=click.Choice(["auto", *BACKENDS]),

@@ -45,6 +45,7 @@ def command(
     model: str,
     threads: int,
     backend: str,
+    strength: float,
     codec: str,
     overwrite: bool,
     as_json: bool,
@@ -57,7 +58,7 @@ def command(
     if len(piped) + as_json > 1:
         raise click.UsageError("standard output is for one thing: one pipe, or --json")
     with contextlib.ExitStack() as stack:
-        denoiser = stack.enter_context(Denoiser(model, threads, backend))
+        denoiser = stack.enter_context(Denoiser(model, threads, backend, strength))
         source = stack.enter_context(sources.open_source(source_spec))
         stop = stack.enter_context(stream.stop_on_signals())
         show = stack.enter_context(progress.line())
