@@ -53,7 +53,7 @@ def cpu() -> str:
     """The CPU's name and what it has for int8."""
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     found = re.search(r"model name\s*:\s*(.*)", text)
-    kinds = [k for k in ("amx_int8", "avx512_vnni", "avx_vnni", "asimddp") if k in text]
+    kinds = [k for k in ("amx_int8", "avx512_vnni", "avx_vnni", "avx2", "asimddp") if k in text]
     return " ".join([found[1] if found else platform.machine(), *(f"({k})" for k in kinds[:1])])
 
 
@@ -99,7 +99,9 @@ def _cost(_: dict[str, Any], measured: dict[str, Any]) -> str:
             ]
         )
     head = ["model", "kMAC per pixel", "padded", "parameters", "bytes", "ms, 1 thread", "2 threads"]
-    return _table(head, rows)
+    made = measured["made_with"]
+    where = f"Times on {made['cpu']}, LiteRT {made['ai-edge-litert']}."
+    return f"{_table(head, rows)}\n\n{where}"
 
 
 def _quality(options: dict[str, Any], measured: dict[str, Any]) -> str:
@@ -148,7 +150,7 @@ TABLES: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "summary": _mean_of_six,
 }
 
-_PLACE = re.compile(r"(<!-- figures: (?P<what>[^>]*) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+_PLACE = re.compile(r"(<!-- figures: (?P<what>[^>]*) -->).*?(\n<!-- end -->)", re.DOTALL)
 
 
 def fill(text: str, measured: dict[str, Any]) -> str:
@@ -157,7 +159,7 @@ def fill(text: str, measured: dict[str, Any]) -> str:
     def table(match: re.Match[str]) -> str:
         kind, *options = match["what"].split()
         values = dict(option.partition("=")[::2] for option in options)
-        return match[1] + TABLES[kind](values, measured) + match[3]
+        return f"{match[1]}\n{TABLES[kind](values, measured)}{match[3]}"
 
     return _PLACE.sub(table, text)
 

@@ -20,7 +20,7 @@ from edgecae.runtime.images import Picture
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "pictures"
-MODELS = ("nano", "small", "small-open", "base")
+MODELS = ("nano", "small", "base")
 SIDE, ZOOM, GAP = 104, 2, 4
 
 Pixels = NDArray[np.uint8]
@@ -39,7 +39,7 @@ def wide(clean: Pixels, sigma: float) -> Pixels:
 
 
 CASES = {
-    "cloth": ("uniform", white, 50),
+    "fine-texture": ("uniform", white, 50),
     "wide-noise": ("face", wide, 25),
     "too-much-noise": ("badge", white, 90),
 }

@@ -27,6 +27,11 @@ COMMANDS = {
         None,
         "Denoise frames on their way from a source to sinks.",
     ),
+    "models": (
+        "edgecae.runtime.commands.models:command",
+        None,
+        "List the shipped models, or show one's card.",
+    ),
 }
 """``module:attribute``, the extra that it needs, and a line of help, by name."""
 

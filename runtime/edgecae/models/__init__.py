@@ -1,12 +1,19 @@
-"""The models that come with edgecae: one ``NAME.tflite`` each in this folder."""
+"""The models that come with edgecae.
+
+Each is a ``NAME.tflite`` in this folder with a card beside it, ``NAME.md``: what it is for, what it
+learned from, where it fails. ``figures.json`` holds what was measured of them, and of the
+denoisers that they are compared with, in one run of ``benchmarks/evaluate.py``.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from edgecae.errors import ModelFileError
 
-__all__ = ["DEFAULT", "find", "names"]
+__all__ = ["DEFAULT", "card", "figures", "find", "names"]
 
 DEFAULT = "small"
 
@@ -14,8 +21,9 @@ _FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """Names of the shipped models, sorted."""
-    return sorted(path.stem for path in _FOLDER.glob("*.tflite"))
+    """Names of the shipped models, the smallest file first."""
+    files = sorted(_FOLDER.glob("*.tflite"), key=lambda path: (path.stat().st_size, path.stem))
+    return [path.stem for path in files]
 
 
 def find(model: str | Path) -> Path:
@@ -31,3 +39,27 @@ def find(model: str | Path) -> Path:
         shipped = ", ".join(names()) or "none yet"
         raise ModelFileError(f"model {str(model)!r} is neither a file nor shipped ({shipped})")
     return path
+
+
+def card(name: str) -> str:
+    """The card of a shipped model, Markdown.
+
+    Raises:
+        ModelFileError: there is no shipped model of that name.
+    """
+    if name not in names():
+        raise ModelFileError(f"no shipped model is called {name!r}; there are {', '.join(names())}")
+    return (_FOLDER / f"{name}.md").read_text(encoding="utf-8")
+
+
+def figures() -> dict[str, Any]:
+    """What was measured.
+
+    Returns:
+        ``psnr``: mean PSNR in dB by protocol (``8-bit``, ``float``), set, method and σ. A method is
+        ``noisy``, the name of a model (its int8 file) or of another denoiser, or ``NAME:float`` for
+        a model's float network. ``milliseconds``: median time of a 640×480 frame by model and
+        number of threads. ``made_with``: CPU and versions.
+    """
+    content: dict[str, Any] = json.loads((_FOLDER / "figures.json").read_text(encoding="utf-8"))
+    return content
