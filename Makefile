@@ -11,7 +11,7 @@ DEMO := demo
 .PHONY: help demo test lint bench clean
 
 help:
-	@echo "make demo   train, convert and stream a small model (three minutes on two cores)"
+	@echo "make demo   train, convert and stream a small model (three to five minutes on two cores)"
 	@echo "make test   lint, types, import contracts and all tests"
 	@echo "make lint   the first three of these"
 	@echo "make bench  latency and quality, through pytest-benchmark"
