@@ -1,6 +1,6 @@
 """Measure models and their peers on folders of clean images and on clips, in the 8-bit protocol.
 
-    python benchmarks/evaluate.py --results results.jsonl kodak24/ cbsd68/ -- noisy small cbm3d
+    python benchmarks/evaluate.py --results results.jsonl --set kodak24/ noisy small cbm3d
 
 noisy = round(clip(clean + σ·n, 0, 255)), n from ``numpy.random.default_rng(0)`` made anew for each
 set and σ, images in sorted order; PSNR over all pixels and channels of an image, then the mean.
@@ -41,7 +41,7 @@ class Method:
     Attributes:
         name: as it was asked for.
         key: changes when what it computes may have changed.
-        denoise: clean frame, σ and the noise generator, to PSNR of the result in dB.
+        quality: clean frame, σ and the noise generator, to PSNR of the result in dB.
     """
 
     name: str

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecae.train._tf import keras, tf
-from edgecae.train.architectures.unet import FeaturesThenImage, _features_start
+from edgecae.train.architectures.unet import features_start, to_frame
 from edgecae.train.layers import DepthToSpace, SpaceToDepth, UnitInterval
 
 __all__ = ["Candidate", "kmacs"]
@@ -147,22 +147,10 @@ class Candidate:
             x = layers.Add(name=f"up{level}_add", dtype=policy)([x, skips[level]])
             for index in range(self.up[level]):
                 ends = level == 0 and index == self.up[level] - 1
-                last = _features_start() if ends else {}
+                last = features_start() if ends else {}
                 wide = self.features or width if ends else width
                 x = block(x, wide, f"up{level}_{index}", **last)
-        features = UnitInterval(name="features", dtype=policy)(x)
-        joined = layers.Concatenate(name="features_and_image", dtype="float32")([features, image])
-        width = int(features.shape[-1])
-        x = layers.Conv2D(
-            3 * self.factor**2,
-            3,
-            padding="same",
-            name="to_image",
-            dtype="float32",
-            kernel_initializer=FeaturesThenImage(width),
-        )(joined)
-        x = UnitInterval(straight_through=True, name="denoised", dtype="float32")(x)
-        outputs = DepthToSpace(self.factor, name="depth_to_space", dtype="float32")(x)
+        outputs = to_frame(x, image, self.factor, policy)
         return keras.Model(inputs, outputs, name=self.kind)
 
 

@@ -64,6 +64,7 @@ CANDIDATES: dict[str, tuple[Candidate, dict[str, Any]]] = {
         Candidate((40, 32, 48), (0, 0, 1), (1, 0)),
         {"float.average": 0.9995},
     ),
+    "adam": (Candidate(), {"optimizer": "adam"}),
     "mse": (Candidate(), {"float.loss": "mse"}),
     "rate 8e-3": (Candidate(), {"float.learning_rate": 8e-3}),
     "rate 2e-3": (Candidate(), {"float.learning_rate": 2e-3}),

@@ -25,7 +25,7 @@ _SETTINGS: list[tuple[str, str, Any, str]] = [
     ("--noise", "noise", str, "gaussian:25, gaussian:0-55, poisson-gaussian:GAIN,READ or a TOML."),
     ("--seed", "seed", int, "Of weights, patches and noise."),
     ("--loss", "float.loss", click.Choice(get_args(recipe.Loss)), "Of the float phase."),
-    ("--optimizer", "optimizer", click.Choice(["muon", "adam"]), "Of the float phase."),
+    ("--optimizer", "optimizer", click.Choice(get_args(recipe.Optimizer)), "Of the float phase."),
     ("--steps", "float.steps", int, "Steps of the float phase; 0 leaves it out."),
     ("--qat-steps", "qat.steps", int, "Steps of the QAT phase; 0 leaves it out."),
     ("--batch", "float.batch qat.batch", int, "Patches a step."),

@@ -37,6 +37,7 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
 Loss = Literal["auto", "mse", "l1", "charbonnier", "rmse", "psnr"]
+Optimizer = Literal["muon", "adam"]
 
 
 class Early(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -134,7 +135,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     data: str = BUILTIN
     noise: str = "gaussian:0-55"
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
-    optimizer: Literal["muon", "adam"] = "muon"
+    optimizer: Optimizer = "muon"
     clip_norm: NotNegative = 1.0
     validate_every: Count = 500
     patience: Whole = 0

@@ -20,7 +20,7 @@ def describe(name: str) -> dict[str, Any]:
 
     Returns:
         ``name``, ``macs_per_pixel``, ``macs_per_pixel_padded``, ``parameters``, ``bytes``,
-        ``noise`` (what it was trained for), ``milliseconds`` (of a 640×480 frame, by threads) and
+        ``noise`` (what it was trained for), ``milliseconds`` (of a 640×480 frame, by threads),
         ``psnr`` (dB of the int8 file in the 8-bit protocol, by set and σ) and ``psnr_float`` (of
         the float network, noise neither rounded nor clipped).
     """

@@ -54,7 +54,7 @@ def command(
 
     SIGINT and SIGTERM end it after the frame at hand, with every file finished.
     """
-    piped = [spec for spec in sink_specs if spec == "-" or spec.startswith("raw:")]
+    piped = [spec for spec in sink_specs if sinks.pipe.is_pipe(spec)]
     if len(piped) + as_json > 1:
         raise click.UsageError("standard output is for one thing: one pipe, or --json")
     with contextlib.ExitStack() as stack:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sources.base import Source
 
-__all__ = ["DEFAULT_CODEC", "Settings", "Sink"]
+__all__ = ["DEFAULT_CODEC", "FALLBACK_RATE", "Settings", "Sink"]
 
 DEFAULT_CODEC = "auto"
 """H.264 where the container holds it, else the container's own default."""
+
+
+FALLBACK_RATE = Fraction(30)
+"""Frames a second of a video whose source has no rate."""
 
 
 @dataclass(frozen=True)

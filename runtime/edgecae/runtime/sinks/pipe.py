@@ -7,21 +7,18 @@ Y4M says all that a reader must know: it is what ``ffmpeg``, ``x264``, ``mpv`` a
 from __future__ import annotations
 
 import sys
-from fractions import Fraction
 from typing import Any, BinaryIO
 
 from edgecae.errors import SinkError
 from edgecae.runtime.frame import Frame
-from edgecae.runtime.sinks.base import Settings
+from edgecae.runtime.sinks.base import FALLBACK_RATE, Settings
 from edgecae.runtime.sources.base import Source
 from edgecae.runtime.sources.video_file import VideoFile, colour_matrix
 
-__all__ = ["PipeSink", "open_sink"]
+__all__ = ["PipeSink", "is_pipe", "open_sink"]
 
 _CHROMA = {"yuv420p": "420jpeg", "yuv444p": "444", "gray": "mono"}
 """Y4M's word for each pixel format that it is written in."""
-
-_FALLBACK_RATE = Fraction(30)
 
 
 class PipeSink:
@@ -49,7 +46,7 @@ class PipeSink:
         self._av: Any = av
         self._file = file
         self._raw = raw
-        self._rate = source.rate or _FALLBACK_RATE
+        self._rate = source.rate or FALLBACK_RATE
         self._matrix, self._subsampled = "ITU601", False
         if isinstance(source, VideoFile):
             self._matrix = colour_matrix(source.stream.codec_context.colorspace)
@@ -109,10 +106,14 @@ class PipeSink:
         """Every frame was flushed."""
 
 
+def is_pipe(spec: str) -> bool:
+    """Whether a description means standard output."""
+    return spec == "-" or spec.startswith("raw:")
+
+
 def open_sink(spec: str, settings: Settings) -> PipeSink | None:
     """Open standard output; None for any other description."""
-    if spec == "-":
-        return PipeSink(sys.stdout.buffer, settings.source)
-    if spec.startswith("raw:"):
-        return PipeSink(sys.stdout.buffer, settings.source, spec[4:] or "rgb24")
-    return None
+    if not is_pipe(spec):
+        return None
+    raw = None if spec == "-" else spec.removeprefix("raw:") or "rgb24"
+    return PipeSink(sys.stdout.buffer, settings.source, raw)

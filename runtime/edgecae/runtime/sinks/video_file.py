@@ -13,7 +13,7 @@ from typing import Any
 
 from edgecae.errors import SinkError
 from edgecae.runtime.frame import Frame
-from edgecae.runtime.sinks.base import DEFAULT_CODEC, Settings
+from edgecae.runtime.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, Settings
 from edgecae.runtime.sources.video_file import VideoFile, colour_matrix
 
 __all__ = ["VideoSink", "open_sink"]
@@ -32,7 +32,6 @@ _MP4 = (".mp4", ".m4v", ".mov")
 _FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
 """A file that plays when cut off; the header waits for the first packets, because only then can it
 say that the sound starts before zero, as AAC does."""
-_FALLBACK_RATE = Fraction(30)
 
 
 class VideoSink:
@@ -87,7 +86,7 @@ class VideoSink:
             self._forget()
             raise
         self._source = source
-        self._rate = rate or _FALLBACK_RATE
+        self._rate = rate or FALLBACK_RATE
         self._stream: Any = None
         self._passengers: dict[int, Any] = {}
         self._waiting: list[Any] = []

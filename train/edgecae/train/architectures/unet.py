@@ -10,7 +10,7 @@ from edgecae.train._tf import keras, tf
 from edgecae.train.layers import DepthToSpace, SpaceToDepth, UnitInterval
 from edgecae.train.links import Link
 
-__all__ = ["UNet"]
+__all__ = ["UNet", "features_start", "to_frame"]
 
 
 class FeaturesThenImage(keras.initializers.Initializer):
@@ -39,7 +39,7 @@ class FeaturesThenImage(keras.initializers.Initializer):
         return {"features": self.features}
 
 
-def _features_start() -> dict[str, Any]:
+def features_start() -> dict[str, Any]:
     """How the last features' convolution starts: in the middle of [0, 1], well inside it.
 
     They are clipped from both sides, and those that start at a bound get no gradient.
@@ -49,6 +49,29 @@ def _features_start() -> dict[str, Any]:
         "bias_initializer": keras.initializers.Constant(0.5),
         "kernel_initializer": keras.initializers.VarianceScaling(2 / 64),
     }
+
+
+def to_frame(x: Any, image: Any, factor: int, policy: str) -> Any:
+    """The end of the network: features and noisy frame, both bounded, to the clean frame.
+
+    Args:
+        x: the last features, N×H/factor×W/factor×C.
+        image: the noisy frame after space-to-depth by ``factor``, in [0, 1].
+        factor: block of depth-to-space.
+        policy: Keras dtype policy of the hidden layers.
+    """
+    features = UnitInterval(name="features", dtype=policy)(x)
+    joined = keras.layers.Concatenate(name="features_and_image", dtype="float32")([features, image])
+    x = keras.layers.Conv2D(
+        3 * factor**2,
+        3,
+        padding="same",
+        name="to_image",
+        dtype="float32",
+        kernel_initializer=FeaturesThenImage(int(x.shape[-1])),
+    )(joined)
+    x = UnitInterval(straight_through=True, name="denoised", dtype="float32")(x)
+    return DepthToSpace(factor, name="depth_to_space", dtype="float32")(x)
 
 
 @dataclass(frozen=True)
@@ -137,17 +160,6 @@ class UNet:
             x = layers.Add(name=f"up{level}_add", dtype=policy)([x, skips[level]])
             for index in range(self.up[level]):
                 ends = level == 0 and index == self.up[level] - 1
-                x = conv(x, width, f"up{level}_conv{index}", **(_features_start() if ends else {}))
-        features = UnitInterval(name="features", dtype=policy)(x)
-        joined = layers.Concatenate(name="features_and_image", dtype="float32")([features, image])
-        x = layers.Conv2D(
-            3 * self.factor**2,
-            3,
-            padding="same",
-            name="to_image",
-            dtype="float32",
-            kernel_initializer=FeaturesThenImage(self.channels[0]),
-        )(joined)
-        x = UnitInterval(straight_through=True, name="denoised", dtype="float32")(x)
-        outputs = DepthToSpace(self.factor, name="depth_to_space", dtype="float32")(x)
+                x = conv(x, width, f"up{level}_conv{index}", **(features_start() if ends else {}))
+        outputs = to_frame(x, image, self.factor, policy)
         return keras.Model(inputs, outputs, name=self.kind)
