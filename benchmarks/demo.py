@@ -48,6 +48,9 @@ class Measure:
 
     name = "PSNR"
 
+    wants_before = False
+    wants_slates = False
+
     def __init__(self, clean: list[Pixels]) -> None:
         self.clean, self.psnr = clean, list[float]()
         self.kept: Pixels | None = None

@@ -12,6 +12,7 @@ __all__ = [
     "FrameError",
     "ModelFileError",
     "NoiseError",
+    "OfflineError",
     "QualityError",
     "RecipeError",
     "SettingError",
@@ -58,6 +59,10 @@ class SettingError(EdgecaeError, ValueError):
 
 class SourceError(EdgecaeError, OSError):
     """A source of frames that cannot be opened or read."""
+
+
+class OfflineError(SourceError):
+    """A live source that gives no frames now and may give some later: worth another try."""
 
 
 class SinkError(EdgecaeError, OSError):

@@ -25,6 +25,7 @@ class Frame:
         time_base: seconds.
         name: what a folder of images calls it, without suffix; None elsewhere.
         alpha: uint8, H×W, of an image that has it; never denoised.
+        before: the picture as it came, shape of ``pixels``; only where a sink asks for it.
         info: EXIF, colour profile and the like of an image, as :class:`images.Picture` has them.
     """
 
@@ -34,4 +35,5 @@ class Frame:
     time_base: Fraction | None = None
     name: str | None = None
     alpha: NDArray[np.uint8] | None = None
+    before: NDArray[np.uint8] | None = None
     info: Mapping[str, Any] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from edgecae.errors import DataError, SourceError
 from edgecae.noise import Noise, fast_normals
@@ -40,6 +41,12 @@ WINDOW = 512
 
 TURNOVER = 40
 """After so many steps the oldest image of the window makes room for a new one."""
+
+SCALES = (0.6, 1.5)
+"""Bounds of the factor by which photos are rescaled: those of one source are all equally sharp."""
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in the gray of ITU-R BT.601."""
 
 Pixels = NDArray[np.uint8]
 
@@ -91,12 +98,16 @@ class Folder:
     Attributes:
         training: files to train on.
         validation: files held out.
-        seed: chooses the order, and the crops of large photos.
+        seed: chooses the order, the crops of large photos and who is rescaled.
+        rescaled: share of the photos that are used at another size, see :data:`SCALES`.
+        smallest: no side is made shorter than this.
     """
 
     training: tuple[Path, ...]
     validation: tuple[Path, ...]
     seed: int = 0
+    rescaled: float = 0.0
+    smallest: int = 1
 
     @property
     def window(self) -> int:
@@ -120,8 +131,12 @@ class Folder:
         epoch, place = divmod(index, len(self.training))
         for offset in range(len(self.training)):
             path = self.training[self._order(epoch)[(place + offset) % len(self.training)]]
+            rng = np.random.default_rng([self.seed, index])
             try:
-                return _read(path, np.random.default_rng([self.seed, index]))
+                photo = _read(path, rng)
+                return (
+                    _rescale(photo, rng, self.smallest) if rng.random() < self.rescaled else photo
+                )
             except DataError as error:  # its header was fine, its pixels are not
                 log.warning("skipped: %s", error)
         raise DataError("none of the training images can be read any more")
@@ -144,6 +159,14 @@ def _read(path: Path, rng: np.random.Generator) -> Pixels:
     return np.ascontiguousarray(crop)
 
 
+def _rescale(photo: Pixels, rng: np.random.Generator, smallest: int) -> Pixels:
+    """The photo at another size; every ratio between the two bounds is as likely as any other."""
+    factor = float(np.exp(rng.uniform(*np.log(SCALES))))
+    height, width = (max(smallest, round(side * factor)) for side in photo.shape[:2])
+    resized = Image.fromarray(photo).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(resized, np.uint8)
+
+
 def _usable(path: Path, smallest: int) -> bool:
     try:
         height, width = images.read(path).pixels.shape[:2]
@@ -156,13 +179,14 @@ def _usable(path: Path, smallest: int) -> bool:
     return True
 
 
-def open_images(data: str, smallest: int, seed: int) -> Images:
+def open_images(data: str, smallest: int, seed: int, rescaled: float = 0.0) -> Images:
     """Open a folder of photos (recursively) or the generator.
 
     Args:
         data: a folder, or ``builtin``.
         smallest: images with a shorter side are skipped.
         seed: chooses the order, or the generated series.
+        rescaled: share of the photos to use at another size; generated images have many scales.
 
     Raises:
         DataError: no such folder, or fewer than two usable images in it.
@@ -188,7 +212,13 @@ def open_images(data: str, smallest: int, seed: int) -> Images:
 
     ranked = sorted(usable, key=rank)
     held_out = min(16, max(1, len(ranked) // 10))
-    return Folder(tuple(sorted(ranked[held_out:])), tuple(sorted(ranked[:held_out])), seed)
+    return Folder(
+        tuple(sorted(ranked[held_out:])),
+        tuple(sorted(ranked[:held_out])),
+        seed,
+        rescaled,
+        smallest,
+    )
 
 
 @dataclass
@@ -202,6 +232,7 @@ class Batches:
         patch: side in pixels.
         seed: of everything random here.
         shard: which of the equal parts of the global batch this is.
+        gray: share of the patches that are gray, with the same noise in all three channels.
     """
 
     images: Images
@@ -210,6 +241,7 @@ class Batches:
     patch: int
     seed: int
     shard: int = 0
+    gray: float = 0.0
     _window: dict[int, Pixels] = field(default_factory=dict, repr=False)
 
     def _image(self, index: int, oldest: int) -> Pixels:
@@ -228,7 +260,8 @@ class Batches:
         rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, step]))
         oldest = step // TURNOVER
         clean = np.empty((self.batch, self.patch, self.patch, 3), np.uint8)
-        for row, draw in zip(clean, rng.random((self.batch, 4)), strict=True):
+        draws = rng.random((self.batch, 5))
+        for row, draw in zip(clean, draws, strict=True):
             image = self._image(oldest + int(draw[0] * self.images.window), oldest)
             top = int(draw[1] * (image.shape[0] - self.patch + 1))
             left = int(draw[2] * (image.shape[1] - self.patch + 1))
@@ -239,7 +272,11 @@ class Batches:
             if turn & 2:
                 crop = crop[:, ::-1]
             row[...] = crop.transpose(1, 0, 2) if turn & 4 else crop
-        return self.noise.add(clean, rng, fast_normals), clean
+        gray = draws[:, 4] < self.gray
+        clean[gray] = np.rint(clean[gray] @ LUMA)[..., None]
+        noisy = self.noise.add(clean, rng, fast_normals)
+        noisy[gray] = noisy[gray][..., 1:2]
+        return noisy, clean
 
 
 @contextmanager

@@ -25,6 +25,9 @@ class ImageFolder:
         SinkError: the folder can't be made, or is not empty and ``overwrite`` was not given.
     """
 
+    wants_before = False
+    wants_slates = False
+
     def __init__(self, folder: Path, overwrite: bool = False) -> None:
         self.name = str(folder)
         self._folder = folder

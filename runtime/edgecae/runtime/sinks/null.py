@@ -11,6 +11,8 @@ __all__ = ["Null", "open_sink"]
 class Null:
     """Takes every frame and keeps none."""
 
+    wants_before = False
+    wants_slates = False
     name = "null:"
 
     def write(self, frame: Frame) -> None:

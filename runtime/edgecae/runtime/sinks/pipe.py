@@ -36,6 +36,8 @@ class PipeSink:
         SinkError: PyAV is not installed, or FFmpeg knows no such format.
     """
 
+    wants_before = False
+    wants_slates = False
     name = "standard output"
 
     def __init__(self, file: BinaryIO, source: Source, raw: str | None = None) -> None:

@@ -51,6 +51,9 @@ class VideoSink:
             codec.
     """
 
+    wants_before = False
+    wants_slates = True
+
     def __init__(
         self,
         path: Path,

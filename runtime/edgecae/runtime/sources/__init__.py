@@ -16,12 +16,12 @@ from collections.abc import Callable
 
 from edgecae.errors import SourceError
 from edgecae.runtime.sources import image_files, pipe, test_scene, video_file
-from edgecae.runtime.sources.base import Source
+from edgecae.runtime.sources.base import Settings, Source
 
-__all__ = ["OPENERS", "Source", "open_source"]
+__all__ = ["OPENERS", "Settings", "Source", "open_source"]
 
 
-OPENERS: tuple[Callable[[str], Source | None], ...] = (
+OPENERS: tuple[Callable[[str, Settings], Source | None], ...] = (
     test_scene.open_source,
     pipe.open_source,
     image_files.open_source,
@@ -30,14 +30,20 @@ OPENERS: tuple[Callable[[str], Source | None], ...] = (
 """Tried in this order; each returns None for a description that is not its own."""
 
 
-def open_source(spec: str) -> Source:
+def open_source(spec: str, settings: Settings | None = None) -> Source:
     """Open the source of a description.
 
+    Args:
+        spec: see the table at the top of this module.
+        settings: what the user asks of it.
+
     Raises:
+        OfflineError: it is a live source, and not there now.
         SourceError: nothing of that description can be opened.
     """
+    settings = settings or Settings()
     for opener in OPENERS:
-        source = opener(spec)
+        source = opener(spec, settings)
         if source is not None:
             return source
     raise SourceError(f"source {spec!r}: there is no such file, folder or source")

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgecae.errors import SourceError
 from edgecae.runtime import images
 from edgecae.runtime.frame import Frame
+from edgecae.runtime.sources.base import Settings
 
 __all__ = ["ImageFiles", "open_source"]
 
@@ -28,6 +29,7 @@ class ImageFiles:
 
     rate: Fraction | None = None
     broken = 0
+    live = False
 
     def __init__(self, paths: Sequence[Path], name: str) -> None:
         if not paths:
@@ -53,7 +55,7 @@ class ImageFiles:
         """Files are closed as soon as they are read."""
 
 
-def open_source(spec: str) -> ImageFiles | None:
+def open_source(spec: str, settings: Settings) -> ImageFiles | None:  # noqa: ARG001
     """Open a folder, a glob or an image file; None for any other description."""
     path = Path(spec)
     if path.is_dir():

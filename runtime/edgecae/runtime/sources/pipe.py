@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgecae.errors import SourceError
+from edgecae.runtime.buffers import Buffers
+from edgecae.runtime.sources.base import Settings
 from edgecae.runtime.sources.video_file import VideoFile
 
 __all__ = ["NAME", "open_source", "read_raw"]
@@ -23,7 +25,7 @@ NAME = Path("standard input")
 _RAW = re.compile(r"raw:(?P<size>[0-9]{1,5}x[0-9]{1,5})(:(?P<format>\w+))?(@(?P<rate>[0-9./]+))?")
 
 
-def read_raw(spec: str, pipe: BinaryIO) -> VideoFile:
+def read_raw(spec: str, pipe: BinaryIO, buffers: Buffers | None = None) -> VideoFile:
     """Read raw video from an open file.
 
     Raises:
@@ -37,13 +39,13 @@ def read_raw(spec: str, pipe: BinaryIO) -> VideoFile:
         "pixel_format": match["format"] or "rgb24",
         "framerate": match["rate"] or "30",
     }
-    return VideoFile(NAME, pipe, "rawvideo", options)
+    return VideoFile(NAME, pipe, "rawvideo", options, buffers)
 
 
-def open_source(spec: str) -> VideoFile | None:
+def open_source(spec: str, settings: Settings) -> VideoFile | None:
     """Open standard input; None for any other description."""
     if spec == "-":
-        return VideoFile(NAME, sys.stdin.buffer)
+        return VideoFile(NAME, sys.stdin.buffer, buffers=settings.buffers)
     if spec.startswith("raw:"):
-        return read_raw(spec, sys.stdin.buffer)
+        return read_raw(spec, sys.stdin.buffer, settings.buffers)
     return None

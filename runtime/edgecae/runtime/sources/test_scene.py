@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 import urllib.parse
@@ -13,28 +14,33 @@ from numpy.typing import NDArray
 
 from edgecae import noise as noise_models
 from edgecae.errors import NoiseError, SourceError
+from edgecae.runtime.buffers import Buffers
 from edgecae.runtime.frame import Frame
+from edgecae.runtime.sources.base import Settings
 
 __all__ = ["TestScene", "open_source"]
 
 LARGEST_AREA = 8192 * 8192
 
-_FORM = "test:WIDTHxHEIGHT@RATE?frames=N&noise=SPEC&seed=N"
+_FORM = "test:WIDTHxHEIGHT@RATE?frames=N&noise=SPEC&seed=N&live=yes"
 _PATTERN = re.compile(r"(?:(\d{1,5})x(\d{1,5}))?(?:@(\d{1,4}))?")
 
 
 class TestScene:
     """A camera panning over a painted plane, with a disc that moves the other way.
 
-    The same settings give the same frames. Frames are made as fast as they are asked for.
+    The same settings give the same frames. They are made as fast as they are asked for, or, as a
+    camera would, at their rate.
 
     Args:
         width: of a frame, pixels.
         height: likewise.
         rate: nominal frames a second, which the timestamps follow.
-        frames: how many.
+        frames: how many; 0: no end.
         noise: put on every frame; None for a clean scene.
         seed: of scene and noise.
+        live: whether it is one: frames come at their rate, and there is no end unless given.
+        buffers: where pixels of frames come from.
     """
 
     __test__ = False  # not a test case, whatever its name
@@ -49,15 +55,18 @@ class TestScene:
         frames: int = 300,
         noise: noise_models.Noise | None = None,
         seed: int = 0,
+        live: bool = False,
+        buffers: Buffers | None = None,
     ) -> None:
-        if width < 1 or height < 1 or rate < 1 or frames < 1:
-            raise SourceError("test: width, height, rate and frames must be 1 or more")
+        if width < 1 or height < 1 or rate < 1 or frames < 0:
+            raise SourceError("test: width, height and rate must be 1 or more, frames 0 or more")
         if width * height > LARGEST_AREA:
             raise SourceError(f"test: {width}×{height} is more than {LARGEST_AREA} pixels")
         self.name = f"test scene, {width}×{height}"
         self.rate = Fraction(rate)
         self.width, self.height, self.frames = width, height, frames
-        self.noise, self.seed = noise, seed
+        self.noise, self.seed, self.live = noise, seed, live
+        self._buffers = buffers or Buffers()
         self._plane = self._paint(np.random.default_rng([seed, 0]))
 
     def _paint(self, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -77,11 +86,12 @@ class TestScene:
                 block += 18 * np.sign(np.sin(x[: len(block), : block.shape[1], None] * 1.3))
         return np.clip(plane, 0, 255).astype(np.uint8)
 
-    def clean(self, index: int) -> NDArray[np.uint8]:
+    def clean(self, index: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """The scene without noise, uint8, H×W×3, at frame ``index`` (from 0)."""
         shift = [round(32 + 31 * np.sin(index / period)) for period in (17, 23)]
         view = self._plane[shift[0] : shift[0] + self.height, shift[1] : shift[1] + self.width]
-        picture = view.copy()
+        picture = np.empty_like(view, order="C") if out is None else out
+        picture[...] = view
         radius = max(2, min(self.height, self.width) // 10)
         centre = (self.height // 2, (self.width // 3 + 3 * index) % self.width)
         top, left = (max(0, c - radius) for c in centre)
@@ -92,11 +102,14 @@ class TestScene:
         return picture
 
     def __iter__(self) -> Iterator[Frame]:
-        for index in range(self.frames):
-            picture = self.clean(index)
+        start = time.monotonic()
+        for index in range(self.frames) if self.frames else itertools.count():
+            if self.live:
+                time.sleep(max(0.0, start + index / float(self.rate) - time.monotonic()))
+            picture = self.clean(index, self._buffers.take((self.height, self.width, 3)))
             if self.noise is not None:
                 rng = np.random.default_rng([self.seed, 1, index])
-                picture = self.noise.add(picture, rng, noise_models.fast_normals)
+                picture[...] = self.noise.add(picture, rng, noise_models.fast_normals)
             yield Frame(picture, time.monotonic(), index, 1 / self.rate)
 
     def __enter__(self) -> TestScene:
@@ -106,7 +119,7 @@ class TestScene:
         """Nothing is held open."""
 
 
-def open_source(spec: str) -> TestScene | None:
+def open_source(spec: str, settings: Settings) -> TestScene | None:
     """Open ``test:…``; None for any other description.
 
     Raises:
@@ -119,17 +132,22 @@ def open_source(spec: str) -> TestScene | None:
     try:
         if match is None:
             raise ValueError(f"{size!r} is no WIDTHxHEIGHT@RATE")
-        settings = dict(urllib.parse.parse_qsl(query, strict_parsing=True)) if query else {}
-        if unknown := settings.keys() - {"frames", "noise", "seed"}:
+        asked = dict(urllib.parse.parse_qsl(query, strict_parsing=True)) if query else {}
+        if unknown := asked.keys() - {"frames", "noise", "seed", "live"}:
             raise ValueError(f"unknown setting {', '.join(sorted(unknown))}")
-        noise = settings.get("noise")
+        if asked.get("live", "no") not in ("yes", "no"):
+            raise ValueError(f"live is yes or no, not {asked['live']!r}")
+        noise = asked.get("noise")
+        live = asked.get("live") == "yes"
         return TestScene(
             width=int(match[1] or 640),
             height=int(match[2] or 480),
             rate=int(match[3] or 30),
-            frames=int(settings.get("frames", 300)),
+            frames=int(asked.get("frames", 0 if live else 300)),
             noise=noise_models.parse(noise) if noise else None,
-            seed=int(settings.get("seed", 0)),
+            seed=int(asked.get("seed", 0)),
+            live=live,
+            buffers=settings.buffers,
         )
     except (ValueError, NoiseError) as error:
         raise SourceError(f"source {spec!r}: {error}; the form is {_FORM}") from error

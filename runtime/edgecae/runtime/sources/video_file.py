@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecae.errors import SourceError
+from edgecae.runtime.buffers import Buffers
 from edgecae.runtime.frame import Frame
+from edgecae.runtime.sources.base import Settings
 
-__all__ = ["VideoFile", "colour_matrix", "open_source"]
+__all__ = ["VideoFile", "colour_matrix", "open_source", "to_rgb"]
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,17 @@ def colour_matrix(colorspace: int) -> str:
     return "ITU709" if colorspace == BT709 else "ITU601"
 
 
+def to_rgb(picture: Any, buffers: Buffers) -> NDArray[np.uint8]:
+    """The pixels of PyAV's picture, uint8, H×W×3, in an array from ``buffers``."""
+    matrix = colour_matrix(picture.colorspace)
+    rgb = picture.reformat(format="rgb24", src_colorspace=matrix, dst_colorspace=matrix)
+    (plane,) = rgb.planes
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    pixels = buffers.take((rgb.height, rgb.width, 3))
+    pixels.reshape(rgb.height, -1)[...] = rows[: rgb.height, : 3 * rgb.width]
+    return pixels
+
+
 class VideoFile:
     """The first video stream of a file, or of a pipe. No frame is dropped.
 
@@ -42,6 +56,7 @@ class VideoFile:
         pipe: an open binary file to read in place of ``path``.
         container: FFmpeg's name of the format, where it can't be recognized.
         options: of the container, as FFmpeg names them.
+        buffers: where pixels of frames come from.
 
     Attributes:
         path: of the file; None for a pipe.
@@ -55,18 +70,22 @@ class VideoFile:
         SourceError: PyAV is not installed, or the file can't be opened as a video.
     """
 
+    live = False
+
     def __init__(
         self,
         path: Path,
         pipe: BinaryIO | None = None,
         container: str | None = None,
         options: dict[str, str] | None = None,
+        buffers: Buffers | None = None,
     ) -> None:
         try:
             import av
         except ImportError as error:
             raise SourceError(f"{path}: video needs PyAV: pip install 'edgecae[video]'") from error
         self._av: Any = av
+        self._buffers = buffers or Buffers()
         self.name = str(path)
         self.path = None if pipe else path
         self.broken = 0
@@ -122,13 +141,8 @@ class VideoFile:
             for picture in pictures:
                 assert isinstance(picture, av.VideoFrame)
                 self.rotation = picture.rotation
-                pixels = picture.to_ndarray(
-                    format="rgb24",
-                    src_colorspace=colour_matrix(picture.colorspace),
-                    dst_colorspace=colour_matrix(picture.colorspace),
-                )
-                assert pixels.dtype == np.uint8
-                yield Frame(pixels.view(np.uint8), time.monotonic(), picture.pts, picture.time_base)
+                pixels = to_rgb(picture, self._buffers)
+                yield Frame(pixels, time.monotonic(), picture.pts, picture.time_base)
 
     def __enter__(self) -> VideoFile:
         return self
@@ -137,7 +151,7 @@ class VideoFile:
         self._container.close()
 
 
-def open_source(spec: str) -> VideoFile | None:
+def open_source(spec: str, settings: Settings) -> VideoFile | None:
     """Open a video file; None if there is no such file."""
     path = Path(spec)
-    return VideoFile(path) if path.is_file() else None
+    return VideoFile(path, buffers=settings.buffers) if path.is_file() else None
