@@ -93,7 +93,7 @@ def test_an_interrupted_folder_goes_on(denoiser: Denoiser, folder: Path, tmp_pat
     jobs = files.plan([folder], out)
     files.run(jobs[:2], denoiser)
     before = {job.target: job.target.stat().st_mtime_ns for job in jobs[:2]}
-    stop.signal = 2
+    stop.requested = True
     assert files.run(jobs, denoiser, stop=stop).stopped
     outcome = files.run(jobs, denoiser)
     assert (outcome.done, outcome.present) == (2, 2)

@@ -103,7 +103,13 @@ def test_the_test_scene_is_repeatable_at_any_size(width: int, height: int, index
     np.testing.assert_array_equal(a, b)
 
 
-TARGETS = {"null": "null:", "pipe": "raw:rgb24", "image_folder": "folder", "video_file": "clip.mkv"}
+TARGETS = {
+    "null": "null:",
+    "pipe": "raw:rgb24",
+    "image_folder": "folder",
+    "recording": "part.mkv",
+    "video_file": "clip.mkv",
+}
 
 
 def test_the_battery_knows_every_sink() -> None:
@@ -116,7 +122,9 @@ def test_a_sink_takes_every_frame(kind: str, tmp_path: Path) -> None:
     if kind == "pipe":
         sys.stdout = (tmp_path / "out.raw").open("w")
     with sources.open_source("test:64x48@10?frames=5") as source:
-        with sinks.open_sink(spec, sinks.Settings(source, codec="ffv1")) as sink:
+        settings = sinks.Settings(source, codec="ffv1", segment=9 if kind == "recording" else None)
+        with sinks.open_sink(spec, settings) as sink:
+            assert type(sink).__module__.endswith(kind)
             expected = []
             for frame in source:
                 sink.write(frame)
@@ -126,8 +134,9 @@ def test_a_sink_takes_every_frame(kind: str, tmp_path: Path) -> None:
         got = [images.read(p).pixels for p in sorted((tmp_path / "folder").iterdir())]
     elif kind == "pipe":
         got = np.fromfile(tmp_path / "out.raw", np.uint8).reshape(5, 48, 64, 3)
-    elif kind == "video_file":
-        got, times = frames_of(tmp_path / "clip.mkv")
+    elif kind in ("recording", "video_file"):
+        (written,) = tmp_path.glob("*.mkv")
+        got, times = frames_of(written)
         np.testing.assert_allclose(times, np.arange(5) / 10, atol=1e-3)
     else:
         return

@@ -69,9 +69,12 @@ class Denoiser:
         model: str | Path = models.DEFAULT,
         threads: int = 1,
         backend: str = "auto",
-        strength: float = 1.0,
+        strength: float | None = 1.0,
     ) -> None:
         self.strength = strength
+        self.noise: float | None = None
+        self.share = 1.0
+        self.measure_noise = False
         if threads < 1:
             raise BackendError(f"{threads} threads can't run anything; give 1 or more")
         self.model = model_file.read(models.find(model))
@@ -89,13 +92,13 @@ class Denoiser:
         self._shares = [np.empty(0, np.uint16) for _ in range(2)]
 
     @property
-    def strength(self) -> float:
+    def strength(self) -> float | None:
         """See the class."""
         return self._strength
 
     @strength.setter
-    def strength(self, value: float) -> None:
-        if not 0 <= value <= 1:
+    def strength(self, value: float | None) -> None:
+        if value is not None and not 0 <= value <= 1:
             raise SettingError(f"a strength lies between 0 and 1, not at {value}")
         self._strength = value
 
@@ -145,7 +148,7 @@ class Denoiser:
         del inside
         interpreter.invoke()
         result = interpreter.output()[0, :height, :width].view(np.uint8)
-        share = round(self._strength * WHOLE)
+        share = round((1.0 if self._strength is None else self._strength) * WHOLE)
         if share == WHOLE:
             self._copy(result, gray, out)
             return out

@@ -19,7 +19,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from edgecae.errors import DataError, SourceError
 from edgecae.noise import Noise, fast_normals
@@ -41,9 +40,6 @@ WINDOW = 512
 
 TURNOVER = 40
 """After so many steps the oldest image of the window makes room for a new one."""
-
-SCALES = (0.6, 1.5)
-"""Bounds of the factor by which photos are rescaled: those of one source are all equally sharp."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in the gray of ITU-R BT.601."""
@@ -98,16 +94,12 @@ class Folder:
     Attributes:
         training: files to train on.
         validation: files held out.
-        seed: chooses the order, the crops of large photos and who is rescaled.
-        rescaled: share of the photos that are used at another size, see :data:`SCALES`.
-        smallest: no side is made shorter than this.
+        seed: chooses the order, and the crops of large photos.
     """
 
     training: tuple[Path, ...]
     validation: tuple[Path, ...]
     seed: int = 0
-    rescaled: float = 0.0
-    smallest: int = 1
 
     @property
     def window(self) -> int:
@@ -131,12 +123,8 @@ class Folder:
         epoch, place = divmod(index, len(self.training))
         for offset in range(len(self.training)):
             path = self.training[self._order(epoch)[(place + offset) % len(self.training)]]
-            rng = np.random.default_rng([self.seed, index])
             try:
-                photo = _read(path, rng)
-                return (
-                    _rescale(photo, rng, self.smallest) if rng.random() < self.rescaled else photo
-                )
+                return _read(path, np.random.default_rng([self.seed, index]))
             except DataError as error:  # its header was fine, its pixels are not
                 log.warning("skipped: %s", error)
         raise DataError("none of the training images can be read any more")
@@ -159,14 +147,6 @@ def _read(path: Path, rng: np.random.Generator) -> Pixels:
     return np.ascontiguousarray(crop)
 
 
-def _rescale(photo: Pixels, rng: np.random.Generator, smallest: int) -> Pixels:
-    """The photo at another size; every ratio between the two bounds is as likely as any other."""
-    factor = float(np.exp(rng.uniform(*np.log(SCALES))))
-    height, width = (max(smallest, round(side * factor)) for side in photo.shape[:2])
-    resized = Image.fromarray(photo).resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(resized, np.uint8)
-
-
 def _usable(path: Path, smallest: int) -> bool:
     try:
         height, width = images.read(path).pixels.shape[:2]
@@ -179,14 +159,13 @@ def _usable(path: Path, smallest: int) -> bool:
     return True
 
 
-def open_images(data: str, smallest: int, seed: int, rescaled: float = 0.0) -> Images:
+def open_images(data: str, smallest: int, seed: int) -> Images:
     """Open a folder of photos (recursively) or the generator.
 
     Args:
         data: a folder, or ``builtin``.
         smallest: images with a shorter side are skipped.
         seed: chooses the order, or the generated series.
-        rescaled: share of the photos to use at another size; generated images have many scales.
 
     Raises:
         DataError: no such folder, or fewer than two usable images in it.
@@ -212,13 +191,7 @@ def open_images(data: str, smallest: int, seed: int, rescaled: float = 0.0) -> I
 
     ranked = sorted(usable, key=rank)
     held_out = min(16, max(1, len(ranked) // 10))
-    return Folder(
-        tuple(sorted(ranked[held_out:])),
-        tuple(sorted(ranked[:held_out])),
-        seed,
-        rescaled,
-        smallest,
-    )
+    return Folder(tuple(sorted(ranked[held_out:])), tuple(sorted(ranked[:held_out])), seed)
 
 
 @dataclass

@@ -117,7 +117,6 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         noise: see :mod:`edgecae.noise`.
         gray: share of the patches that are gray, with the same noise in all channels, as frames
             of a gray camera come to a colour network.
-        rescaled: share of the photos that are used at another size.
         seed: of weights, patches and noise.
         optimizer: of the float phase: ``muon`` or ``adam``; QAT has Adam.
         clip_norm: gradients longer than this (over all weights) are shortened to it; 0: never.
@@ -137,8 +136,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     name: str = ""
     data: str = BUILTIN
     noise: str = "gaussian:0-55"
-    gray: Share = 0.1
-    rescaled: Share = 0.5
+    gray: Share = 0.05
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
     optimizer: Optimizer = "muon"
     clip_norm: NotNegative = 1.0

@@ -26,6 +26,7 @@ __all__ = ["command"]
     help="File, or folder where there are several inputs or a folder of them.",
 )
 @options.denoiser
+@options.threads
 @options.codec
 @options.overwrite
 @click.pass_context

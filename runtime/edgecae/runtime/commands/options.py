@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from edgecae import models
 from edgecae.runtime.backend import BACKENDS
 from edgecae.runtime.sinks.base import DEFAULT_CODEC
 
-__all__ = ["codec", "denoiser", "overwrite"]
+__all__ = ["camera", "codec", "denoiser", "overwrite", "threads", "threads_or_auto"]
 
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 
@@ -23,8 +24,76 @@ codec = click.option(
 )
 
 
+_THREADS = click.IntRange(1, 64)
+
+threads = click.option(
+    "--threads",
+    type=_THREADS,
+    default=2,
+    show_default=True,
+    help="Threads of the interpreter.",
+)
+
+
+def _threads_or_auto(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
+    return None if value == "auto" else int(_THREADS(value, param, ctx))
+
+
+threads_or_auto = click.option(
+    "--threads",
+    metavar="N|auto",
+    callback=_threads_or_auto,
+    default="2",
+    show_default=True,
+    help="Threads of the interpreter; auto: measure, on the first frame's size, what is best on "
+    "this device: threads in one interpreter, or several interpreters over successive frames.",
+)
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    width, _, height = value.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise click.BadParameter(f"{value!r} is no WIDTHxHEIGHT", ctx, param)
+    return int(width), int(height)
+
+
+def _rate(ctx: click.Context, param: click.Parameter, value: str | None) -> Fraction | None:
+    if value is None:
+        return None
+    try:
+        rate = Fraction(value)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate <= 0:
+        raise click.BadParameter(f"{value!r} is no number of frames a second", ctx, param)
+    return rate
+
+
+def camera(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--size``, ``--fps``, ``--pixel-format`` and ``--stall``."""
+    for option in (
+        click.option(
+            "--stall",
+            type=click.FloatRange(min=0, min_open=True),
+            default=5.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="A camera or a network stream that is silent for so long is opened again.",
+        ),
+        click.option("--pixel-format", metavar="F", help="Of a camera, as FFmpeg names it."),
+        click.option("--fps", metavar="RATE", callback=_rate, help="Frames a second of a camera."),
+        click.option(
+            "--size", metavar="WxH", callback=_size, help="Width and height of a camera's frames."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def denoiser(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--model``, ``--threads``, ``--backend`` and ``--strength``."""
+    """``--model``, ``--backend`` and ``--strength``."""
     for option in (
         click.option(
             "--strength",
@@ -39,13 +108,6 @@ def denoiser(command: Callable[..., Any]) -> Callable[..., Any]:
             default="auto",
             show_default=True,
             help="TFLite interpreter.",
-        ),
-        click.option(
-            "--threads",
-            type=click.IntRange(1, 64),
-            default=2,
-            show_default=True,
-            help="Threads of the interpreter.",
         ),
         click.option(
             "--model",

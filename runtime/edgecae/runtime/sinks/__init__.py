@@ -4,7 +4,8 @@
 ``null:``            throws frames away
 ``-``, ``raw:``      standard output, see :mod:`.pipe`
 a folder             one PNG a frame (a path that ends in / or has no suffix)
-any other path       video, through PyAV; the suffix says which container
+any other path       video, through PyAV; the suffix says which container. In parts, see
+                     :mod:`.recording`, where the source is live or ``--segment`` is given
 ===================  =======================================================
 
 To add one, write its module and enter its opener in ``OPENERS``.
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecae.errors import SinkError
-from edgecae.runtime.sinks import image_folder, null, pipe, video_file
+from edgecae.runtime.sinks import image_folder, null, pipe, recording, video_file
 from edgecae.runtime.sinks.base import Settings, Sink
 
 __all__ = ["OPENERS", "Settings", "Sink", "open_sink"]
@@ -25,6 +26,7 @@ OPENERS: tuple[Callable[[str, Settings], Sink | None], ...] = (
     null.open_sink,
     pipe.open_sink,
     image_folder.open_sink,
+    recording.open_sink,
     video_file.open_sink,
 )
 """Tried in this order; each returns None for a description that is not its own."""

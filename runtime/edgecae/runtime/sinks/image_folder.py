@@ -9,7 +9,7 @@ from edgecae.runtime import images
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sinks.base import Settings
 
-__all__ = ["ImageFolder", "open_sink"]
+__all__ = ["ImageFolder", "names_folder", "open_sink"]
 
 
 class ImageFolder:
@@ -58,9 +58,12 @@ class ImageFolder:
         """Each file is whole as soon as it is there."""
 
 
+def names_folder(spec: str) -> bool:
+    """Whether a path stands for a folder: it is one, ends in ``/``, or has no suffix."""
+    path = Path(spec)
+    return path.is_dir() or spec.endswith("/") or not path.suffix
+
+
 def open_sink(spec: str, settings: Settings) -> ImageFolder | None:
     """Open a folder; None for a path that names a file."""
-    path = Path(spec)
-    if path.is_dir() or spec.endswith("/") or not path.suffix:
-        return ImageFolder(path, settings.overwrite)
-    return None
+    return ImageFolder(Path(spec), settings.overwrite) if names_folder(spec) else None

@@ -7,6 +7,7 @@ written in place, in a container that plays when it is cut off.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,17 @@ _FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
 say that the sound starts before zero, as AAC does."""
 
 
+_IN_PIECES = {"flush_packets": "1", "cluster_time_limit": "500"}
+_LIVE = {"libx264": {"tune": "zerolatency"}, "libx265": {"tune": "zerolatency"}}
+"""Encoders that hold nothing back, a picture to start from each second, no long clusters: what is
+on the disk plays up to the last second."""
+
+
 class VideoSink:
     """Encodes frames into a file; copies sound and subtitles where the frames are a video's.
 
-    All frames must be of one size.
+    All frames must be of one size. Packets of sound may come from the thread that reads the
+    source; they are written with the next frame.
 
     Args:
         path: the suffix says which container: ``.mkv``, ``.mp4``, ``.mov``, ``.webm`` …
@@ -45,6 +53,7 @@ class VideoSink:
         rate: nominal frames a second.
         codec: as FFmpeg names it; ``ffv1`` is lossless. ``auto``: see :data:`DEFAULT_CODEC`.
         overwrite: replace an existing file.
+        live: write in small pieces, so that little is lost when the process is killed.
 
     Raises:
         SinkError: PyAV is not installed, the file exists, can't be written, or can't hold the
@@ -61,6 +70,7 @@ class VideoSink:
         rate: Fraction | None = None,
         codec: str = DEFAULT_CODEC,
         overwrite: bool = False,
+        live: bool = False,
     ) -> None:
         try:
             import av
@@ -75,10 +85,9 @@ class VideoSink:
             if source is not None and source.path and path.samefile(source.path):
                 raise SinkError(f"{path} can't be read and written at once")
         try:
+            options = _FRAGMENTED if path.suffix.lower() in _MP4 else {}
             self._container = av.open(
-                str(path),
-                "w",
-                container_options=_FRAGMENTED if path.suffix.lower() in _MP4 else {},
+                str(path), "w", container_options={**options, **(_IN_PIECES if live else {})}
             )
         except (av.FFmpegError, ValueError, OSError) as error:
             raise SinkError(f"{path} can't be written as a video: {error}") from error
@@ -92,10 +101,12 @@ class VideoSink:
         self._rate = rate or FALLBACK_RATE
         self._stream: Any = None
         self._passengers: dict[int, Any] = {}
-        self._waiting: list[Any] = []
+        self._waiting: deque[Any] = deque()
         self._count = 0
+        self._latest = -1
+        self._live = live
         if source is not None:
-            source.on_packet.append(self._copy)
+            source.on_packet.append(self._waiting.append)
 
     def _forget(self) -> None:
         """Remove the file, if it was not there before and nothing came into it."""
@@ -134,6 +145,9 @@ class VideoSink:
             )
         stream.pix_fmt = wanted
         stream.options = dict(_OPTIONS.get(self._codec, {}))
+        if self._live:
+            stream.options = {**stream.options, **_LIVE.get(self._codec, {})}
+            stream.codec_context.gop_size = max(1, round(rate))
         stream.codec_context.time_base = frame.time_base or 1 / self._rate
         if self._source is not None:
             theirs: Any = self._source.stream.codec_context
@@ -150,9 +164,6 @@ class VideoSink:
             for passenger in self._source.passengers:
                 self._board(passenger)
         self._stream = stream
-        for packet in self._waiting:
-            self._copy(packet)
-        self._waiting.clear()
 
     def _board(self, passenger: Any) -> None:
         """Take a stream of sound or subtitles along, if the container holds its codec."""
@@ -166,14 +177,14 @@ class VideoSink:
         except (ValueError, self._av.FFmpegError) as error:
             log.warning("%s: left out: %s (%s): %s", self.name, passenger.type, name, error)
 
-    def _copy(self, packet: Any) -> None:
-        if self._stream is None:
-            self._waiting.append(packet)
-            return
-        target = self._passengers.get(packet.stream.index)
-        if target is not None:
-            packet.stream = target
-            self._mux(packet)
+    def _copy_waiting(self) -> None:
+        """Write the packets of sound and subtitles that have come."""
+        while self._waiting:
+            packet = self._waiting.popleft()
+            target = self._passengers.get(packet.stream.index)
+            if target is not None:
+                packet.stream = target
+                self._mux(packet)
 
     def _mux(self, packets: Any) -> None:
         try:
@@ -189,6 +200,7 @@ class VideoSink:
         """
         if self._stream is None:
             self._open(frame)
+        self._copy_waiting()
         stream = self._stream
         height, width = frame.pixels.shape[:2]
         if (height, width) != (stream.height, stream.width):
@@ -205,7 +217,9 @@ class VideoSink:
         if frame.pts is None:
             picture.pts, picture.time_base = self._count, 1 / self._rate
         else:
-            picture.pts, picture.time_base = frame.pts, frame.time_base
+            # Two frames of a live source may arrive within one tick.
+            self._latest = max(self._latest + 1, frame.pts) if self._live else frame.pts
+            picture.pts, picture.time_base = self._latest, frame.time_base
         self._count += 1
         self._encode(picture)
 
@@ -224,6 +238,7 @@ class VideoSink:
         failing = error[0] is not None
         try:
             if self._stream is not None:
+                self._copy_waiting()
                 self._encode(None)
         except SinkError:
             if not failing:  # else this one only follows from that one

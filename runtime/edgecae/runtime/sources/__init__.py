@@ -18,7 +18,7 @@ from edgecae.errors import SourceError
 from edgecae.runtime.sources import image_files, pipe, test_scene, video_file
 from edgecae.runtime.sources.base import Settings, Source
 
-__all__ = ["OPENERS", "Settings", "Source", "open_source"]
+__all__ = ["OPENERS", "Settings", "Source", "open_source", "public_name"]
 
 
 OPENERS: tuple[Callable[[str, Settings], Source | None], ...] = (
@@ -47,3 +47,8 @@ def open_source(spec: str, settings: Settings | None = None) -> Source:
         if source is not None:
             return source
     raise SourceError(f"source {spec!r}: there is no such file, folder or source")
+
+
+def public_name(spec: str) -> str:
+    """What to call a source that could not be opened yet, without passwords and tokens."""
+    return spec

@@ -1,0 +1,115 @@
+"""A video that goes on in another file: after some time, or when frames change their size.
+
+``--segment SECONDS``, and every recording of a live source. ``door.mkv`` goes on as
+``door-0002.mkv``; with segments all are numbered, from the first number that is free, so that a
+recorder that starts again overwrites nothing. A name with ``%`` is a pattern of strftime:
+``door-%Y%m%d-%H%M%S.mkv``.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from edgecae.errors import SinkError
+from edgecae.runtime.frame import Frame
+from edgecae.runtime.sinks.base import Settings
+from edgecae.runtime.sinks.image_folder import names_folder
+from edgecae.runtime.sinks.video_file import VideoSink
+
+__all__ = ["Recording", "open_sink"]
+
+_MOST = 1_000_000
+
+
+class Recording:
+    """Writes one :class:`VideoSink` after the other; each begins at time zero.
+
+    Args:
+        path: of the first file, or a pattern.
+        settings: ``segment``, ``codec`` and ``overwrite`` are used.
+
+    Raises:
+        SinkError: as :class:`VideoSink`.
+    """
+
+    wants_before = False
+    wants_slates = True
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.name = str(path)
+        self._path, self._settings = path, settings
+        self._number = 0
+        self._shape: tuple[int, ...] | None = None
+        self._begin = 0.0
+        self._file: VideoSink | None = self._open()
+
+    def _next(self) -> Path:
+        """Where to go on."""
+        path = self._path
+        if "%" in path.name:
+            named = path.with_name(time.strftime(path.name))
+            if named != path and not named.exists():
+                return named
+            path = named
+        elif not self._number and self._settings.segment is None:
+            self._number = 1
+            return path
+        for number in range(self._number + 1, _MOST):
+            named = path.with_name(f"{path.stem}-{number:04}{path.suffix}")
+            if not named.exists():
+                self._number = number
+                return named
+        raise SinkError(f"{self.name}: {_MOST} files are there already")
+
+    def _open(self) -> VideoSink:
+        settings = self._settings
+        # Only the one file that was named may be in the way, and only it may be replaced.
+        path = self._next()
+        rate, overwrite = settings.source.rate, settings.overwrite and path == self._path
+        return VideoSink(path, None, rate, settings.codec, overwrite, live=True)
+
+    def write(self, frame: Frame) -> None:
+        """See :class:`edgecae.runtime.sinks.Sink`.
+
+        Raises:
+            SinkError: writing failed.
+        """
+        seconds = (
+            frame.time
+            if frame.pts is None or frame.time_base is None
+            else float(frame.pts * frame.time_base)
+        )
+        if self._shape is None:
+            self._shape, self._begin = frame.pixels.shape, seconds
+        full = (
+            self._settings.segment is not None and seconds - self._begin >= self._settings.segment
+        )
+        if full or frame.pixels.shape[:2] != self._shape[:2]:
+            self._close()
+            self._file = self._open()
+            self._shape, self._begin = frame.pixels.shape, seconds
+        assert self._file is not None
+        if frame.pts is not None and frame.time_base is not None:
+            frame = replace(frame, pts=frame.pts - round(self._begin / frame.time_base))
+        self._file.write(frame)
+
+    def _close(self, *error: object) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.__exit__(*(error or (None, None, None)))
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close(*error)
+
+
+def open_sink(spec: str, settings: Settings) -> Recording | None:
+    """Open a recording; None where the frames of a file go into one video."""
+    path = Path(spec)
+    if names_folder(spec) or not (settings.source.live or settings.segment is not None):
+        return None
+    return Recording(path, settings)

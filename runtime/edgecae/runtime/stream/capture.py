@@ -1,0 +1,179 @@
+"""The beginning of a stream: a thread that reads the source."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+from edgecae.errors import OfflineError
+from edgecae.runtime.frame import Frame
+from edgecae.runtime.sources import Settings, Source, open_source
+from edgecae.runtime.stream.channel import Channel
+from edgecae.runtime.stream.stats import Stats
+from edgecae.runtime.stream.stop import Stop
+
+__all__ = ["Capture", "Reconnecting", "open_lasting"]
+
+log = logging.getLogger(__name__)
+
+BACKOFF = (0.5, 30.0)
+"""Seconds between two attempts to open a live source: the first time, and at most."""
+
+CLOCK = Fraction(1, 90_000)
+"""Time base of live frames, whose timestamps are when they arrived."""
+
+
+class Reconnecting:
+    """A live source that is opened again whenever it goes offline, for as long as it takes.
+
+    Args:
+        name: for people, while it has never been there.
+        opener: opens it; raises :class:`OfflineError` while it is not there.
+        stop: ends the iteration.
+        first: the source, where it is open already.
+        backoff: see :data:`BACKOFF`; doubled from one attempt to the next.
+
+    Attributes:
+        offline_since: seconds of the monotonic clock; None while frames come.
+        reconnects: how often it came back.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        name: str,
+        opener: Callable[[], Source],
+        stop: Stop,
+        first: Source | None = None,
+        backoff: tuple[float, float] = BACKOFF,
+    ) -> None:
+        self.name = first.name if first else name
+        self.offline_since: float | None = None if first else time.monotonic()
+        self.reconnects = 0
+        self._opener, self._stop, self._backoff = opener, stop, backoff
+        self._source = first
+        self._broken = 0
+
+    @property
+    def rate(self) -> Fraction | None:
+        """See :class:`edgecae.runtime.sources.Source`."""
+        return self._source.rate if self._source else None
+
+    @property
+    def broken(self) -> int:
+        """See :class:`edgecae.runtime.sources.Source`; of all openings."""
+        return self._broken + (self._source.broken if self._source else 0)
+
+    def __iter__(self) -> Iterator[Frame]:
+        wait = self._backoff[0]
+        seen = self._source is not None
+        while not self._stop.requested:
+            try:
+                source = self._source or self._opener()
+                self._source = source
+                self.name = source.name
+                for frame in source:
+                    if self.offline_since is not None:
+                        log.warning("%s: online", self.name)
+                        self.offline_since = None
+                        self.reconnects += seen
+                    seen = True
+                    wait = self._backoff[0]
+                    yield frame
+                return  # a live source that ends of its own accord has nothing more to give
+            except OfflineError as error:
+                if self.offline_since is None or not seen:
+                    log.warning("offline: %s; trying again", error)
+                    seen = True
+                else:
+                    log.info("offline: %s", error)
+                self.offline_since = self.offline_since or time.monotonic()
+                self._close()
+                self._stop.sleep(wait)
+                wait = min(2 * wait, self._backoff[1])
+
+    def _close(self) -> None:
+        if self._source is not None:
+            self._broken += self._source.broken
+            self._source.__exit__(None, None, None)
+            self._source = None
+
+    def __enter__(self) -> Reconnecting:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
+
+
+def open_lasting(spec: str, settings: Settings, stop: Stop, name: str) -> Source:
+    """Open a source; a live one so that it outlives its own absence.
+
+    Args:
+        spec: see :mod:`edgecae.runtime.sources`.
+        settings: what the user asks of it.
+        stop: ends a live one.
+        name: what to call a live source that is not there yet; without secrets.
+
+    Raises:
+        SourceError: it can't be opened, and no waiting will help.
+    """
+    first: Source | None = None
+    try:
+        first = open_source(spec, settings)
+        if not first.live:
+            return first
+    except OfflineError as error:
+        log.warning("offline: %s; trying again", error)
+    return Reconnecting(name, lambda: open_source(spec, settings), stop, first)
+
+
+class Capture:
+    """The thread that reads a source into a channel.
+
+    Args:
+        source: opened; left open.
+        channel: closed when the source ends, fails, or somebody asks to stop.
+        stats: counts what comes.
+        stop: looked at after each frame.
+
+    Attributes:
+        error: what ended it, if anything did.
+    """
+
+    def __init__(self, source: Source, channel: Channel[Frame], stats: Stats, stop: Stop) -> None:
+        self._source, self._channel, self._stats, self._stop = source, channel, stats, stop
+        self.error: BaseException | None = None
+        # A daemon: a read that never returns must not keep the process from its end.
+        self._thread = threading.Thread(target=self._work, name="capture", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end; whether it came."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        stats, live = self._stats, self._source.live
+        try:
+            for frame in self._source:
+                if self._stop.requested:
+                    return
+                stats.frames_in += 1
+                if stats.started is None:
+                    stats.started = frame.time
+                if live:  # a camera's own clock may jump, ours does not
+                    ticks = round((frame.time - stats.started) / CLOCK)
+                    frame = replace(frame, pts=ticks, time_base=CLOCK)
+                self._channel.put(frame)
+        except BaseException as error:  # raised again by who runs the stream
+            self.error = error
+        finally:
+            self._channel.close()

@@ -1,0 +1,130 @@
+"""The end of a stream: a thread for each sink, and frames that several of them share."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from edgecae.errors import EdgecaeError
+from edgecae.runtime.buffers import Buffers
+from edgecae.runtime.frame import Frame
+from edgecae.runtime.sinks import Sink
+from edgecae.runtime.stream.channel import Channel, ClosedError
+from edgecae.runtime.stream.stats import Stats
+
+__all__ = ["Outlet", "Shared"]
+
+log = logging.getLogger(__name__)
+
+WAITING = 4
+"""Frames that may wait for a sink."""
+
+
+class Shared:
+    """A frame that several sinks get; its buffers are used again after the last one.
+
+    Args:
+        frame: denoised.
+        holders: how many will :meth:`release` it.
+        buffers: where its pixels go then.
+        done: called with the frame after the last release, if every holder used it.
+    """
+
+    def __init__(
+        self, frame: Frame, holders: int, buffers: Buffers, done: Callable[[Frame], None]
+    ) -> None:
+        self.frame = frame
+        self._holders, self._buffers, self._done = holders, buffers, done
+        self._used = True
+        self._lock = threading.Lock()
+
+    def release(self, used: bool) -> None:
+        """Give up one share, whether the frame was used or dropped."""
+        with self._lock:
+            self._holders -= 1
+            self._used &= used
+            last = self._holders == 0
+        if last:
+            if self._used:
+                self._done(self.frame)
+            for pixels in (self.frame.pixels, self.frame.before):
+                if pixels is not None:
+                    self._buffers.give(pixels)
+
+
+class Outlet:
+    """The thread that hands frames to one sink.
+
+    Args:
+        sink: opened; left open.
+        newest: whether a slow sink loses frames, or makes the stream wait.
+        stats: counts what a slow sink loses.
+        failed: called, from the thread, when the sink failed and will get no more.
+
+    Attributes:
+        error: why the sink failed, if it did.
+        frames: that the sink took.
+        dropped: that it was too slow for.
+    """
+
+    def __init__(self, sink: Sink, newest: bool, stats: Stats, failed: Callable[[], None]) -> None:
+        self.sink, self._stats, self._failed = sink, stats, failed
+        self.error: BaseException | None = None
+        self.frames = self.dropped = 0
+        self._channel: Channel[Shared] = Channel(WAITING, newest, self._drop)
+        self._thread = threading.Thread(target=self._work, name=f"sink {sink.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take frames."""
+        self._thread.start()
+
+    def put(self, shared: Shared) -> None:
+        """Send a frame to the sink; it is released afterwards in any case."""
+        self._channel.put(shared)
+
+    def close(self, drain: bool = True) -> None:
+        """Send no more; what waits is still written, or dropped without ``drain``."""
+        self._channel.close(drain)
+
+    def join(self, timeout: float) -> bool:
+        """Wait until the sink has its last frame; whether it came to that."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _drop(self, shared: Shared) -> None:
+        if self.error is None:
+            self.dropped += 1
+            self._stats.sink_dropped += 1
+        shared.release(used=False)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                shared = self._channel.get(60.0)
+            except ClosedError:
+                return
+            if shared is None:
+                continue
+            try:
+                self.sink.write(shared.frame)
+                self.frames += 1
+            except BaseException as error:  # raised again, or logged, by who runs the stream
+                self.error = error
+                shared.release(used=False)
+                self._channel.close(drain=False)
+                if not isinstance(error, EdgecaeError):
+                    log.debug("%s", self.sink.name, exc_info=error)
+                self._failed()
+                return
+            shared.release(used=True)
+
+
+def latency_into(stats: Stats) -> Callable[[Frame], None]:
+    """What to do with a frame that every sink has: note how long it took."""
+
+    def done(frame: Frame) -> None:
+        stats.latency.append((time.monotonic() - frame.time) * 1000)
+
+    return done
