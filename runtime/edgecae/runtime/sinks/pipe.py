@@ -46,7 +46,9 @@ class PipeSink:
         except ImportError as error:
             raise SinkError("a pipe needs PyAV: pip install 'edgecae[video]'") from error
         self._av: Any = av
-        self._file = file
+        file.flush()
+        # Unbuffered: a thread that waits for a reader inside a buffer keeps Python from its end.
+        self._file = getattr(file, "raw", file)
         self._raw = raw
         self._rate = source.rate or FALLBACK_RATE
         self._matrix, self._subsampled = "ITU601", False
@@ -93,9 +95,9 @@ class PipeSink:
             format=form, src_colorspace=self._matrix, dst_colorspace=self._matrix
         )
         try:
-            self._file.write(head)
-            self._file.write(picture.to_ndarray().tobytes())
-            self._file.flush()
+            left = memoryview(head + picture.to_ndarray().tobytes())
+            while left:
+                left = left[self._file.write(left) :]
         except ValueError as error:
             raise SinkError(f"{self.name} can't be written as {form}: {error}") from error
         except OSError as error:
@@ -105,7 +107,7 @@ class PipeSink:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Every frame was flushed."""
+        """Nothing is held back."""
 
 
 def is_pipe(spec: str) -> bool:

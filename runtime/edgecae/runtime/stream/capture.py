@@ -71,7 +71,7 @@ class Reconnecting:
 
     def __iter__(self) -> Iterator[Frame]:
         wait = self._backoff[0]
-        seen = self._source is not None
+        been_online, said = self._source is not None, False
         while not self._stop.requested:
             try:
                 source = self._source or self._opener()
@@ -81,17 +81,17 @@ class Reconnecting:
                     if self.offline_since is not None:
                         log.warning("%s: online", self.name)
                         self.offline_since = None
-                        self.reconnects += seen
-                    seen = True
+                        self.reconnects += been_online
+                    been_online, said = True, False
                     wait = self._backoff[0]
                     yield frame
                 return  # a live source that ends of its own accord has nothing more to give
             except OfflineError as error:
-                if self.offline_since is None or not seen:
-                    log.warning("offline: %s; trying again", error)
-                    seen = True
-                else:
-                    log.info("offline: %s", error)
+                # Once is enough for people; who wants to know every attempt gets it with -v.
+                log.log(
+                    logging.INFO if said else logging.WARNING, "offline: %s; trying again", error
+                )
+                said = True
                 self.offline_since = self.offline_since or time.monotonic()
                 self._close()
                 self._stop.sleep(wait)
@@ -128,7 +128,7 @@ def open_lasting(spec: str, settings: Settings, stop: Stop, name: str) -> Source
         if not first.live:
             return first
     except OfflineError as error:
-        log.warning("offline: %s; trying again", error)
+        log.info("offline: %s", error)
     return Reconnecting(name, lambda: open_source(spec, settings), stop, first)
 
 
