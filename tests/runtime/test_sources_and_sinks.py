@@ -103,7 +103,13 @@ def test_the_test_scene_is_repeatable_at_any_size(width: int, height: int, index
     np.testing.assert_array_equal(a, b)
 
 
-TARGETS = {"null": "null:", "pipe": "raw:rgb24", "image_folder": "folder", "video_file": "clip.mkv"}
+TARGETS = {
+    "null": "null:",
+    "view": "view:0",
+    "pipe": "raw:rgb24",
+    "image_folder": "folder",
+    "video_file": "clip.mkv",
+}
 
 
 def test_the_battery_knows_every_sink() -> None:
