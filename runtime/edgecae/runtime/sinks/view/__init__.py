@@ -51,6 +51,11 @@ class View:
         self._feed = Feed()
         self._server = Server(listener, self._feed, control)
 
+    @property
+    def viewers(self) -> int:
+        """How many look at this moment."""
+        return self._server.viewers
+
     def write(self, frame: Frame) -> None:
         """See :class:`edgecae.runtime.sinks.Sink`.
 

@@ -17,11 +17,12 @@ import math
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp.typedefs import Handler, Middleware
 
 from edgecae.errors import SettingError
 from edgecae.runtime.sinks.base import Control
@@ -65,9 +66,7 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-_NO_TOKEN = "This view needs a token: open the address that was printed when the stream began.\n"
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_LOCKED = "Not without a token: open the address that was printed when the stream began.\n"
 
 
 class Server:
@@ -96,6 +95,11 @@ class Server:
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="view", daemon=True)
         self._thread.start()
+
+    @property
+    def viewers(self) -> int:
+        """How many look at this moment."""
+        return len(self._viewers)
 
     def close(self) -> None:
         """Stop, whatever clients do; takes a second at most."""
@@ -169,7 +173,7 @@ class Server:
 
     # Every request
 
-    def _guard(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def _guard(self) -> Middleware:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             refusal = self._refuse(request)
@@ -191,14 +195,18 @@ class Server:
         if not self._access.credential(bearer=authorization, cookie=cookie, query=query):
             if (authorization, cookie, query) != (None, None, None):
                 self._wrong.spend(who)
-            return _text(401, _NO_TOKEN)
+            return _text(401, _LOCKED)
         if request.method not in ("GET", "HEAD") or request.path == "/frames":
             origin, site = (request.headers.get(name) for name in ("Origin", "Sec-Fetch-Site"))
             if not self._access.origin(origin, site, host):
                 return _text(403, "This comes from another page.\n")
         return None
 
-    async def _finish_headers(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+    async def _finish_headers(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002
+        response: web.StreamResponse,
+    ) -> None:
         response.headers.update(_HEADERS)
         response.headers.setdefault("Content-Security-Policy", _NOTHING)
         if not isinstance(response, web.WebSocketResponse):
@@ -238,7 +246,7 @@ class Server:
             return _text(415, "Send application/json.\n")
         try:
             value = (await request.json())["strength"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return _text(400, 'Send {"strength": 0.5}, or null for automatic.\n')
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not (value is None or (number and 0 <= value <= 1)):

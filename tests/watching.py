@@ -130,7 +130,9 @@ class Socket:
         self.status = int(head.split()[1])
 
     def say(self, data: bytes = b"next", opcode: int = 1) -> None:
-        size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + struct.pack(">H", len(data))
+        size = (
+            bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + struct.pack(">H", len(data))
+        )
         self.raw.sendall(bytes([0x80 | opcode]) + size + bytes(4) + data)  # a mask of zeros
 
     def _read(self, size: int) -> bytes:
@@ -150,6 +152,17 @@ class Socket:
         elif size == 127:
             (size,) = struct.unpack(">Q", self._read(8))
         return opcode & 15, self._read(size)
+
+    def is_closed(self) -> bool:
+        """Read all that comes; whether there is an end to it before the time is up."""
+        try:
+            while self.hear():
+                pass
+        except TimeoutError:
+            return False
+        except (EOFError, ConnectionError):
+            return True
+        return False
 
     def next(self) -> list[bytes]:
         """Ask, and take the message apart: figures, picture, picture before."""
