@@ -17,9 +17,15 @@ if not (shutil.which("chromium") and shutil.which("chromedriver")):
     pytestmark = pytest.mark.skip(reason="chromium and its driver are not installed")
 
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 PIXEL = """
 const [x, y] = arguments, canvas = document.getElementById("picture");
@@ -60,9 +66,9 @@ class Page:
         return False
 
     def errors(self) -> list[str]:
-        """What the browser complained of, connections that were refused aside."""
+        """What the browser complained of: exceptions, violations of the policy, and the like."""
         entries = self.driver.get_log("browser")
-        return [e["message"] for e in entries if "ERR_CONNECTION" not in e["message"]]
+        return [e["message"] for e in entries if e["level"] == "SEVERE"]
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +126,7 @@ def test_the_divider_shows_before_at_its_left_and_after_at_its_right(page: Page)
             assert all(
                 min(abs(v - 60), abs(v - 160)) < 5 for v in map(page.pixel, (0.1, 0.45, 0.9))
             )
-            return [page.pixel(x) > 110 for x in (0.1, 0.3, 0.45, 0.6, 0.9)]
+            return [page.pixel(x) > 110 for x in (0.1, 0.3, 0.45, 0.65, 0.9)]
 
         assert sides() == [True, True, True, False, False]
         width = page.driver.find_element("id", "stage").size["width"]
@@ -134,7 +140,7 @@ def test_the_divider_shows_before_at_its_left_and_after_at_its_right(page: Page)
         divider.send_keys(Keys.END)
         assert sides() == [True] * 5
         divider.send_keys(*[Keys.ARROW_LEFT] * 20)
-        assert sides() == [True, True, True, False, False] or page.pixel(0.55) > 110
+        assert sides() == [True, True, True, False, False]
         assert divider.get_attribute("aria-valuenow") == "60"
 
 
