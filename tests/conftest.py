@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,9 @@ EXPECTED_SKIPS = {
     "the photos and clips for evaluation are not beside the checkout": not SHARED.is_dir(),
     "there is no Python 3.11, the last that tflite-runtime has wheels for": not os.environ.get(
         "EDGECAE_TFLITE_PYTHON"
+    ),
+    "chromium and its driver are not installed": not (
+        shutil.which("chromium") and shutil.which("chromedriver")
     ),
 }
 """Reason for a skip, and whether it holds here. Any other skip fails the run."""

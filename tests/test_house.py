@@ -15,7 +15,17 @@ from conftest import ROOT
 from edgecae import cli
 from edgecae.runtime import sinks, sources
 
-HEAVY = ("tensorflow", "tf_keras", "keras", "matplotlib", "msgspec", "rich", "av")
+HEAVY = (
+    "tensorflow",
+    "tf_keras",
+    "keras",
+    "matplotlib",
+    "msgspec",
+    "rich",
+    "av",
+    "aiohttp",
+    "simplejpeg",
+)
 
 
 def test_edgecae_is_a_namespace() -> None:

@@ -105,6 +105,7 @@ def test_the_test_scene_is_repeatable_at_any_size(width: int, height: int, index
 
 TARGETS = {
     "null": "null:",
+    "view": "view:0",
     "pipe": "raw:rgb24",
     "image_folder": "folder",
     "recording": "part.mkv",

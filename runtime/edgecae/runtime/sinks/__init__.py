@@ -2,6 +2,7 @@
 
 ===================  =======================================================
 ``null:``            throws frames away
+``view:``            a web page, see :mod:`.view`
 ``-``, ``raw:``      standard output, see :mod:`.pipe`
 a folder             one PNG a frame (a path that ends in / or has no suffix)
 any other path       video, through PyAV; the suffix says which container. In parts, see
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecae.errors import SinkError
-from edgecae.runtime.sinks import image_folder, null, pipe, recording, video_file
+from edgecae.runtime.sinks import image_folder, null, pipe, recording, video_file, view
 from edgecae.runtime.sinks.base import Settings, Sink
 
 __all__ = ["OPENERS", "Settings", "Sink", "open_sink"]
@@ -24,6 +25,7 @@ __all__ = ["OPENERS", "Settings", "Sink", "open_sink"]
 
 OPENERS: tuple[Callable[[str, Settings], Sink | None], ...] = (
     null.open_sink,
+    view.open_sink,
     pipe.open_sink,
     image_folder.open_sink,
     recording.open_sink,

@@ -1,0 +1,167 @@
+"""The newest picture on its way from the stream's thread to those who look, as JPEG."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import threading
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.runtime.buffers import Buffers
+from edgecae.runtime.frame import Frame
+
+__all__ = ["LARGEST_SIDE", "Feed", "Picture", "encode", "message"]
+
+QUALITY = 80
+LARGEST_SIDE = 65500
+"""Pixels: JPEG's own limit, as libjpeg has it."""
+
+FASTEST, SLOWEST = 1 / 15, 1 / 5
+"""Seconds from one picture to the next for those who look."""
+
+SHARE = 0.06
+"""Of one core, that encoding may take, as far as ``SLOWEST`` lets it."""
+
+
+def encode(pixels: NDArray[np.uint8]) -> bytes:
+    """A JPEG of uint8 pixels, H×W×3 (RGB), H×W×1 or H×W (gray), sides up to ``LARGEST_SIDE``."""
+    import simplejpeg
+
+    if pixels.ndim == 3 and pixels.shape[2] == 3:
+        result = simplejpeg.encode_jpeg(pixels, QUALITY, "RGB", "420")
+    else:
+        gray = pixels.reshape(*pixels.shape[:2], 1)
+        result = simplejpeg.encode_jpeg(gray, QUALITY, "GRAY", "Gray")
+    return bytes(result)
+
+
+class Picture:
+    """One frame, its pixels its own; encoded once, and only when somebody asks.
+
+    Attributes:
+        number: counts the frames of a feed, from 1.
+        pixels: as in a frame.
+        before: likewise; None where the frame had none.
+    """
+
+    def __init__(
+        self, number: int, pixels: NDArray[np.uint8], before: NDArray[np.uint8] | None
+    ) -> None:
+        self.number, self.pixels, self.before = number, pixels, before
+
+    @functools.cached_property
+    def jpeg(self) -> bytes:
+        """The denoised picture."""
+        return encode(self.pixels)
+
+    @functools.cached_property
+    def jpeg_before(self) -> bytes:
+        """The picture as it came; empty where there is none."""
+        return b"" if self.before is None else encode(self.before)
+
+
+class Feed:
+    """Holds the newest frame, and hands it to any number of viewers at a pace that costs little.
+
+    ``put`` is for one thread, everything else for the event loop's.
+    """
+
+    def __init__(self) -> None:
+        self._buffers = Buffers()
+        self._lock = threading.Lock()
+        self._count = 0
+        self._fresh: Picture | None = None  # the newest, until the event loop takes it
+        self._ring: asyncio.AbstractEventLoop | None = None  # who waits for the next one
+        self._current: Picture | None = None
+        self._arrived = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._next: asyncio.Future[Picture] | None = None
+
+    def put(self, frame: Frame) -> None:
+        """Copy a frame: it is the newest now."""
+        self._count += 1
+        before = None if frame.before is None else self._copy(frame.before)
+        picture = Picture(self._count, self._copy(frame.pixels), before)
+        with self._lock:
+            missed, self._fresh = self._fresh, picture
+            ring, self._ring = self._ring, None
+        self._recycle(missed)
+        if ring is not None:
+            with contextlib.suppress(RuntimeError):  # the server has ended
+                ring.call_soon_threadsafe(self._arrived.set)
+
+    def newest(self) -> Picture | None:
+        """The newest picture; None before the first. Good until the next call of anything here."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, None
+        if fresh is not None:
+            self._recycle(self._current)
+            self._current = fresh
+        return self._current
+
+    async def after(self, number: int, patience: float) -> Picture | None:
+        """A picture newer than ``number``; None: none came for ``patience`` seconds."""
+        if self._fresh is None and self._current is not None and self._current.number > number:
+            return self._current
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        self._wanted.set()
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(self._next), patience)
+        return None
+
+    async def pump(self) -> None:
+        """Hand each next picture to all who wait for it, without end."""
+        while True:
+            await self._wanted.wait()
+            await self._arrival()
+            picture = self.newest()
+            if picture is None:
+                continue
+            start = time.thread_time()  # on a busy machine the clock on the wall says more
+            _ = picture.jpeg, picture.jpeg_before
+            cost = time.thread_time() - start
+            self._wanted.clear()
+            if self._next is not None:
+                self._next.set_result(picture)
+                self._next = None
+            await asyncio.sleep(min(SLOWEST, max(FASTEST, cost / SHARE)) - cost)
+
+    async def _arrival(self) -> None:
+        """Wait until there is a frame that the event loop has not taken."""
+        self._arrived.clear()
+        with self._lock:
+            if self._fresh is not None:
+                return
+            self._ring = asyncio.get_running_loop()
+        await self._arrived.wait()
+
+    def _copy(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        copy = self._buffers.take(pixels.shape)
+        np.copyto(copy, pixels)
+        return copy
+
+    def _recycle(self, picture: Picture | None) -> None:
+        for pixels in (picture.pixels, picture.before) if picture is not None else ():
+            if pixels is not None:
+                self._buffers.give(pixels)
+
+
+def message(status: dict[str, Any] | None, picture: Picture | None) -> bytes:
+    """What a viewer is sent: three parts, each after its length (4 bytes, big-endian).
+
+    They are figures as JSON, the denoised picture and the picture as it came, as JPEG; each may be
+    empty.
+    """
+    parts = (
+        b"" if status is None else json.dumps(status).encode(),
+        b"" if picture is None else picture.jpeg,
+        b"" if picture is None else picture.jpeg_before,
+    )
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)

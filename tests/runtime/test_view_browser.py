@@ -1,0 +1,273 @@
+"""The view's page in a real browser: headless Chromium, driven by Selenium."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from watching import Stream, picture, showing, view
+
+if not (shutil.which("chromium") and shutil.which("chromedriver")):
+    pytestmark = pytest.mark.skip(reason="chromium and its driver are not installed")
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+PIXEL = """
+const [x, y] = arguments, canvas = document.getElementById("picture");
+return canvas.getContext("2d").getImageData(x * canvas.width, y * canvas.height, 1, 1).data[0];
+"""
+VISIBLE = """
+Object.defineProperty(document, "hidden", {value: arguments[0], configurable: true});
+document.dispatchEvent(new Event("visibilitychange"));
+"""
+
+
+class Page:
+    """What a test does with the page."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def pixel(self, x: float, y: float = 0.5) -> int:
+        """Red at a place of the canvas, in shares of its sides."""
+        return int(self.driver.execute_script(PIXEL, x, y))
+
+    def text(self, name: str) -> str:
+        return str(self.driver.find_element("id", name).text)
+
+    def wait(self, condition: Callable[[], object], seconds: float = 15) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"not in {seconds} s; the page says {self.text('state')}"
+            time.sleep(0.05)
+
+    def moves(self, seconds: float = 1.5) -> bool:
+        """Whether the picture changes in that time."""
+        first, end = self.pixel(0.9), time.monotonic() + seconds
+        while time.monotonic() < end:
+            if abs(self.pixel(0.9) - first) > 5:
+                return True
+            time.sleep(0.03)
+        return False
+
+    def errors(self) -> list[str]:
+        """What the browser complained of: exceptions, violations of the policy, and the like."""
+        entries = self.driver.get_log("browser")
+        return [e["message"] for e in entries if e["level"] == "SEVERE"]
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    profile = tmp_path_factory.mktemp("profile")
+    downloads = tmp_path_factory.mktemp("downloads")
+    for flag in (*FLAGS, f"--user-data-dir={profile}", "--window-size=1200,900"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    opened = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    opened.downloads = downloads
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture
+def page(driver: Any) -> Iterator[Page]:
+    driver.get_log("browser")
+    page = Page(driver)
+    yield page
+    driver.get("about:blank")
+    with contextlib.suppress(Exception):
+        driver.delete_all_cookies()
+
+
+def test_the_picture_moves_and_figures_are_shown(page: Page) -> None:
+    with view(control=Stream()) as sink, showing(sink):
+        page.driver.get(sink.url)
+        page.wait(lambda: page.text("state") == "Live")
+        assert page.moves()
+        assert page.text("noise") == "24.6"
+        assert page.text("latency").startswith("12.3")
+        assert page.text("fps").startswith("30.0")
+        assert page.text("dropped") == "1,234"
+        assert page.text("what") == "a camera · small"
+        assert page.errors() == []
+
+
+def test_the_divider_shows_before_at_its_left_and_after_at_its_right(page: Page) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    with view(control=Stream()) as sink:
+        sink.write(picture(60))
+        page.driver.get(sink.url)
+        page.wait(lambda: page.text("state") == "Live")
+        divider = page.driver.find_element("id", "divider")
+
+        def sides() -> list[bool]:
+            assert all(
+                min(abs(v - 60), abs(v - 160)) < 5 for v in map(page.pixel, (0.1, 0.45, 0.9))
+            )
+            return [page.pixel(x) > 110 for x in (0.1, 0.3, 0.45, 0.65, 0.9)]
+
+        assert sides() == [True, True, True, False, False]
+        width = page.driver.find_element("id", "stage").size["width"]
+        ActionChains(page.driver).drag_and_drop_by_offset(divider, -0.3 * width, 0).perform()
+        assert sides() == [True, False, False, False, False]
+        assert 18 <= int(divider.get_attribute("aria-valuenow")) <= 22
+        ActionChains(page.driver).drag_and_drop_by_offset(divider, 0.5 * width, 0).perform()
+        assert sides() == [True, True, True, True, False]
+        divider.send_keys(Keys.HOME)
+        assert sides() == [False] * 5
+        divider.send_keys(Keys.END)
+        assert sides() == [True] * 5
+        divider.send_keys(*[Keys.ARROW_LEFT] * 20)
+        assert sides() == [True, True, True, False, False]
+        assert divider.get_attribute("aria-valuenow") == "60"
+
+
+def test_a_finger_drags_the_divider_on_a_phone(page: Page) -> None:
+    command = page.driver.execute_cdp_cmd
+    shape = {"width": 390, "height": 780, "deviceScaleFactor": 2, "mobile": True}
+    command("Emulation.setDeviceMetricsOverride", shape)
+    command("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        with view(control=Stream()) as sink:
+            sink.write(picture(60))
+            page.driver.get(sink.url)
+            page.wait(lambda: page.text("state") == "Live")
+            box = page.driver.find_element("id", "stage").rect
+            wide = page.driver.execute_script("return document.documentElement.scrollWidth")
+            assert wide == 390
+            y = box["y"] + box["height"] / 3
+            for kind, x in (("touchStart", 200), ("touchMove", 150), ("touchMove", 78)):
+                command(
+                    "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]}
+                )
+            command("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            page.wait(lambda: page.pixel(0.15) > 110 > page.pixel(0.25))
+    finally:
+        command("Emulation.setTouchEmulationEnabled", {"enabled": False})
+        command("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_strength_reaches_the_stream(page: Page) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    with view(control=(stream := Stream())) as sink, showing(sink):
+        page.driver.get(sink.url)
+        page.wait(lambda: page.text("share") == "100 %")
+        slider = page.driver.find_element("id", "strength")
+        ActionChains(page.driver).click(slider).perform()
+        page.wait(lambda: stream.strength is not None and 0.4 < stream.strength < 0.6)
+        slider.send_keys(Keys.HOME)
+        page.wait(lambda: stream.strength == 0)
+        slider.send_keys(*[Keys.ARROW_RIGHT] * 30)
+        page.wait(lambda: stream.strength == 0.3)
+        auto = page.driver.find_element("id", "auto")
+        auto.send_keys(Keys.SPACE)
+        page.wait(lambda: stream.strength is None)
+        page.wait(lambda: page.text("share") == "70 %")  # what automatic came to
+        slider.send_keys(Keys.ARROW_LEFT)
+        page.wait(lambda: stream.strength == 0.69)
+        assert not auto.is_selected()
+
+
+def test_the_snapshot_button_saves_a_picture(page: Page) -> None:
+    with view(control=Stream()) as sink, showing(sink):
+        page.driver.get(sink.url)
+        page.wait(lambda: page.text("state") == "Live")
+        page.driver.find_element("id", "snapshot").click()
+        folder: Path = page.driver.downloads
+        page.wait(lambda: list(folder.glob("edgecae-*.jpg")))
+        (path,) = folder.glob("edgecae-*.jpg")
+        assert path.read_bytes().startswith(b"\xff\xd8\xff")
+
+
+def test_the_token_opens_the_page_and_leaves_the_address(page: Page) -> None:
+    with view("view:0?token=correct-horse", Stream()) as sink, showing(sink):
+        page.driver.get(sink.name)
+        assert "Not without a token" in page.driver.page_source
+        page.driver.get(f"{sink.name}?token=wrong")
+        assert "Not without a token" in page.driver.page_source
+        page.driver.get(sink.url)
+        page.wait(lambda: page.text("state") == "Live")
+        assert page.driver.current_url == sink.name
+        assert page.driver.execute_script("return document.cookie") == ""
+        page.driver.refresh()
+        page.wait(lambda: page.text("state") == "Live")
+        assert page.moves()
+
+
+def test_a_hidden_page_takes_no_pictures(page: Page) -> None:
+    with view(control=Stream()) as sink, showing(sink):
+        page.driver.get(sink.url)
+        page.wait(lambda: page.text("state") == "Live")
+        page.driver.execute_script(VISIBLE, True)
+        page.wait(lambda: not sink.viewers)
+        assert not page.moves()
+        page.driver.execute_script(VISIBLE, False)
+        page.wait(lambda: page.text("state") == "Live")
+        assert page.moves()
+        assert sink.viewers == 1
+
+
+def test_the_page_comes_back_by_itself(page: Page) -> None:
+    with view("view:0?token=correct-horse", Stream()) as sink, showing(sink):
+        page.driver.get(sink.url)
+        page.wait(lambda: page.text("state") == "Live")
+    page.wait(lambda: page.text("state") == "Reconnecting")
+    port = urlsplit(sink.name).port
+    with view(f"view:{port}?token=correct-horse", Stream()) as sink, showing(sink):
+        page.wait(lambda: page.text("state") == "Live")
+        assert page.moves()
+    with view(f"view:{port}?token=another-horse", Stream()) as sink, showing(sink):
+        page.wait(lambda: page.text("state") == "No access", seconds=25)
+
+
+def test_it_says_since_when_the_source_is_offline(page: Page) -> None:
+    with view(control=(stream := Stream())) as sink:
+        page.driver.get(sink.url)
+        page.wait(lambda: page.text("notice") == "Waiting for the first picture")
+        sink.write(picture(60))
+        page.wait(lambda: page.text("state") == "Live")
+        stream.offline = 90.0
+        page.wait(lambda: page.text("notice").startswith("Offline since "))
+        shown = page.driver.execute_script(
+            "return new Date(Date.now() - 90000).toLocaleTimeString([], "
+            "{hour: '2-digit', minute: '2-digit'})"
+        )
+        minutes = page.text("notice").removeprefix("Offline since ")[:4]
+        assert shown.startswith(minutes)
+        stream.offline = None
+        sink.write(picture(90))
+        page.wait(lambda: page.text("state") == "Live")
+        assert not page.text("notice")
+
+
+def test_a_stream_without_control_is_shown_as_well(page: Page) -> None:
+    with view() as sink, showing(sink):
+        page.driver.get(sink.url)
+        page.wait(lambda: page.text("state") == "Live")
+        assert page.moves()
+        assert page.text("noise") == "–"
+        assert not page.driver.find_element("id", "strength").is_enabled()
+        assert page.errors() == []
