@@ -3,6 +3,7 @@
 ===================  =======================================================
 ``null:``            throws frames away
 ``-``, ``raw:``      standard output, see :mod:`.pipe`
+``camera:DEVICE``    a virtual camera, see :mod:`.virtual_camera`
 a folder             one PNG a frame (a path that ends in / or has no suffix)
 any other path       video, through PyAV; the suffix says which container
 ===================  =======================================================
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecae.errors import SinkError
-from edgecae.runtime.sinks import image_folder, null, pipe, video_file
+from edgecae.runtime.sinks import image_folder, null, pipe, video_file, virtual_camera
 from edgecae.runtime.sinks.base import Settings, Sink
 
 __all__ = ["OPENERS", "Settings", "Sink", "open_sink"]
@@ -24,6 +25,7 @@ __all__ = ["OPENERS", "Settings", "Sink", "open_sink"]
 OPENERS: tuple[Callable[[str, Settings], Sink | None], ...] = (
     null.open_sink,
     pipe.open_sink,
+    virtual_camera.open_sink,
     image_folder.open_sink,
     video_file.open_sink,
 )

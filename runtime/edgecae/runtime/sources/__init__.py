@@ -4,6 +4,9 @@
 ``test:640x480@30?frames=N`` a built-in moving scene, see :mod:`.test_scene`
 a folder, a glob, an image   images in sorted order
 ``-``, ``raw:640x480``       standard input, see :mod:`.pipe`
+``rtsp://…``, ``http://…``   live over the network, see :mod:`.network`
+``0``, ``/dev/video0``       a camera, see :mod:`.camera`
+``picamera2:``               a camera of the Raspberry Pi, see :mod:`.pi_camera`
 any other file               video, through PyAV
 ===========================  ==========================================================
 
@@ -15,7 +18,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecae.errors import SourceError
-from edgecae.runtime.sources import image_files, pipe, test_scene, video_file
+from edgecae.runtime.sources import (
+    camera,
+    image_files,
+    network,
+    pi_camera,
+    pipe,
+    test_scene,
+    video_file,
+)
 from edgecae.runtime.sources.base import Settings, Source
 
 __all__ = ["OPENERS", "Settings", "Source", "open_source"]
@@ -24,6 +35,9 @@ __all__ = ["OPENERS", "Settings", "Source", "open_source"]
 OPENERS: tuple[Callable[[str, Settings], Source | None], ...] = (
     test_scene.open_source,
     pipe.open_source,
+    network.open_source,
+    camera.open_source,
+    pi_camera.open_source,
     image_files.open_source,
     video_file.open_source,
 )
