@@ -34,6 +34,8 @@ class Web(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         if length is not None:
             self.send_header("Content-Length", str(length))
+        if status == 401:
+            self.send_header("WWW-Authenticate", 'Basic realm="camera"')
         self.end_headers()
 
     def do_GET(self) -> None:
@@ -66,8 +68,8 @@ class Web(http.server.BaseHTTPRequestHandler):
             content = PLAYLIST.format(target).encode()
             self.head("application/vnd.apple.mpegurl", len(content))
             self.wfile.write(content)
-        elif (FOLDER / Path(path).name).is_file():
-            content = (FOLDER / Path(path).name).read_bytes()
+        elif path in ("/clip.mkv", "/clip.ts"):
+            content = (FOLDER / path[1:]).read_bytes()
             self.head("application/octet-stream", len(content))
             self.wfile.write(content)
         else:

@@ -126,20 +126,20 @@ class VideoStream:
                 packets = self._container.demux(self._stream)
             except self._failures as error:
                 raise self._gone(asked, reason(error)) from None
-            if failure is None:
-                # The last packet is empty: it asks the decoder for what it still holds back.
-                if packet is None or (packet.size == 0 and packet.pts is None):
-                    # FFmpeg says of some streams that fell silent that they ended.
-                    if self.live or self._silent(asked):
-                        raise self._gone(asked, "it ended")
-                    if packet is None:
-                        return
-                yield packet
-                asked = time.monotonic()
-            elif self._silent(asked):
+            # Whatever came so late: FFmpeg hands out what it held back when a read is interrupted.
+            if self._silent(asked):
                 raise self._gone(asked, "")
-            else:
+            if failure is not None:
                 time.sleep(POLL)
+                continue
+            # The last packet is empty: it asks the decoder for what that still holds back.
+            ended = packet is None or (packet.size == 0 and packet.pts is None)
+            if ended and self.live:
+                raise self._gone(asked, "it ended")
+            if packet is None:
+                return
+            yield packet
+            asked = time.monotonic()
 
     def _silent(self, since: float) -> bool:
         return time.monotonic() - since >= self._settings.stall

@@ -36,8 +36,8 @@ def _open(url: str, scheme: str, stall: float) -> Any:
 
     options = {
         "protocol_whitelist": PROTOCOLS[scheme],
-        # A picture of now is worth more than a smooth start.
-        "fflags": "nobuffer",
+        # FFmpeg looks at a stream for up to five seconds before the first frame; one is enough for
+        # a camera. (Not fflags nobuffer: it throws away what was looked at, of a file as well.)
         "analyzeduration": "1000000",
     }
     if scheme in ("rtsp", "rtsps"):
@@ -55,11 +55,12 @@ def open_source(spec: str, settings: Settings) -> VideoStream | None:
     match = _URL.fullmatch(spec)
     if match is None:
         return None
-    scheme, name = match["scheme"].lower(), redacted(spec)
+    scheme = match["scheme"].lower()
+    url = scheme + spec[len(scheme) :]
+    name = redacted(url)
     if scheme not in PROTOCOLS:
         known = ", ".join(f"{each}://" for each in PROTOCOLS)
         raise SourceError(f"source {name!r}: a URL begins with one of {known}")
-    url = scheme + spec[len(scheme) :]
 
     def refusal(error: Exception) -> SourceError | None:
         # No second try: some cameras lock a user out after a few wrong passwords.
