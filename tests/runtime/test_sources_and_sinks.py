@@ -186,6 +186,14 @@ def test_why_a_camera_can_not_be_opened(
     assert type(caught.value) is kind
 
 
+def test_ffmpeg_understands_that_a_camera_is_not_waited_for() -> None:
+    """The flag has no name among FFmpeg's options; see AVFMT_FLAG_NONBLOCK in avformat.h."""
+    options = sources.camera._options(sources.Settings())
+    for asked, flag in ((options, 4), ({}, 0)):
+        with av.open("testsrc", format="lavfi", container_options=asked) as container:
+            assert container.flags & 4 == flag
+
+
 def test_the_pi_camera_gives_rgb_and_everything_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
