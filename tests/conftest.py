@@ -25,6 +25,7 @@ EXPECTED_SKIPS = {
     "there is no Python 3.11, the last that tflite-runtime has wheels for": not os.environ.get(
         "EDGECAE_TFLITE_PYTHON"
     ),
+    "there is no C compiler": not shutil.which("cc"),
     "chromium and its driver are not installed": not (
         shutil.which("chromium") and shutil.which("chromedriver")
     ),

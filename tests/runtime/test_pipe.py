@@ -137,3 +137,23 @@ def test_ffmpeg_reads_the_header_as_it_was_meant(tmp_path: Path) -> None:
         stream = container.streams.video[0]
         assert (stream.width, stream.height, stream.average_rate) == (64, 48, 12)
         assert stream.codec_context.pix_fmt == "yuv444p"
+
+
+@pytest.mark.parametrize("source", ["-", "raw:64x48"])
+def test_a_thread_that_waits_for_standard_input_does_not_disturb_the_end(source: str) -> None:
+    code = (
+        "import sys, threading, time\n"
+        "from edgecae.runtime import sources\n"
+        "def read():\n"
+        f"    list(sources.open_source({source!r}))\n"
+        "threading.Thread(target=read, daemon=True).start()\n"
+        "time.sleep(1)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert process.wait(timeout=10) == 0, process.stderr and process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 from clips import frames_of, make_clip, sound_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from live import LIVE
 from PIL import Image
 
-from edgecae.errors import SinkError, SourceError
+from edgecae.errors import OfflineError, SinkError, SourceError
 from edgecae.runtime import images, sinks, sources, stream
 from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
@@ -43,16 +50,28 @@ SPECS: dict[str, Callable[[Path, Path], str]] = {
 }
 
 
+@pytest.fixture
+def spec(kind: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The description of a source that is there."""
+    if kind in SPECS:
+        yield SPECS[kind](photos, tmp_path)
+    else:
+        with contextlib.closing(LIVE[kind](monkeypatch, tmp_path)) as live:
+            live.start()
+            yield live.spec
+
+
 def test_the_battery_knows_every_source() -> None:
-    assert {o.__module__.rsplit(".", 1)[-1] for o in sources.OPENERS} == set(SPECS)
+    assert {o.__module__.rsplit(".", 1)[-1] for o in sources.OPENERS} == {*SPECS, *LIVE}
 
 
-@pytest.mark.parametrize("kind", list(SPECS))
-def test_a_source_keeps_the_contract(kind: str, photos: Path, tmp_path: Path) -> None:
-    with sources.open_source(SPECS[kind](photos, tmp_path)) as source:
-        frames = list(source)
+@pytest.mark.parametrize("kind", [*SPECS, *LIVE])
+def test_a_source_keeps_the_contract(kind: str, spec: str) -> None:
+    with sources.open_source(spec, sources.Settings(size=(64, 48))) as source:
+        frames = list(itertools.islice(source, 6) if source.live else source)
         assert source.name
         assert source.broken == 0
+        assert source.live == (kind in LIVE)
         assert source.rate is None or source.rate > 0
     assert len(frames) == 6
     assert [f.time for f in frames] == sorted(f.time for f in frames)
@@ -67,14 +86,131 @@ def test_a_source_keeps_the_contract(kind: str, photos: Path, tmp_path: Path) ->
         assert times == sorted(set(times))
 
 
-@pytest.mark.parametrize("kind", list(SPECS))
-def test_frames_of_a_source_do_not_share_pixels(kind: str, photos: Path, tmp_path: Path) -> None:
-    with sources.open_source(SPECS[kind](photos, tmp_path)) as source:
+@pytest.mark.parametrize("kind", [*SPECS, *LIVE])
+def test_frames_of_a_source_do_not_share_pixels(kind: str, spec: str) -> None:
+    with sources.open_source(spec) as source:
         frames = []
-        for frame in source:
+        for frame in itertools.islice(source, 6):
             frames.append((frame, frame.pixels.copy()))
     for frame, copy in frames:
         np.testing.assert_array_equal(frame.pixels, copy)
+
+
+STALL = 1.0
+
+
+@contextlib.contextmanager
+def offline_within(seconds: float) -> Iterator[None]:
+    """The block must say that the source is offline, and say so in time."""
+    start = time.monotonic()
+    with pytest.raises(OfflineError):
+        yield
+    assert time.monotonic() - start < seconds
+
+
+@pytest.fixture
+def live(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A live source that is not there yet."""
+    with contextlib.closing(LIVE[kind](monkeypatch, tmp_path)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("kind", list(LIVE))
+def test_a_live_source_that_is_not_there(kind: str, live: Any) -> None:
+    with offline_within(STALL + 1):
+        sources.open_source(live.spec, sources.Settings(stall=STALL))
+    live.start()
+    with sources.open_source(live.spec) as source:  # it is worth another try
+        next(iter(source))
+
+
+@pytest.mark.parametrize("kind", list(LIVE))
+def test_a_live_source_that_breaks_off_and_comes_back(kind: str, live: Any) -> None:
+    for _ in range(2):
+        live.start()
+        with sources.open_source(live.spec, sources.Settings(stall=STALL)) as source:
+            frames = iter(source)
+            next(frames)
+            live.die()
+            with offline_within(STALL + 1):
+                list(frames)
+
+
+@pytest.mark.parametrize("kind", list(LIVE))
+def test_a_live_source_that_falls_silent(kind: str, live: Any) -> None:
+    live.start()
+    settings = sources.Settings(stall=STALL)
+    with sources.open_source(live.spec, settings) as source:
+        frames = iter(source)
+        next(frames)
+        live.hang()
+        start = time.monotonic()
+        with offline_within(STALL + 1):
+            list(frames)
+        assert time.monotonic() - start > 0.9 * STALL
+        left = time.monotonic()
+    assert time.monotonic() - left < 1, "closing must not wait for it either"
+    with offline_within(STALL + 1):
+        sources.open_source(live.spec, settings)
+
+
+def test_a_camera_is_asked_for_what_the_user_asks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    device = LIVE["camera"](monkeypatch, tmp_path)
+    device.start()
+    asked = sources.Settings(size=(1280, 720), rate=Fraction(15), pixel_format="mjpeg")
+    with sources.open_source("/dev/v4l/by-id/usb-cam-index0", asked):
+        assert device.asked.items() >= {
+            "video_size": "1280x720", "framerate": "15", "input_format": "mjpeg",
+        }.items()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (av.PermissionError(13, "Permission denied", "x"), OfflineError, "group video"),
+        (av.OSError(16, "Device or resource busy", "x"), OfflineError, "busy"),
+        (av.ArgumentError(22, "Invalid argument", "x"), SourceError, "video_size 9x9"),
+    ],
+)
+def test_why_a_camera_can_not_be_opened(
+    error: Exception, kind: type, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*asked: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sources.camera, "open_device", refuse)
+    with pytest.raises(SourceError, match=said) as caught:
+        sources.open_source("0", sources.Settings(size=(9, 9)))
+    assert type(caught.value) is kind
+
+
+def test_ffmpeg_understands_that_a_camera_is_not_waited_for() -> None:
+    """The flag has no name among FFmpeg's options; see AVFMT_FLAG_NONBLOCK in avformat.h."""
+    options = sources.camera._options(sources.Settings())
+    for asked, flag in ((options, 4), ({}, 0)):
+        with av.open("testsrc", format="lavfi", container_options=asked) as container:
+            assert container.flags & 4 == flag
+
+
+def test_the_pi_camera_gives_rgb_and_everything_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pi = LIVE["pi_camera"](monkeypatch, tmp_path)
+    pi.start()
+    with sources.open_source("picamera2:", sources.Settings((64, 48), Fraction(25))) as source:
+        assert pi.open == 1
+        frames = list(itertools.islice(source, 3))
+    assert (pi.open, pi.held) == (0, 0)
+    assert [tuple(f.pixels[0, 0]) for f in frames] == [(200, 20, 1), (200, 20, 2), (200, 20, 3)]
+    assert pi.configuration["controls"] == {"FrameDurationLimits": (40_000, 40_000)}
+
+
+def test_a_pi_without_picamera2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    with pytest.raises(SourceError, match="apt install python3-picamera2"):
+        sources.open_source("picamera2:")
 
 
 @pytest.mark.parametrize(
@@ -107,10 +243,45 @@ TARGETS = {
     "null": "null:",
     "view": "view:0",
     "pipe": "raw:rgb24",
+    "virtual_camera": "camera:/dev/video9",
     "image_folder": "folder",
     "recording": "part.mkv",
     "video_file": "clip.mkv",
 }
+
+
+class Screen:
+    """A stand-in for the module pyvirtualcam, which needs a kernel module."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shown: list[np.ndarray] = []
+        self.opened: list[tuple[int, int, float, str]] = []
+        self.open = 0
+        module = ModuleType("pyvirtualcam")
+        module.Camera = self.camera  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
+
+    def camera(self, width: int, height: int, fps: float, *, device: str) -> Any:
+        assert self.open == 0, "the device is in use"
+        self.open += 1
+        self.opened.append((width, height, fps, device))
+        screen = self
+
+        class Camera:
+            def send(self, pixels: np.ndarray) -> None:
+                if pixels.shape != (height, width, 3):
+                    raise ValueError(f"unexpected frame shape: {pixels.shape}")
+                screen.shown.append(pixels.copy())
+
+            def close(self) -> None:
+                screen.open -= 1
+
+        return Camera()
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    return Screen(monkeypatch)
 
 
 def test_the_battery_knows_every_sink() -> None:
@@ -118,7 +289,7 @@ def test_the_battery_knows_every_sink() -> None:
 
 
 @pytest.mark.parametrize("kind", list(TARGETS))
-def test_a_sink_takes_every_frame(kind: str, tmp_path: Path) -> None:
+def test_a_sink_takes_every_frame(kind: str, tmp_path: Path, screen: Screen) -> None:
     spec = TARGETS[kind] if ":" in TARGETS[kind] else str(tmp_path / TARGETS[kind])
     if kind == "pipe":
         sys.stdout = (tmp_path / "out.raw").open("w")
@@ -135,6 +306,8 @@ def test_a_sink_takes_every_frame(kind: str, tmp_path: Path) -> None:
         got = [images.read(p).pixels for p in sorted((tmp_path / "folder").iterdir())]
     elif kind == "pipe":
         got = np.fromfile(tmp_path / "out.raw", np.uint8).reshape(5, 48, 64, 3)
+    elif kind == "virtual_camera":
+        got = np.array(screen.shown)
     elif kind in ("recording", "video_file"):
         (written,) = tmp_path.glob("*.mkv")
         got, times = frames_of(written)
@@ -142,6 +315,34 @@ def test_a_sink_takes_every_frame(kind: str, tmp_path: Path) -> None:
     else:
         return
     np.testing.assert_array_equal(got, expected)
+
+
+def test_a_virtual_camera_follows_the_size_of_frames(screen: Screen) -> None:
+    with sources.open_source("test:8x8@25?frames=1") as source:
+        with sinks.open_sink("camera:/dev/video9", sinks.Settings(source)) as sink:
+            assert sink.wants_slates
+            for shape in [(8, 8, 3), (8, 8, 3), (6, 10, 3), (6, 10)]:
+                sink.write(Frame(np.full(shape, 9, np.uint8), 0.0))
+    assert screen.opened == [(8, 8, 25.0, "/dev/video9"), (10, 6, 25.0, "/dev/video9")]
+    assert [f.shape for f in screen.shown] == [(8, 8, 3)] * 2 + [(6, 10, 3)] * 2
+    assert screen.open == 0
+
+
+def test_a_virtual_camera_that_can_not_be(monkeypatch: pytest.MonkeyPatch, screen: Screen) -> None:
+    def refuse(*asked: object, **more: object) -> None:
+        raise RuntimeError("'/dev/video9' is not a v4l2loopback device")
+
+    with sources.open_source("test:8x8?frames=1") as source:
+        settings = sinks.Settings(source)
+        monkeypatch.setattr(sys.modules["pyvirtualcam"], "Camera", refuse)
+        with sinks.open_sink("camera:/dev/video9", settings) as sink:
+            with pytest.raises(SinkError, match="modprobe"):
+                sink.write(next(iter(source)))
+        with pytest.raises(SinkError, match="camera:/dev/video2"):
+            sinks.open_sink("camera:2", settings)
+        monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
+        with pytest.raises(SinkError, match="pip install pyvirtualcam"):
+            sinks.open_sink("camera:/dev/video9", settings)
 
 
 @pytest.mark.parametrize("kind", ["image_folder", "video_file"])

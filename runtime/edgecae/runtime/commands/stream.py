@@ -17,6 +17,7 @@ from edgecae.errors import SourceError
 from edgecae.runtime import Denoiser, metrics, sinks, sources, stream
 from edgecae.runtime.commands import options, progress
 from edgecae.runtime.frame import Frame
+from edgecae.runtime.redact import redacted
 from edgecae.runtime.stream import capture, load, tune
 from edgecae.runtime.stream.control import StreamControl
 from edgecae.runtime.stream.watchdog import LIMIT
@@ -170,7 +171,7 @@ def command(
         first = stack.enter_context(make(threads or 1))  # a wrong model is found before a camera
         stop = stack.enter_context(stream.stop_on_signals())
         source = stack.enter_context(
-            capture.open_lasting(source_spec, settings, stop, sources.public_name(source_spec))
+            capture.open_lasting(source_spec, settings, stop, redacted(source_spec))
         )
         control = StreamControl(source, stats, [], strength)
         sink_settings = sinks.Settings(source, overwrite, codec, segment, control)

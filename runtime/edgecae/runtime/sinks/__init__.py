@@ -4,6 +4,7 @@
 ``null:``            throws frames away
 ``view:``            a web page, see :mod:`.view`
 ``-``, ``raw:``      standard output, see :mod:`.pipe`
+``camera:DEVICE``    a virtual camera, see :mod:`.virtual_camera`
 a folder             one PNG a frame (a path that ends in / or has no suffix)
 any other path       video, through PyAV; the suffix says which container. In parts, see
                      :mod:`.recording`, where the source is live or ``--segment`` is given
@@ -17,7 +18,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecae.errors import SinkError
-from edgecae.runtime.sinks import image_folder, null, pipe, recording, video_file, view
+from edgecae.runtime.sinks import (
+    image_folder,
+    null,
+    pipe,
+    recording,
+    video_file,
+    view,
+    virtual_camera,
+)
 from edgecae.runtime.sinks.base import Settings, Sink
 
 __all__ = ["OPENERS", "Settings", "Sink", "open_sink"]
@@ -27,6 +36,7 @@ OPENERS: tuple[Callable[[str, Settings], Sink | None], ...] = (
     null.open_sink,
     view.open_sink,
     pipe.open_sink,
+    virtual_camera.open_sink,
     image_folder.open_sink,
     recording.open_sink,
     video_file.open_sink,

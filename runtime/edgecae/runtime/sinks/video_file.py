@@ -104,7 +104,7 @@ class VideoSink:
         self._waiting: deque[Any] = deque()
         self._count = 0
         self._latest = -1
-        self._live = live
+        self._live, self._failed = live, False
         if source is not None:
             source.on_packet.append(self._waiting.append)
 
@@ -190,6 +190,7 @@ class VideoSink:
         try:
             self._container.mux(packets)
         except (self._av.FFmpegError, ValueError) as error:
+            self._failed = True
             raise SinkError(f"{self.name} can't be written: {error}") from error
 
     def write(self, frame: Frame) -> None:
@@ -235,7 +236,8 @@ class VideoSink:
         return self
 
     def __exit__(self, *error: object) -> None:
-        failing = error[0] is not None
+        # Once it has failed, whoever wrote knows; that it can't be finished either is no news.
+        failing = error[0] is not None or self._failed
         try:
             if self._stream is not None:
                 self._copy_waiting()

@@ -4,6 +4,9 @@
 ``test:640x480@30?frames=N`` a built-in moving scene, see :mod:`.test_scene`
 a folder, a glob, an image   images in sorted order
 ``-``, ``raw:640x480``       standard input, see :mod:`.pipe`
+``rtsp://…``, ``http://…``   live over the network, see :mod:`.network`
+``0``, ``/dev/video0``       a camera, see :mod:`.camera`
+``picamera2:``               a camera of the Raspberry Pi, see :mod:`.pi_camera`
 any other file               video, through PyAV
 ===========================  ==========================================================
 
@@ -15,15 +18,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecae.errors import SourceError
-from edgecae.runtime.sources import image_files, pipe, test_scene, video_file
+from edgecae.runtime.sources import (
+    camera,
+    image_files,
+    network,
+    pi_camera,
+    pipe,
+    test_scene,
+    video_file,
+)
 from edgecae.runtime.sources.base import Settings, Source
 
-__all__ = ["OPENERS", "Settings", "Source", "open_source", "public_name"]
+__all__ = ["OPENERS", "Settings", "Source", "open_source"]
 
 
 OPENERS: tuple[Callable[[str, Settings], Source | None], ...] = (
     test_scene.open_source,
     pipe.open_source,
+    network.open_source,
+    camera.open_source,
+    pi_camera.open_source,
     image_files.open_source,
     video_file.open_source,
 )
@@ -47,8 +61,3 @@ def open_source(spec: str, settings: Settings | None = None) -> Source:
         if source is not None:
             return source
     raise SourceError(f"source {spec!r}: there is no such file, folder or source")
-
-
-def public_name(spec: str) -> str:
-    """What to call a source that could not be opened yet, without passwords and tokens."""
-    return spec

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from edgecae.errors import SourceError
 from edgecae.runtime.buffers import Buffers
@@ -42,10 +42,21 @@ def read_raw(spec: str, pipe: BinaryIO, buffers: Buffers | None = None) -> Video
     return VideoFile(NAME, pipe, "rawvideo", options, buffers)
 
 
+def _standard_input() -> BinaryIO:
+    """Standard input without Python's buffer.
+
+    A thread that waits in that buffer's ``read`` holds its lock, on which the interpreter aborts
+    when it ends.
+    """
+    buffer: Any = sys.stdin.buffer
+    raw: BinaryIO = buffer.raw
+    return raw
+
+
 def open_source(spec: str, settings: Settings) -> VideoFile | None:
     """Open standard input; None for any other description."""
     if spec == "-":
-        return VideoFile(NAME, sys.stdin.buffer, buffers=settings.buffers)
+        return VideoFile(NAME, _standard_input(), buffers=settings.buffers)
     if spec.startswith("raw:"):
-        return read_raw(spec, sys.stdin.buffer, settings.buffers)
+        return read_raw(spec, _standard_input(), settings.buffers)
     return None

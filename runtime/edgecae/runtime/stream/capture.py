@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from fractions import Fraction
 
@@ -119,14 +121,31 @@ def open_lasting(spec: str, settings: Settings, stop: Stop, name: str) -> Source
         stop: ends a live one.
         name: what to call a live source that is not there yet; without secrets.
 
+    Returns:
+        The source; where ``stop`` was requested before it was open, one without frames.
+
     Raises:
         SourceError: it can't be opened, and no waiting will help.
     """
+    opened: Future[Source] = Future()
+
+    def open_it() -> None:
+        try:
+            opened.set_result(open_source(spec, settings))
+        except BaseException as error:  # raised again below
+            opened.set_exception(error)
+
+    # In a thread: standard input may keep whoever opens it waiting for ever for its first bytes.
+    threading.Thread(target=open_it, name="open", daemon=True).start()
+    while not opened.done() and not stop.requested:
+        with contextlib.suppress(TimeoutError):
+            opened.exception(0.1)
     first: Source | None = None
     try:
-        first = open_source(spec, settings)
-        if not first.live:
-            return first
+        if opened.done():
+            first = opened.result()
+            if not first.live:
+                return first
     except OfflineError as error:
         log.info("offline: %s", error)
     return Reconnecting(name, lambda: open_source(spec, settings), stop, first)

@@ -1,0 +1,383 @@
+"""What goes wrong where a stream lives, done for real: to real processes, files and pipes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from clips import frames_of, make_clip
+from PIL import Image
+
+from edgecae.runtime import sinks, sources, stream
+from edgecae.runtime.denoiser import Denoiser
+from edgecae.runtime.frame import Frame
+
+EDGECAE = [sys.executable, "-m", "edgecae"]
+SERVER = Path(__file__).parent.parent / "live_server.py"
+LIVE = "test:320x240@25?live=yes&noise=gaussian:20"
+
+
+def free_ports() -> list[int]:
+    with contextlib.ExitStack() as stack:
+        found = [stack.enter_context(socket.socket()) for _ in range(2)]
+        for each in found:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in found]
+
+
+class Server:
+    """A camera in a process of its own, which can be killed, stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.ports = folder, free_ports()
+        self.url = f"http://127.0.0.1:{self.ports[0]}/live.mjpeg"
+        self.start(48, 64)
+
+    def start(self, height: int, width: int) -> None:
+        picture = np.full((height, width, 3), 120, np.uint8)
+        Image.fromarray(picture).save(self.folder / "picture.jpg")
+        make_clip(self.folder / "clip.ts", [picture] * 3, codec="mpeg2video", pix_fmt="yuv420p")
+        make_clip(self.folder / "clip.mkv", [picture] * 3)
+        command = [sys.executable, str(SERVER), str(self.folder), *map(str, self.ports)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "listening\n"
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "camera").mkdir()
+    made = Server(tmp_path / "camera")
+    yield made
+    made.end()
+
+
+class Streaming:
+    """``edgecae stream --json`` in a process of its own."""
+
+    def __init__(self, *arguments: str, **settings: Any) -> None:
+        command = [*EDGECAE, "stream", "--json", "--model", "nano", *arguments]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings
+        )
+        self.lines: list[dict[str, Any]] = []
+        self.errors: list[str] = []
+        self._readers = [
+            threading.Thread(target=self._read, args=(pipe, keep), daemon=True)
+            for pipe, keep in (
+                (self.process.stdout, lambda line: self.lines.append(json.loads(line))),
+                (self.process.stderr, self.errors.append),
+            )
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @staticmethod
+    def _read(pipe: Any, keep: Callable[[str], None]) -> None:
+        with pipe:
+            for line in pipe:
+                keep(line)
+
+    def wait_for(self, condition: Callable[[dict[str, Any]], bool], seconds: float = 40) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.lines and condition(self.lines[-1]):
+                return
+            assert self.process.poll() is None, self.errors
+            time.sleep(0.05)
+        raise AssertionError(f"never came to it: {self.lines[-3:]}")
+
+    def threads_now(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        self.process.send_signal(number)
+        status = ended(self.process, 20)
+        for reader in self._readers:
+            reader.join(10)
+        return status, "".join(self.errors)
+
+
+def ended(process: subprocess.Popen[str], seconds: float) -> int:
+    try:
+        return process.wait(seconds)
+    finally:
+        process.kill()
+
+
+def test_a_source_that_dies_and_returns(server: Server) -> None:
+    running = Streaming("--source", server.url, "--sink", "null:", "--stall", "2")
+    running.wait_for(lambda now: now["frames_out"] > 10)
+    threads = running.threads_now()
+    for round_ in (1, 2, 3):
+        server.end()
+        running.wait_for(lambda now: now["offline_seconds"] is not None)
+        server.start(48, 64)
+        running.wait_for(lambda now, want=round_: now["reconnects"] == want)  # type: ignore[misc]
+        seen = running.lines[-1]["frames_out"]
+        running.wait_for(lambda now, seen=seen: now["frames_out"] > seen + 10)  # type: ignore[misc]
+        assert running.threads_now() <= threads
+    status, errors = running.end()
+    assert status == 0
+    assert errors.count("offline: ") == 3
+
+
+def test_a_source_that_hangs(server: Server) -> None:
+    running = Streaming("--source", server.url, "--sink", "null:", "--stall", "1")
+    running.wait_for(lambda now: now["frames_out"] > 10)
+    server.send(signal.SIGSTOP)
+    running.wait_for(lambda now: now["offline_seconds"] is not None, 10)
+    server.send(signal.SIGCONT)
+    running.wait_for(lambda now: now["offline_seconds"] is None)
+    assert running.lines[-1]["reconnects"] == 1
+    assert running.end()[0] == 0
+
+
+def test_a_source_that_hangs_does_not_hold_up_the_end(server: Server) -> None:
+    running = Streaming("--source", server.url, "--sink", "null:", "--stall", "300")
+    running.wait_for(lambda now: now["frames_out"] > 10)
+    server.send(signal.SIGSTOP)
+    time.sleep(0.5)
+    before = time.monotonic()
+    assert running.end()[0] == 0
+    assert time.monotonic() - before < 15
+
+
+def test_a_source_that_is_not_there_yet(tmp_path: Path) -> None:
+    (tmp_path / "camera").mkdir()
+    server = Server(tmp_path / "camera")
+    server.end()
+    running = Streaming("--source", server.url, "--sink", "null:")
+    time.sleep(3)
+    assert running.process.poll() is None
+    server.start(48, 64)
+    running.wait_for(lambda now: now["frames_out"] > 5)
+    assert running.lines[-1]["reconnects"] == 0
+    assert running.end()[0] == 0
+    server.end()
+
+
+def test_a_source_whose_size_changes(server: Server, tmp_path: Path) -> None:
+    target = tmp_path / "rec.mkv"
+    running = Streaming("--source", server.url, "--sink", str(target), "--stall", "2")
+    running.wait_for(lambda now: now["frames_out"] > 10)
+    server.end()
+    server.start(96, 80)
+    seen = running.lines[-1]["frames_out"]
+    running.wait_for(lambda now: now["reconnects"] == 1 and now["frames_out"] > seen + 10)
+    assert running.end()[0] == 0
+    assert frames_of(target)[0][0].shape == (48, 64, 3)
+    assert frames_of(tmp_path / "rec-0002.mkv")[0][0].shape == (96, 80, 3)
+
+
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    target = tmp_path / "rec.mkv"
+    running = Streaming(
+        *("--source", LIVE, "--sink", str(target), "--sink", "null:"), preexec_fn=limited
+    )
+    running.wait_for(lambda now: target.exists() and target.stat().st_size > 50_000)
+    seen = running.lines[-1]["frames_out"]
+    running.wait_for(lambda now: now["frames_out"] > seen + 50)
+    status, errors = running.end()
+    assert status == 0
+    assert "the stream goes on without it" in errors
+    assert len(frames_of(target)[0]) >= 3
+
+
+def test_a_full_disk_under_the_only_sink_fails(tmp_path: Path) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    done = subprocess.run(
+        [*EDGECAE, "stream", "--source", LIVE, "--sink", str(tmp_path / "rec.mkv")],
+        preexec_fn=limited,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_recording_that_is_killed_plays_up_to_the_last_second(
+    suffix: str, tmp_path: Path
+) -> None:
+    target = tmp_path / f"rec.{suffix}"
+    running = Streaming("--source", LIVE, "--sink", str(target))
+    running.wait_for(lambda now: now["frames_out"] > 100)
+    seconds = len(running.lines) * 1.0
+    running.process.kill()
+    running.process.wait()
+    times = frames_of(target)[1]
+    # The figures come once a second: the last ones are up to a second old themselves.
+    first, last = running.lines[0], running.lines[-1]
+    assert len(times) > 50
+    rate = (last["frames_out"] - first["frames_out"]) / (len(running.lines) - 1)
+    assert len(times) >= last["frames_out"] - last["sink_dropped"] - 1.5 * rate
+    assert times[-1] <= seconds + 30
+
+
+def test_a_pipe_that_nobody_reads_any_more() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{' '.join(EDGECAE)} stream --source '{LIVE}' --model nano --sink - | "
+         "head -c 400000 > /dev/null; exit ${PIPESTATUS[0]}"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "standard output" in done.stderr
+
+
+def test_a_pipe_whose_reader_sleeps_does_not_hold_up_the_end() -> None:
+    reader, writer = os.pipe()
+    command = [*EDGECAE, "stream", "--source", LIVE, "--model", "nano", "--sink", "-"]
+    process = subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    time.sleep(4)
+    process.terminate()
+    assert ended(process, 15) == 0
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_standard_input_that_says_nothing_does_not_hold_up_the_end() -> None:
+    reader, writer = os.pipe()
+    command = [*EDGECAE, "stream", "--source", "-", "--sink", "null:"]
+    process = subprocess.Popen(command, stdin=reader, stderr=subprocess.PIPE, text=True)
+    time.sleep(3)
+    process.terminate()
+    assert ended(process, 10) == 0
+    os.close(reader)
+    os.close(writer)
+
+
+def test_inference_that_hangs_ends_the_process() -> None:
+    code = """
+        import time
+        from edgecae.runtime import Denoiser, sinks, sources, stream
+
+        class Hung(Denoiser):
+            def process(self, frame, out=None):
+                time.sleep(600)
+
+        with Hung("nano") as denoiser, sources.open_source("test:16x16") as source:
+            stream.run(source, denoiser, [sinks.null.Null()], hang=1.0)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 70
+    assert "inference has hung" in done.stderr
+
+
+def test_systemd_hears_that_all_is_well(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(address)
+        listener.settimeout(30)
+        running = Streaming(
+            *("--source", LIVE, "--sink", "null:"),
+            env={**os.environ, "NOTIFY_SOCKET": address, "WATCHDOG_USEC": "2000000"},
+        )
+        assert listener.recv(4096) == b"READY=1"
+        beats = [listener.recv(4096).decode() for _ in range(3)]
+        assert all("WATCHDOG=1" in beat and "frames/s" in beat for beat in beats)
+        assert running.end()[0] == 0
+        while (last := listener.recv(4096)) != b"STOPPING=1":
+            assert b"WATCHDOG=1" in last
+
+
+JUMPING = """
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int status = syscall(SYS_clock_gettime, clock, now);
+    FILE *file = clock == CLOCK_REALTIME ? fopen(getenv("JUMP"), "r") : NULL;
+    long seconds = 0;
+    if (file) {
+        if (fscanf(file, "%ld", &seconds) == 1) now->tv_sec += seconds;
+        fclose(file);
+    }
+    return status;
+}
+"""
+"""A library between a process and its clock: the time of day is off by what a file says."""
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
+def test_a_clock_that_jumps(tmp_path: Path) -> None:
+    jump, target = tmp_path / "jump", tmp_path / "rec.mkv"
+    jump.write_text("0")
+    (tmp_path / "jump.c").write_text(JUMPING)
+    library = tmp_path / "jump.so"
+    build = ["cc", "-shared", "-fPIC", "-o", str(library), str(tmp_path / "jump.c")]
+    subprocess.run(build, check=True)
+    running = Streaming(
+        *("--source", LIVE, "--sink", str(target)),
+        env={**os.environ, "LD_PRELOAD": str(library), "JUMP": str(jump)},
+    )
+    running.wait_for(lambda now: now["frames_out"] > 10)
+    for days in (10, -5, 0):
+        jump.write_text(str(days * 86400))
+        seen = running.lines[-1]["frames_out"]
+        running.wait_for(lambda now, seen=seen: now["frames_out"] > seen + 20)  # type: ignore[misc]
+    assert running.end()[0] == 0
+    times = np.array(frames_of(target)[1])
+    assert (np.diff(times) > 0).all()
+    assert np.diff(times).max() < 5
+    assert running.lines[-1]["reconnects"] == 0
+
+
+def test_a_hundred_thousand_frames() -> None:
+    frames = 100_000
+    marks: list[tuple[int, int]] = []
+
+    class Watch(sinks.null.Null):
+        count = 0
+
+        def write(self, frame: Frame) -> None:
+            self.count += 1
+            if self.count in (frames // 5, frames - 10):
+                pages = int(Path("/proc/self/statm").read_text().split()[1])
+                marks.append((pages * resource.getpagesize(), threading.active_count()))
+
+    settings = sources.Settings()
+    spec = f"test:16x16?frames={frames}"
+    with Denoiser("nano") as denoiser, sources.open_source(spec, settings) as source:
+        stats = stream.run(source, denoiser, [Watch()], buffers=settings.buffers)
+    assert stats.frames == frames
+    (early, threads), (late, threads_late) = marks
+    assert late - early < 3_000_000
+    assert threads == threads_late
