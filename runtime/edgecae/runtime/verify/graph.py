@@ -79,22 +79,33 @@ class Graph:
             for tried in ((stride, stride), (3 * stride, 5 * stride), (stride, most), (most, most)):
                 self._try(*tried)
 
-    def _try(self, height: int, width: int, stored: bool = False) -> None:
+    def infer(self, height: int, width: int) -> dict[int, Known]:
+        """What every operation makes of a frame of this size, by the index of its tensor.
+
+        Raises:
+            ModelFileError: an operation does not fit.
+        """
         known = {self.frame.index: Known((1, height, width, 3))}
-        memory = macs = 0
         for number, op in enumerate(self.operators):
-            where = f"operation {number}, {op.name}"
             inputs = [known.get(each.index) or _constant(each) for each in op.inputs]
             result = RULES_BY_NAME[op.name].infer(op, inputs)
             require(
-                not stored or result.shape == op.output.shape,
-                f"{where} makes {list(result.shape)}, stored is {list(op.output.shape)}",
-            )
-            require(
                 all(1 <= value < 2**31 for value in (*result.shape, *(result.values or ()))),
-                f"{where} makes numbers that are no sizes",
+                f"operation {number}, {op.name} makes numbers that are no sizes",
             )
             known[op.output.index] = result
+        return known
+
+    def _try(self, height: int, width: int, stored: bool = False) -> None:
+        known = self.infer(height, width)
+        memory = macs = 0
+        for number, op in enumerate(self.operators):
+            result = known[op.output.index]
+            require(
+                not stored or result.shape == op.output.shape,
+                f"operation {number}, {op.name} makes {list(result.shape)}, "
+                f"stored is {list(op.output.shape)}",
+            )
             memory += math.prod(result.shape) * np.dtype(op.output.dtype).itemsize + result.work[0]
             macs += result.work[1]
         require(
