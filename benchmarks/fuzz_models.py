@@ -2,11 +2,11 @@
 
     python benchmarks/fuzz_models.py --mutants 30000 [--seed 0] [--keep FOLDER]
 
-Each mutant is verified. One that is let through goes to a process of its own, which loads it in the
-interpreter with bounded memory, plans for the stored frame size, for 64×64 and for 96×32, and runs it
-once at each. A crash, a timeout or a lack of memory there is a hole in ``edgecae.runtime.verify``; a
-mutant that the verifier itself stumbles over is one, too. Weights are left alone: any are as good as
-any.
+Each mutant is verified. One that is let through goes to a process of its own, which loads it in
+the interpreter with bounded memory, plans for the stored frame size, for 64×64 and for 96×32, and
+runs it once at each. A crash, a timeout or a lack of memory there is a hole in
+``edgecae.runtime.verify``; a mutant that the verifier itself stumbles over is one, too. Weights are
+left alone: any are as good as any.
 """
 
 from __future__ import annotations
