@@ -19,7 +19,7 @@ from conftest import ROOT
 
 from edgecae import models
 from edgecae.errors import ModelFileError
-from edgecae.runtime import model_file
+from edgecae.runtime import model_file, verify
 from edgecae.runtime.verify import flatbuffer, operators
 from edgecae.runtime.verify import schema as known
 
@@ -232,6 +232,13 @@ def test_a_file_that_is_only_put_together_again_passes(shipped: str, tmp_path: P
     file = tmp_path / "same.tflite"
     file.write_bytes(rebuilt(lambda model: None, shipped))
     assert model_file.read(file).metadata.name == shipped
+
+
+def test_the_cost_is_that_of_the_op_list(shipped: str) -> None:
+    """Shapes that are inferred here, and those that LiteRT's converter wrote."""
+    model = model_file.read(models.find(shipped))
+    inferred = verify.verify(model.content, "edgecae").graph.infer(*model.frame_size)
+    assert sum(each.work[1] for each in inferred.values()) == sum(op.macs for op in model.ops)
 
 
 def patched(place: int, value: int) -> bytes:
