@@ -131,8 +131,9 @@ class Mutator:
             if rng.random() < 0.4:
                 names = [n for n in vars(operator.builtinOptions) if n[:4] in _SHAPING]
                 if names:
-                    value = rng.choice((0, 1, 1, 2, 3, 4, 7, 8, 16))
-                    setattr(operator.builtinOptions, rng.choice(names), value)
+                    name, value = rng.choice(names), rng.choice((0, 1, 1, 2, 3, 4, 7, 8, 16))
+                    kind = type(getattr(operator.builtinOptions, name))
+                    setattr(operator.builtinOptions, name, kind(value))
             elif weighed and rng.random() < 0.5:  # another kernel
                 weights = graph.tensors[operator.inputs[1]]
                 size = weights.shape.copy()

@@ -338,6 +338,7 @@ RULES = {
     3: ("CONV_2D", Rule("Conv2DOptions", True, (3,), (1, 2), _conv)),
     4: ("DEPTHWISE_CONV_2D", Rule("DepthwiseConv2DOptions", True, (3,), (1, 2), _depthwise)),
     5: ("DEPTH_TO_SPACE", Rule("DepthToSpaceOptions", True, (1,), (), _depth_to_space, keeps=True)),
+    6: ("DEQUANTIZE", Rule("DequantizeOptions", False, (1,), (), _same)),
     14: ("LOGISTIC", Rule("", False, (1,), (), _same)),
     17: ("MAX_POOL_2D", Rule("Pool2DOptions", True, (1,), (), _pool, keeps=True)),
     18: ("MUL", Rule("MulOptions", True, (2,), (), _elementwise)),

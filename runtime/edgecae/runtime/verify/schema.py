@@ -49,6 +49,7 @@ SCHEMA = {
     "SliceOptions": "",
     "PackOptions": "values_count:i32 axis:i32",
     "QuantizeOptions": "",
+    "DequantizeOptions": "",
 }
 
 OPTIONS = {
@@ -61,6 +62,7 @@ OPTIONS = {
     21: "MulOptions",
     28: "SubOptions",
     32: "StridedSliceOptions",
+    38: "DequantizeOptions",
     39: "MaximumMinimumOptions",
     48: "SliceOptions",
     49: "TransposeConvOptions",
