@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +95,27 @@ def test_an_unknown_name() -> None:
     result = CliRunner().invoke(cli, ["models", "huge"])
     assert isinstance(result.exception, ModelFileError)
     assert "small" in str(result.exception)
+
+
+def test_the_hashes_are_those_of_the_files() -> None:
+    """Who replaces a model runs ``python -m edgecae.models``."""
+    assert models.hashes() == {
+        name: hashlib.sha256(models.find(name).read_bytes()).hexdigest() for name in models.names()
+    }
+    listed = json.loads(CliRunner().invoke(cli, ["models", "--json"]).stdout)
+    assert {each["name"]: each["sha256"] for each in listed} == models.hashes()
+
+
+def test_a_file_that_was_swapped_is_noticed(tmp_path: Path, monkeypatch) -> None:
+    for name in ("nano", "small"):
+        shutil.copy(models.find(name), tmp_path)
+    monkeypatch.setattr(models, "_FOLDER", tmp_path)
+    models.write_hashes()
+    assert models.sha256("nano") == models.hashes()["nano"]
+    shutil.copy(tmp_path / "small.tflite", tmp_path / "nano.tflite")
+    with pytest.raises(ModelFileError, match="not the one that was shipped"):
+        models.sha256("nano")
+    with pytest.raises(ModelFileError, match="no shipped model"):
+        models.sha256("huge")
+    models.write_hashes()
+    assert models.sha256("nano") == models.sha256("small")

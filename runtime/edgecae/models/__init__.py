@@ -2,18 +2,20 @@
 
 Each is a ``NAME.tflite`` in this folder with a card beside it, ``NAME.md``: what it is for, what it
 learned from, where it fails. ``figures.json`` holds what was measured of them, and of the
-denoisers that they are compared with, in one run of ``benchmarks/evaluate.py``.
+denoisers that they are compared with, in one run of ``benchmarks/evaluate.py``. ``hashes.json``
+holds the SHA-256 of each file; ``python -m edgecae.models`` writes it anew.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from edgecae.errors import ModelFileError
 
-__all__ = ["DEFAULT", "card", "figures", "find", "names"]
+__all__ = ["DEFAULT", "card", "figures", "find", "hashes", "names", "sha256", "write_hashes"]
 
 DEFAULT = "small"
 
@@ -63,3 +65,37 @@ def figures() -> dict[str, Any]:
     """
     content: dict[str, Any] = json.loads((_FOLDER / "figures.json").read_text(encoding="utf-8"))
     return content
+
+
+def sha256(name: str) -> str:
+    """The SHA-256 of a shipped model's file as it lies there, hexadecimal.
+
+    Raises:
+        ModelFileError: there is no shipped model of that name, or its file is not the one that was
+            shipped.
+    """
+    if name not in names():
+        raise ModelFileError(f"no shipped model is called {name!r}; there are {', '.join(names())}")
+    digest = _digest(name)
+    if digest != hashes().get(name):
+        raise ModelFileError(
+            f"the file of model {name} is not the one that was shipped: install edgecae again "
+            "(who replaced it on purpose: python -m edgecae.models)"
+        )
+    return digest
+
+
+def hashes() -> dict[str, str]:
+    """The SHA-256 that each shipped model's file should have, by name."""
+    content: dict[str, str] = json.loads((_FOLDER / "hashes.json").read_text(encoding="utf-8"))
+    return content
+
+
+def write_hashes() -> None:
+    """Write ``hashes.json`` for the files that lie there now."""
+    text = json.dumps({name: _digest(name) for name in sorted(names())}, indent=2)
+    (_FOLDER / "hashes.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256((_FOLDER / f"{name}.tflite").read_bytes()).hexdigest()

@@ -1,6 +1,6 @@
 """The model file: a TFLite flatbuffer with edgecae's metadata in it.
 
-The flatbuffer's schema comes with LiteRT's wheel; nothing here parses bytes by hand.
+The flatbuffer's schema comes with LiteRT's wheel and reads what :mod:`.verify` has let pass.
 """
 
 from __future__ import annotations
@@ -8,16 +8,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgecae.errors import ModelFileError
+from edgecae.runtime import verify
 
 __all__ = [
     "FORMAT_VERSION",
@@ -85,16 +83,68 @@ class Metadata:
             values = json.loads(text)
             if values["format"] != FORMAT_VERSION:
                 raise ModelFileError(
-                    f"the model has format {values['format']}, this edgecae reads {FORMAT_VERSION}"
+                    f"the model has format {values['format']!r:.40}, "
+                    f"this edgecae reads {FORMAT_VERSION}"
                 )
             metadata = cls(**values)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, ModelFileError):
                 raise
-            raise ModelFileError(f"the model's metadata can't be read: {error}") from error
-        if not (isinstance(metadata.stride, int) and 1 <= metadata.stride <= 256):
-            raise ModelFileError(f"the model's stride is {metadata.stride!r}")
+            why = "".join(c for c in str(error)[:200] if c.isprintable())
+            raise ModelFileError(f"the model's metadata can't be read: {why}") from error
+        for name, fits in _FITS.items():
+            value = getattr(metadata, name)
+            if not fits(value):
+                raise ModelFileError(f"the model's {name} can't be {value!r:.60}")
         return metadata
+
+
+def _line(value: Any) -> bool:
+    """Whether it is a text that a terminal shows as it is."""
+    return isinstance(value, str) and len(value) <= 1000 and value.isprintable()
+
+
+def _whole(least: int, most: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _mapping(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, dict) and all(_line(k) and of(each) for k, each in value.items())
+    )
+
+
+def _decibels(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _number_or_line(value: Any) -> bool:
+    return value is None or type(value) is bool or _decibels(value) or _line(value)
+
+
+def _shape(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= 4 and all(map(_whole(-1, 2**16), value))
+
+
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "name": _line,
+    "architecture": _mapping(
+        lambda value: (
+            all(map(_number_or_line, value)) if isinstance(value, list) else _number_or_line(value)
+        )
+    ),
+    "precision": lambda value: value in ("int8", "float32"),
+    "stride": _whole(1, 256),
+    "halo": _whole(0, 4096),
+    "noise": _line,
+    "quality": _mapping(_mapping(_decibels)),
+    "recipe": _line,
+    "made_with": _mapping(_line),
+    "colour": lambda value: value == "rgb",
+    "delay_frames": _whole(0, 64),
+    "states": _mapping(_shape),
+}
+"""What a file may say of itself, by field."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +230,9 @@ def _schema() -> Any:
 def parse_flatbuffer(content: bytes) -> Any:
     """Parse a TFLite file into the schema's object form (``ModelT``).
 
+    For files that were just made, or that :func:`read` let pass: others may ask for any amount of
+    time and memory here.
+
     Raises:
         ModelFileError: it is no TFLite file, or damaged.
     """
@@ -234,27 +287,6 @@ def op_list(model: Any) -> tuple[Op, ...]:
     return tuple(found)
 
 
-def _metadata(model: Any) -> Metadata:
-    for entry in model.metadata or []:
-        name = entry.name.decode() if isinstance(entry.name, bytes) else entry.name
-        if name == METADATA_NAME:
-            return Metadata.from_json(bytes(bytearray(model.buffers[entry.buffer].data)))
-    raise ModelFileError("it has no edgecae metadata: it was not made by edgecae convert")
-
-
-def _frame_size(graph: Any) -> tuple[int, int]:
-    if not len(graph.inputs) == len(graph.outputs) == 1:
-        raise ModelFileError("it does not have one input and one output")
-    shapes: list[NDArray[np.int32]] = [
-        graph.tensors[graph.inputs[0]].shape,
-        graph.tensors[graph.outputs[0]].shape,
-    ]
-    for shape in shapes:
-        if shape is None or len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
-            raise ModelFileError("its input and output are not frames, 1×H×W×3")
-    return int(shapes[0][1]), int(shapes[0][2])
-
-
 def read(path: Path) -> ModelFile:
     """Read and check a model file.
 
@@ -262,33 +294,35 @@ def read(path: Path) -> ModelFile:
         ModelFileError: it is missing, damaged, or not made for edgecae.
     """
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ModelFileError(f"model {path} is larger than {LARGEST_FILE} bytes")
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ModelFileError(f"model {path} can't be read: {error.strerror}") from error
+    if len(content) > LARGEST_FILE:
+        raise ModelFileError(f"model {path} is larger than {LARGEST_FILE} bytes")
     try:
+        verified = verify.verify(content, METADATA_NAME)
+        metadata = Metadata.from_json(verified.metadata)
+        verified.graph.check_sizes(metadata.stride)
         model = parse_flatbuffer(content)
-        graph = model.subgraphs[0]
-        constants = [
-            math.prod(int(n) for n in tensor.shape)
-            for tensor in graph.tensors
-            if tensor.shape is not None
-            and len(tensor.shape)
-            and (data := model.buffers[tensor.buffer].data) is not None
-            and len(data)
-            and tensor.quantization is not None
-        ]
-        return ModelFile(
-            path=path,
-            content=content,
-            metadata=_metadata(model),
-            ops=op_list(model),
-            dtypes=frozenset(_DTYPES.get(t.type, f"type {t.type}") for t in graph.tensors),
-            frame_size=_frame_size(graph),
-            parameters=sum(constants),
-        )
     except ModelFileError as error:
         raise ModelFileError(f"model {path}: {error}") from error
-    except Exception as error:  # damaged indices lead the generated code anywhere
-        raise ModelFileError(f"model {path} is damaged: {type(error).__name__}") from error
+    graph = model.subgraphs[0]
+    constants = [
+        math.prod(int(n) for n in tensor.shape)
+        for tensor in graph.tensors
+        if tensor.shape is not None
+        and len(tensor.shape)
+        and (data := model.buffers[tensor.buffer].data) is not None
+        and len(data)
+        and tensor.quantization is not None
+    ]
+    return ModelFile(
+        path=path,
+        content=content,
+        metadata=metadata,
+        ops=op_list(model),
+        dtypes=frozenset(_DTYPES.get(t.type, f"type {t.type}") for t in graph.tensors),
+        frame_size=(verified.graph.frame.shape[1], verified.graph.frame.shape[2]),
+        parameters=sum(constants),
+    )

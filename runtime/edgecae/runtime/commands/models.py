@@ -20,9 +20,12 @@ def describe(name: str) -> dict[str, Any]:
 
     Returns:
         ``name``, ``macs_per_pixel``, ``macs_per_pixel_padded``, ``parameters``, ``bytes``,
-        ``noise`` (what it was trained for), ``milliseconds`` (of a 640×480 frame, by threads),
-        ``psnr`` (dB of the int8 file in the 8-bit protocol, by set and σ) and ``psnr_float`` (of
-        the float network, noise neither rounded nor clipped).
+        ``sha256`` (of the file), ``noise`` (what it was trained for), ``milliseconds`` (of a
+        640×480 frame, by threads), ``psnr`` (dB of the int8 file in the 8-bit protocol, by set and
+        σ) and ``psnr_float`` (of the float network, noise neither rounded nor clipped).
+
+    Raises:
+        ModelFileError: the file is not the one that was shipped.
     """
     file = model_file.read(models.find(name))
     measured = models.figures()
@@ -32,6 +35,7 @@ def describe(name: str) -> dict[str, Any]:
         "macs_per_pixel_padded": file.macs_per_pixel_padded,
         "parameters": file.parameters,
         "bytes": len(file.content),
+        "sha256": models.sha256(name),
         "noise": file.metadata.noise,
         "milliseconds": measured["milliseconds"].get(name, {}),
         "psnr": _of(name, measured["psnr"]["8-bit"]),

@@ -20,9 +20,12 @@ from edgecae.runtime.buffers import Buffers
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sources.base import Settings
 
-__all__ = ["VideoFile", "colour_matrix", "open_source", "to_rgb"]
+__all__ = ["LARGEST_AREA", "VideoFile", "colour_matrix", "open_source", "to_rgb"]
 
 log = logging.getLogger(__name__)
+
+LARGEST_AREA = 8192 * 8192
+"""Pixels of a frame; a larger one is not decoded."""
 
 BT709 = 1
 """FFmpeg's number for the matrix of ITU-R BT.709."""
@@ -38,9 +41,19 @@ def colour_matrix(colorspace: int) -> str:
 
 
 def to_rgb(picture: Any, buffers: Buffers) -> NDArray[np.uint8]:
-    """The pixels of PyAV's picture, uint8, H×W×3, in an array from ``buffers``."""
+    """The pixels of PyAV's picture, uint8, H×W×3, in an array from ``buffers``.
+
+    Raises:
+        SourceError: FFmpeg can't convert its pixel format.
+    """
     matrix = colour_matrix(picture.colorspace)
-    rgb = picture.reformat(format="rgb24", src_colorspace=matrix, dst_colorspace=matrix)
+    try:
+        if any(component.bits > 16 for component in picture.format.components):
+            raise ValueError  # FFmpeg aborts the process on some of these
+        rgb = picture.reformat(format="rgb24", src_colorspace=matrix, dst_colorspace=matrix)
+    except (OSError, ValueError) as error:
+        name = picture.format.name
+        raise SourceError(f"frames of pixel format {name} can't be made RGB") from error
     (plane,) = rgb.planes
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
     pixels = buffers.take((rgb.height, rgb.width, 3))
@@ -104,6 +117,7 @@ class VideoFile:
             raise SourceError(f"{path} holds no video")
         self.stream = streams.video[0]
         self.stream.thread_type = "AUTO"
+        self.stream.codec_context.options = {"max_pixels": str(LARGEST_AREA)}
         self.passengers = [
             stream
             for stream in (*streams.audio, *streams.subtitles)

@@ -1,0 +1,362 @@
+"""Damage the shipped models at random and see whether what is let through can do harm.
+
+    python benchmarks/fuzz_models.py --mutants 30000 [--seed 0] [--keep FOLDER]
+
+Each mutant is verified. One that is let through goes to a process of its own, which loads it in
+the interpreter with bounded memory, plans for the stored frame size, for 64×64 and for 96×32, and
+runs it once at each. A crash, a timeout or a lack of memory there is a hole in
+``edgecae.runtime.verify``; a mutant that the verifier itself stumbles over is one, too. Weights are
+left alone: any are as good as any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import select
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgecae import models
+from edgecae.errors import BackendError, ModelFileError
+
+__all__ = ["Mutator", "Runner", "fuzz", "refusal"]
+
+SECONDS = 20.0
+MEMORY = 4 * 2**30
+"""Address space of the process that runs mutants; an idle one takes 1.3 GiB."""
+
+NUMBERS = (
+    -(2**63), -(2**31), -(2**31) + 1, -65536, -129, -128, -2, -1, 0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16,
+    17, 31, 32, 63, 64, 65, 127, 128, 255, 256, 257, 4096, 65535, 65536, 2**24, 2**30, 2**31 - 1,
+    2**32 - 1, 2**32, 2**63 - 1,
+)  # fmt: skip
+REALS = (0.0, -1.0, 1e-45, 1e-30, 1e-9, 1e-6, 0.5, 1.0, 1e6, 1e30, 3e38, float("inf"), float("nan"))
+
+
+_SHAPING = ("stri", "padd", "filt", "bloc", "fuse", "half", "alig")
+"""How the names of options begin that decide on shapes and kernels."""
+
+
+def _schema() -> Any:
+    from ai_edge_litert import schema_py_generated
+
+    return schema_py_generated
+
+
+class Mutator:
+    """Makes damaged files out of a good one: of bytes, and of fields put together again.
+
+    Args:
+        content: a good file.
+        rng: that decides.
+    """
+
+    def __init__(self, content: bytes, rng: random.Random) -> None:
+        self.content, self.rng = content, rng
+        model = _schema().ModelT.InitFromPackedBuf(bytearray(content))
+        weights = {
+            content.find(bytes(buffer.data)): len(buffer.data)
+            for buffer in model.buffers
+            if buffer.data is not None and len(buffer.data) >= 64
+        }
+        inside = {
+            place
+            for start, length in weights.items()
+            if b'"stride"' not in content[start : start + length]
+            for place in range(start, start + length)
+        }
+        self.places = [place for place in range(len(content)) if place not in inside]
+        last = len(content) - 8
+        self.words = [place for place in self.places if place % 4 == 0 and place <= last]
+
+    def __call__(self) -> bytes:
+        """One more damaged file."""
+        kinds: tuple[Callable[[], bytes], ...] = (self._bytes, self._fields, self._consistent)
+        return self.rng.choices(kinds, (2, 3, 2))[0]()
+
+    def _bytes(self) -> bytes:
+        rng, data = self.rng, bytearray(self.content)
+        for _ in range(rng.choice((1, 1, 1, 2, 4))):
+            kind = rng.randrange(6)
+            place, word = rng.choice(self.places), rng.choice(self.words)
+            if kind == 0:
+                data[min(place, len(data) - 1)] ^= 1 << rng.randrange(8)
+            elif kind == 1:
+                data[min(place, len(data) - 1)] = rng.randrange(256)
+            elif kind == 2:
+                data[word : word + 4] = struct.pack("<I", rng.choice(NUMBERS) % 2**32)
+            elif kind == 3:
+                near = struct.unpack_from("<I", self.content, word)[0]
+                data[word : word + 4] = struct.pack("<I", (near + rng.randrange(-64, 65)) % 2**32)
+            elif kind == 4:
+                other = rng.choice(self.words)
+                data[word : word + 4] = self.content[other : other + 4]
+            elif rng.random() < 0.2:
+                del data[rng.randrange(8, len(data)) :]
+                break
+        return bytes(data)
+
+    def _fields(self) -> bytes:
+        """Change fields of the parsed file, so that all offsets are right and the rest is not."""
+        while True:
+            model = _schema().ModelT.InitFromPackedBuf(bytearray(self.content))
+            try:
+                for _ in range(self.rng.choice((1, 1, 1, 2, 3))):
+                    self._change(model)
+                return self._pack(model)
+            except Exception:  # a field can't hold it, or an earlier change took it away
+                continue
+
+    def _consistent(self) -> bytes:
+        """Change a number and all that follow from it: what a knowing hand would write."""
+        import numpy as np
+
+        from edgecae.runtime import verify
+
+        rng = self.rng
+        model = _schema().ModelT.InitFromPackedBuf(bytearray(self.content))
+        graph = model.subgraphs[0]
+        for _ in range(rng.choice((1, 1, 2))):
+            operator = rng.choice([op for op in graph.operators if op.builtinOptions is not None])
+            weighed = "Conv" in type(operator.builtinOptions).__name__
+            if rng.random() < 0.4:
+                names = [n for n in vars(operator.builtinOptions) if n[:4] in _SHAPING]
+                if names:
+                    name, value = rng.choice(names), rng.choice((0, 1, 1, 2, 3, 4, 7, 8, 16))
+                    kind = type(getattr(operator.builtinOptions, name))
+                    setattr(operator.builtinOptions, name, kind(value))
+            elif weighed and rng.random() < 0.5:  # another kernel
+                weights = graph.tensors[operator.inputs[1]]
+                size = weights.shape.copy()
+                size[1:3] = rng.choice((1, 2, 3, 5, 16)), rng.choice((1, 2, 3, 4, 16))
+                data = np.random.default_rng(rng.randrange(2**32)).bytes(
+                    int(np.prod(size)) * (4 if weights.type == 0 else 1)
+                )
+                weights.shape = size
+                model.buffers.append(_schema().BufferT(data=np.frombuffer(data, np.uint8)))
+                weights.buffer = len(model.buffers) - 1
+            elif weighed:  # other scales, and the bias' with them
+                factor = 10.0 ** rng.randrange(-45, 6)
+                constants = [graph.tensors[i] for i in operator.inputs[1:]]
+                for each in constants:
+                    if each.quantization is not None and each.quantization.scale is not None:
+                        each.quantization.scale = np.float32(each.quantization.scale * factor)
+            else:  # another scale of the result
+                result = graph.tensors[operator.outputs[0]].quantization
+                if result is not None and result.scale is not None:
+                    result.scale = np.float32(result.scale * 10.0 ** rng.randrange(-8, 8))
+                    result.zeroPoint = result.zeroPoint * 0 + rng.randrange(-128, 128)
+        try:
+            parts = verify.verify(self._pack(model), "edgecae").graph
+            _, height, width, _ = parts.frame.shape
+            for index, known in parts.infer(height, width).items():
+                graph.tensors[index].shape = np.array(known.shape, np.int32)
+        except ModelFileError:
+            pass  # it is refused with these shapes or any
+        return self._pack(model)
+
+    @staticmethod
+    def _pack(model: Any) -> bytes:
+        import flatbuffers
+
+        builder = flatbuffers.Builder(1 << 20)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def _change(self, model: Any) -> None:
+        rng, graph = self.rng, model.subgraphs[0]
+        one = rng.choice(
+            (
+                rng.choice(graph.tensors),
+                rng.choice(graph.tensors),
+                rng.choice(graph.tensors).quantization,
+                rng.choice(graph.operators),
+                rng.choice(graph.operators).builtinOptions,
+                rng.choice(graph.operators).builtinOptions,
+                rng.choice(model.operatorCodes),
+                rng.choice(model.buffers),
+                graph,
+                model,
+            )
+        )
+        if one is None or not vars(one):
+            return
+        name = rng.choice(sorted(vars(one)))
+        value = getattr(one, name)
+        if isinstance(value, bool):
+            value = not value
+        elif isinstance(value, int):
+            value = rng.choice((rng.choice(NUMBERS), rng.randrange(12), value - 1, value + 1))
+        elif isinstance(value, list) and value:
+            value = list(value)
+            one_, two = rng.randrange(len(value)), rng.randrange(len(value))
+            if rng.random() < 0.5:
+                value[one_], value[two] = value[two], value[one_]
+            elif rng.random() < 0.5:
+                del value[one_]
+            else:
+                value.insert(one_, value[two])
+        elif hasattr(value, "dtype") and 0 < value.size <= 4096:
+            value = value.copy()
+            numbers = REALS if value.dtype.kind == "f" else NUMBERS
+            where = slice(None) if rng.random() < 0.2 else rng.randrange(value.size)
+            new: float = rng.choice(numbers)
+            if value.dtype.kind != "f":
+                bits = 8 * value.dtype.itemsize
+                near = (int(value[0]) * 2, int(value[-1]) - 1)
+                new = rng.choice((int(new), rng.randrange(12), *near))
+                low = 0 if value.dtype.kind == "u" else 2 ** (bits - 1)
+                new = (int(new) + low) % 2**bits - low
+            value[where] = new
+            if rng.random() < 0.1:
+                value = value[:-1]
+        setattr(one, name, value)
+
+
+def refusal(content: bytes) -> str | None:
+    """Why a file is refused; None if it is let through."""
+    from edgecae.runtime import model_file
+
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+        file.write(content)
+        file.flush()
+        try:
+            model_file.read(Path(file.name))
+        except ModelFileError as error:
+            assert "\n" not in str(error)  # noqa: PT017 - one line, whatever it says
+            return str(error).removeprefix(f"model {file.name}: ")
+    return None
+
+
+class Runner:
+    """A process that runs mutants, and a new one when it dies."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, content: bytes) -> str:
+        """Run one: ``ran``, ``error`` (the interpreter said no), ``crash …`` or ``timeout``."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, "--worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(struct.pack("<I", len(content)) + content)
+            process.stdin.flush()
+            ready, _, _ = select.select([process.stdout], [], [], SECONDS)
+            answer = process.stdout.readline().decode().strip() if ready else "timeout"
+        except BrokenPipeError:
+            answer = ""
+        if answer in ("ran", "error"):
+            return answer
+        self.close()
+        return answer or f"crash {process.returncode}"
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def _work() -> None:
+    """Run the mutants that come in on standard input, and say of each what became of it."""
+    import resource
+
+    from edgecae.runtime import backend
+
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    found = backend.find()
+    while head := sys.stdin.buffer.read(4):
+        content = sys.stdin.buffer.read(struct.unpack("<I", head)[0])
+        try:
+            interpreter = backend.Interpreter(content, 1, found)
+            stored = interpreter._interpreter.get_input_details()[0]["shape"]
+            for height, width in ((int(stored[1]), int(stored[2])), (64, 64), (32, 96)):
+                interpreter.resize(height, width)
+                interpreter.invoke()
+            answer = "ran"
+        except BackendError:
+            answer = "error"
+        print(answer, flush=True)
+
+
+def fuzz(mutants: int, seed: int, keep: Path | None = None) -> dict[str, Any]:
+    """Make mutants of all shipped models in turn and count what becomes of them.
+
+    Args:
+        mutants: how many.
+        seed: of everything random.
+        keep: a folder for those that show a hole.
+
+    Returns:
+        ``mutants``, ``refused``, ``accepted``, what came of the accepted (``ran``, ``error``),
+        ``holes`` (what kind, and how often), ``slowest_ms`` of a verification, ``reasons``.
+    """
+    rng = random.Random(seed)
+    mutators = [Mutator(models.find(name).read_bytes(), rng) for name in models.names()]
+    results, reasons, holes = Counter[str](), Counter[str](), Counter[str]()
+    slowest = 0.0
+    run = Runner()
+    try:
+        for number in range(mutants):
+            content = mutators[number % len(mutators)]()
+            start = time.process_time()
+            try:
+                why = refusal(content)
+            except Exception as error:
+                result = f"verifier {type(error).__name__}"
+            else:
+                result = "refused" if why is not None else run(content)
+                if why is not None:
+                    reasons["".join(c for c in why if not c.isdigit())[:60]] += 1
+                slowest = max(slowest, time.process_time() - start if why is not None else 0)
+            if result in ("refused", "ran", "error"):
+                results[result] += 1
+                continue
+            holes[result] += 1
+            if keep is not None:
+                keep.mkdir(parents=True, exist_ok=True)
+                (keep / f"{seed}-{number}.tflite").write_bytes(content)
+    finally:
+        run.close()
+    return {
+        "mutants": mutants,
+        "refused": results["refused"],
+        "accepted": results["ran"] + results["error"],
+        "ran": results["ran"],
+        "error": results["error"],
+        "holes": dict(holes),
+        "slowest_ms": round(1000 * slowest, 1),
+        "reasons": dict(reasons.most_common(40)),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mutants", type=int, default=30_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="folder for the mutants that show a hole")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.worker:
+        _work()
+    else:
+        print(json.dumps(fuzz(asked.mutants, asked.seed, asked.keep), indent=2))

@@ -1,0 +1,339 @@
+"""The graph of a file that nobody vouches for.
+
+Every operation is one of edgecae's and fits its tensors; every tensor is written before it is read,
+and once; and at whatever size a frame has, memory and time stay in proportion to it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+
+from edgecae.runtime.verify.operators import (
+    ACTIVATIONS,
+    RULES,
+    Known,
+    Operator,
+    Rule,
+    Tensor,
+    require,
+)
+from edgecae.runtime.verify.schema import OPTIONS
+from edgecae.runtime.verify.tensors import read_tensors, text
+
+__all__ = ["LARGEST_SIDE", "Graph", "read_graph"]
+
+LARGEST_SIDE = 8192
+"""Of the frames that a graph is tried at."""
+
+MOST_OPERATORS = 1000
+MOST_BYTES_PER_PIXEL = 4096
+"""All tensors of a frame and XNNPACK's pointers, added up. ``classic`` takes 299, as a float
+model 662."""
+MOST_MACS_PER_PIXEL = 1_000_000
+MOST_PACKED_BYTES = 2**28
+"""Weights of all convolutions with their channels in sixteens, as XNNPACK keeps them."""
+
+FRAME_SCALE, FRAME_ZERO = np.float32(1 / 255), -128
+SIGMOID_SCALE = np.float32(1 / 256)
+WEIGHED = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph whose parts have been checked one by one.
+
+    Attributes:
+        operators: in order.
+        frame: the input.
+        denoised: the output.
+        open_size: whether height and width may change.
+    """
+
+    operators: tuple[Operator, ...]
+    frame: Tensor
+    denoised: Tensor
+    open_size: bool
+
+    def check_sizes(self, stride: int) -> None:
+        """Try the graph at the stored size and at the smallest, the largest and uneven ones.
+
+        Sizes and costs are products of height, width and positive numbers: what is in proportion at
+        both ends is in between.
+
+        Args:
+            stride: height and width of a frame are multiples of this.
+
+        Raises:
+            ModelFileError: an operation does not fit, or the cost is out of proportion.
+        """
+        height, width = self.frame.shape[1:3]
+        require(
+            height % stride == width % stride == 0, f"its stored size has no stride of {stride}"
+        )
+        self._try(height, width, stored=True)
+        if self.open_size:
+            most = LARGEST_SIDE // stride * stride
+            for tried in ((stride, stride), (3 * stride, 5 * stride), (stride, most), (most, most)):
+                self._try(*tried)
+
+    def infer(self, height: int, width: int) -> dict[int, Known]:
+        """What every operation makes of a frame of this size, by the index of its tensor.
+
+        Raises:
+            ModelFileError: an operation does not fit.
+        """
+        known = {self.frame.index: Known((1, height, width, 3))}
+        for number, op in enumerate(self.operators):
+            inputs = [known.get(each.index) or _constant(each) for each in op.inputs]
+            result = RULES_BY_NAME[op.name].infer(op, inputs)
+            require(
+                all(1 <= value < 2**31 for value in (*result.shape, *(result.values or ()))),
+                f"operation {number}, {op.name} makes numbers that are no sizes",
+            )
+            known[op.output.index] = result
+        return known
+
+    def _try(self, height: int, width: int, stored: bool = False) -> None:
+        known = self.infer(height, width)
+        memory = macs = 0
+        for number, op in enumerate(self.operators):
+            result = known[op.output.index]
+            require(
+                not stored or result.shape == op.output.shape,
+                f"operation {number}, {op.name} makes {list(result.shape)}, "
+                f"stored is {list(op.output.shape)}",
+            )
+            memory += math.prod(result.shape) * np.dtype(op.output.dtype).itemsize + result.work[0]
+            macs += result.work[1]
+        require(
+            known[self.denoised.index].shape == (1, height, width, 3),
+            f"it makes {list(known[self.denoised.index].shape)} of a frame of {width}×{height}",
+        )
+        pixels = height * width
+        require(
+            memory <= MOST_BYTES_PER_PIXEL * max(pixels, 64),
+            f"it takes {memory // pixels} bytes for a pixel, more than {MOST_BYTES_PER_PIXEL}",
+        )
+        require(
+            macs <= MOST_MACS_PER_PIXEL * pixels,
+            f"it takes {macs // pixels} MACs for a pixel, more than {MOST_MACS_PER_PIXEL}",
+        )
+
+
+RULES_BY_NAME = dict(RULES.values())
+
+
+def _constant(tensor: Tensor) -> Known:
+    if tensor.dtype == "int32" and tensor.data is not None and tensor.data.size <= 4:
+        return Known(tensor.shape, tuple(int(n) for n in tensor.data))
+    return Known(tensor.shape)
+
+
+def read_graph(model: SimpleNamespace) -> Graph:
+    """Check the parts of a decoded file one by one.
+
+    Raises:
+        ModelFileError: one is not as edgecae writes it.
+    """
+    require(model.version == 3, f"it has version {model.version} of the format, not 3")
+    require(len(model.subgraphs or ()) == 1, "it does not have exactly one graph")
+    graph = model.subgraphs[0]
+    require(
+        graph.inputs is not None
+        and graph.outputs is not None
+        and len(graph.inputs) == len(graph.outputs) == 1,
+        "it does not have one input and one output",
+    )
+    text(model.description)
+    text(graph.name)
+    tensors = read_tensors(graph, model.buffers)
+    frame, denoised = _pick(tensors, graph.inputs)[0], _pick(tensors, graph.outputs)[0]
+    for tensor in (frame, denoised):
+        require(
+            len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape[3] == 3,
+            "its input and output are not frames, 1×H×W×3",
+        )
+        require(
+            tensor.dtype == "float32"
+            or (
+                tensor.dtype == "int8"
+                and tensor.scale.tolist() == [FRAME_SCALE]
+                and tensor.zero.tolist() == [FRAME_ZERO]
+            ),
+            "its input and output are neither float32 nor int8 of scale 1/255 and zero point -128",
+        )
+    require(frame.data is None, "its input is a constant")
+    require(frame.dtype == denoised.dtype, "its input and output have different types")
+    require(0 < len(graph.operators or ()) <= MOST_OPERATORS, "it has no operations, or too many")
+    written = {frame.index}
+    operators = []
+    for number, given in enumerate(graph.operators):
+        op = _operator(f"operation {number}", given, model.operator_codes or [], tensors)
+        for tensor in op.inputs:
+            require(
+                tensor.data is not None or tensor.index in written,
+                f"operation {number} reads tensor {tensor.index}, which nothing wrote",
+            )
+        require(
+            op.output.data is None and op.output.index not in written,
+            f"operation {number} writes tensor {op.output.index}, which has its value already",
+        )
+        written.add(op.output.index)
+        operators.append(op)
+    for tensor in tensors:
+        require(
+            tensor.data is not None or tensor.index in written,
+            f"nothing writes tensor {tensor.index}",
+        )
+    require(denoised.index in written - {frame.index}, "its output is nobody's result")
+    _check_signature(model.signature_defs, frame, denoised)
+    packed = sum(_packed_bytes(op.inputs[1]) for op in operators if op.name in WEIGHED)
+    require(packed <= MOST_PACKED_BYTES, f"its weights take {packed} bytes")
+    signature = graph.tensors[frame.index].shape_signature
+    open_size = signature is not None and -1 in signature
+    require(
+        not open_size or signature.tolist() == [1, -1, -1, 3],
+        "its input is open in something else than height and width",
+    )
+    return Graph(tuple(operators), frame, denoised, open_size)
+
+
+def _pick(tensors: list[Tensor], indices: np.ndarray | None) -> tuple[Tensor, ...]:
+    chosen = [] if indices is None else indices.tolist()
+    for index in chosen:
+        require(0 <= index < len(tensors), f"there is no tensor {index}")
+    return tuple(tensors[index] for index in chosen)
+
+
+def _operator(
+    where: str, given: SimpleNamespace, codes: list[SimpleNamespace], tensors: list[Tensor]
+) -> Operator:
+    require(given.opcode_index < len(codes), f"{where} has no code")
+    code = codes[given.opcode_index]
+    # TFLite takes the larger one: the first is a byte and older.
+    number = max(code.builtin_code, code.deprecated_builtin_code)
+    require(
+        code.deprecated_builtin_code in (0, min(number, 127)) and code.builtin_code in (0, number),
+        f"{where} has two codes",
+    )
+    require(1 <= code.version <= 16, f"{where} has version {code.version}")
+    require(number in RULES, f"{where} is of kind {number}, which edgecae never writes")
+    name, rule = RULES[number]
+    where = f"{where}, {name},"
+    kind = OPTIONS.get(given.options_type)
+    require(kind in (None, rule.options), f"{where} has options of another")
+    require(kind is not None or not rule.needs_options, f"{where} has no options")
+    inputs, outputs = _pick(tensors, given.inputs), _pick(tensors, given.outputs)
+    require(len(inputs) in rule.inputs, f"{where} has {len(inputs)} inputs")
+    require(len(outputs) == 1, f"{where} has {len(outputs)} outputs")
+    op = Operator(name, given.options or SimpleNamespace(), inputs, outputs[0])
+    for index, tensor in enumerate(inputs):
+        require(
+            tensor.data is not None or index not in rule.constants,
+            f"{where} reads tensor {tensor.index} where it needs a constant",
+        )
+    _check_types(where, op, rule)
+    return op
+
+
+def _check_types(where: str, op: Operator, rule: Rule) -> None:
+    """Refuse an operation whose tensors have types or quantizations that don't go together."""
+    types = tuple(each.dtype for each in op.inputs)
+    made = op.output.dtype
+    activation = getattr(op.options, "activation", 0)
+    require(activation in ACTIVATIONS, f"{where} has activation {activation}")
+    if rule.shapes or (op.name == "MUL" and made == "int32"):
+        if op.name == "SHAPE":
+            types = ("int32",)
+        require({*types, made} == {"int32"} and not activation, f"{where} is not on int32")
+        return
+    require(made in ("int8", "float32"), f"{where} makes {made}")
+    if op.name in ("QUANTIZE", "DEQUANTIZE"):
+        # A conversion that went wrong holds both; convert says so better than this could.
+        ends = {"QUANTIZE": ("float32 int8", "int8 int8"), "DEQUANTIZE": ("int8 float32",)}
+        require(f"{types[0]} {made}" in ends[op.name], f"{where} makes {made} of {types[0]}")
+        frames = [each for each in (op.inputs[0], op.output) if each.dtype == "int8"]
+        require(all(len(each.scale) == 1 for each in frames), f"{where} has more than one scale")
+        if len(frames) == 1:
+            return
+    bias = "int32" if made == "int8" else "float32"
+    expected = {
+        "TRANSPOSE_CONV": ("int32", made, made, bias)[: len(types)],
+        "RESIZE_NEAREST_NEIGHBOR": (made, "int32"),
+        "CONV_2D": (made, made, bias),
+        "DEPTHWISE_CONV_2D": (made, made, bias),
+    }.get(op.name, (made,) * len(types))
+    require(types == expected, f"{where} reads {', '.join(types)} and makes {made}")
+    if op.name in WEIGHED:
+        _check_weights(where, op)
+        return
+    if made != "int8":
+        return
+    frames = [each for each in (*op.inputs, op.output) if each.dtype == "int8"]
+    require(all(len(each.scale) == 1 for each in frames), f"{where} has more than one scale")
+    scales = [float(each.scale[0]) for each in frames]
+    # 20 bits is how far TFLite shifts addends to the left.
+    require(max(scales) / min(scales) <= 2**16, f"{where} has scales that are worlds apart")
+    require(
+        not rule.keeps or all(each.like(op.output) for each in frames),
+        f"{where} changes the quantization",
+    )
+    require(
+        op.name != "LOGISTIC"
+        or (op.output.scale[0] == SIGMOID_SCALE and op.output.zero[0] == FRAME_ZERO),
+        f"{where} has another scale than 1/256",
+    )
+
+
+def _check_weights(where: str, op: Operator) -> None:
+    depthwise, transposed = op.name == "DEPTHWISE_CONV_2D", op.name == "TRANSPOSE_CONV"
+    source, weights = op.inputs[2 if transposed else 0], op.inputs[1]
+    biases = op.inputs[3:] if transposed else op.inputs[2:]
+    require(len(weights.shape) == 4, f"{where} has a kernel that is none")
+    channel = 3 if depthwise else 0
+    require(source.data is None, f"{where} works on a constant")
+    require(
+        all(bias.shape == (weights.shape[channel],) for bias in biases), f"{where} has another bias"
+    )
+    if op.output.dtype != "int8":
+        return
+    require(
+        len(weights.scale) == 1 or weights.axis == channel, f"{where} has scales along another side"
+    )
+    require(not weights.zero.any(), f"{where} has weights with a zero point")
+    require(len(source.scale) == len(op.output.scale) == 1, f"{where} has more than one scale")
+    product = source.scale.astype(np.float64) * weights.scale
+    require((product / op.output.scale < 2**8).all(), f"{where} has scales that are worlds apart")
+    for bias in biases:
+        require(
+            len(bias.scale) in (1, len(weights.scale))
+            and np.allclose(bias.scale, product, rtol=1e-3, atol=0),
+            f"{where} has a bias of another scale",
+        )
+
+
+def _packed_bytes(weights: Tensor) -> int:
+    sides = [-(-side // 16) * 16 if i in (0, 3) else side for i, side in enumerate(weights.shape)]
+    return math.prod(sides) * np.dtype(weights.dtype).itemsize
+
+
+def _check_signature(given: list[SimpleNamespace] | None, frame: Tensor, denoised: Tensor) -> None:
+    require(len(given or ()) == 1, "it does not have exactly one signature")
+    assert given is not None
+    require(
+        text(given[0].signature_key) == "serving_default" and given[0].subgraph_index == 0,
+        "its signature is not that of the graph",
+    )
+    for maps, name, tensor in (
+        (given[0].inputs, "frame", frame),
+        (given[0].outputs, "denoised", denoised),
+    ):
+        require(
+            [(text(each.name), each.tensor_index) for each in maps or ()] == [(name, tensor.index)]
+            and tensor.name == name,
+            f"its signature does not call the {name} so",
+        )
