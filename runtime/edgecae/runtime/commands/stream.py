@@ -21,6 +21,7 @@ __all__ = ["command"]
     "source_spec",
     required=True,
     metavar="S",
+    shell_complete=options.complete_path,
     help="Video file, folder or glob of images, - (standard input), raw:640x480:rgb24@30 (standard "
     "input, no header) or test:640x480@30?frames=300&noise=gaussian:25.",
 )
@@ -30,6 +31,7 @@ __all__ = ["command"]
     required=True,
     multiple=True,
     metavar="S",
+    shell_complete=options.complete_path,
     help="Video file, folder for PNG files, - (Y4M to standard output), raw:rgb24 (the same, no "
     "header) or null:. May be given several times.",
 )
