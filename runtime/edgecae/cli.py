@@ -33,6 +33,11 @@ COMMANDS = {
         None,
         "List the shipped models, or show one's card.",
     ),
+    "doctor": (
+        "edgecae.runtime.commands.doctor:command",
+        None,
+        "Say what this machine lacks, and which model it can run how fast.",
+    ),
 }
 """``module:attribute``, the extra that it needs, and a line of help, by name."""
 
