@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import sys
+import threading
 from typing import Any, TextIO
 
 __all__ = ["FORMATS", "JsonFormatter", "JsonLines", "TextFormatter", "set_up"]
@@ -53,13 +54,15 @@ class JsonLines(io.TextIOBase):
         self._to = to
         self._formatter = JsonFormatter()
         self._begun = ""
+        self._lock = threading.RLock()  # a signal's handler may write while its thread does
 
     def write(self, text: str) -> int:
         """Pass on the lines that are whole; empty ones are left out."""
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in filter(str.strip, lines):
-            record = logging.LogRecord("edgecae", logging.INFO, "", 0, line, None, None)
-            self._to.write(self._formatter.format(record) + "\n")
+        with self._lock:
+            *lines, self._begun = (self._begun + text).split("\n")
+            for line in filter(str.strip, lines):
+                record = logging.LogRecord("edgecae", logging.INFO, "", 0, line, None, None)
+                self._to.write(self._formatter.format(record) + "\n")
         return len(text)
 
     def flush(self) -> None:
