@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import pytest
 from clips import frames_of, make_clip
 from PIL import Image
 
-from edgecae import models
+from edgecae import cli, models
 from edgecae.runtime import model_file
 
 
@@ -213,3 +215,125 @@ def test_the_device_needs_no_training_extra(tmp_path: Path) -> None:
 
 def test_shipped_models_are_listed() -> None:
     assert models.DEFAULT in models.names()
+
+
+def records(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
+    """Standard error of ``--log-format json``: every line of it is an object."""
+    found = [json.loads(line) for line in done.stderr.splitlines()]
+    for record in found:
+        assert {"time", "level", "logger", "message"} <= record.keys()
+        time = datetime.datetime.fromisoformat(record["time"])
+        assert time.utcoffset() == datetime.timedelta(0)
+    return found
+
+
+def test_all_of_standard_error_can_be_json(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "clip.mp4").write_text("text")
+    done = edgecae("--log-format", "json", "denoise", tmp_path / "in", "-o", tmp_path / "out")
+    assert done.returncode == 1
+    found = records(done)
+    warning = next(r for r in found if r["level"] == "WARNING")
+    assert warning["logger"] == "edgecae.runtime.files"
+    assert "clip.mp4" in warning["message"]
+    assert any(r["level"] == "INFO" and "litert" in r["message"] for r in found)
+    assert found[-1]["level"] == "ERROR"
+    assert "could not be denoised" in found[-1]["message"]
+    assert not any("exception" in record for record in found)
+
+    done = edgecae("--log-format", "json", "stream", "--source", "test:64x48?frames=3", "--sink",
+                   "null:", "--json")  # fmt: skip
+    assert json.loads(done.stdout)["frames"] == 3
+    assert {r["level"] for r in records(done)} == {"INFO"}
+
+    done = edgecae("--log-format", "json", "stream", "--sink", "null:")
+    assert done.returncode == 2
+    assert [r["level"] for r in records(done)] == ["ERROR"]
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_traceback_comes_before_the_last_line_or_in_it(style: str, photos: Path) -> None:
+    done = edgecae("-vv", "--log-format", style, "denoise", "none.png", "-o", "x.png")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    if style == "json":
+        assert "Traceback" in records(done)[-1]["exception"]
+        assert "none.png" in json.loads(last)["message"]
+    else:
+        assert last.startswith("edgecae: ")
+        assert "none.png" in last
+        assert "Traceback" in done.stderr
+
+
+def test_a_bug_is_a_record_too() -> None:
+    code = (
+        "import sys, edgecae.models\n"
+        "edgecae.models.card = lambda name: 1 / 0\n"
+        "from edgecae.cli import main\n"
+        "sys.argv = ['edgecae', '--log-format', 'json', 'models', 'small']\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    (record,) = records(done)
+    assert record["level"] == "CRITICAL"
+    assert "ZeroDivisionError" in record["message"]
+    assert "Traceback" in record["exception"]
+
+
+def complete(line: str, *flags: str) -> tuple[list[str], str]:
+    """What a shell is told about the last word of a line, and standard error."""
+    done = subprocess.run(
+        [sys.executable, *flags, "-m", "edgecae"],
+        env={
+            **os.environ,
+            "_EDGECAE_COMPLETE": "bash_complete",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split(" ")) - 1),
+        },
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return done.stdout.splitlines(), done.stderr
+
+
+def test_a_shell_completes_a_line() -> None:
+    assert complete("edgecae str") == (["plain,stream"], "")
+    assert complete("edgecae --log") == (["plain,--log-format"], "")
+    assert complete("edgecae --log-format j")[0] == ["plain,json"]
+    assert "plain,--sink" in complete("edgecae stream --")[0]
+    assert complete("edgecae stream --model n")[0] == ["file,n", "plain,nano"]
+    assert complete("edgecae stream --source /dev/v")[0] == ["file,/dev/v"]
+    assert complete("edgecae denoise pic")[0] == ["file,pic"]
+    assert complete("edgecae none x")[0] in ([], [""])
+
+
+def test_completing_a_command_imports_none() -> None:
+    found, imported = complete("edgecae ", "-X", "importtime")
+    assert [f"plain,{name}" for name in cli.COMMANDS] == found
+    assert "click" in imported
+    for name in ("numpy", "edgecae.runtime", "edgecae.train", "tensorflow"):
+        assert name not in imported
+
+
+def test_bash_completes(tmp_path: Path) -> None:
+    """The script that bash is given, run by bash."""
+    program = tmp_path / "edgecae"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m edgecae "$@"\n')
+    program.chmod(0o755)
+    script = (
+        'eval "$(_EDGECAE_COMPLETE=bash_source edgecae)"\n'
+        "complete -p edgecae\n"
+        "compopt() { :; }\n"  # works in an interactive shell alone
+        "COMP_WORDS=(edgecae stream --model sma) COMP_CWORD=3\n"
+        "_edgecae_completion edgecae\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script], env={**os.environ, "PATH": path},
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stderr == ""
+    shown, *replies = done.stdout.splitlines()
+    assert "_edgecae_completion edgecae" in shown
+    assert replies == ["small"]

@@ -6,10 +6,11 @@ import importlib
 import importlib.metadata
 import logging
 import sys
-import traceback
 
 import click
+from click.shell_completion import CompletionItem
 
+from edgecae import logs
 from edgecae.errors import EdgecaeError
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -32,6 +33,11 @@ COMMANDS = {
         None,
         "List the shipped models, or show one's card.",
     ),
+    "doctor": (
+        "edgecae.runtime.commands.doctor:command",
+        None,
+        "Say what this machine lacks, and which model it can run how fast.",
+    ),
 }
 """``module:attribute``, the extra that it needs, and a line of help, by name."""
 
@@ -45,11 +51,12 @@ class LazyGroup(click.Group):
         """Names in the order of ``COMMANDS``."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command.
 
         Raises:
-            click.ClickException: what it needs is not installed.
+            click.ClickException: what it needs is not installed; nobody is told while a shell
+                completes a line.
         """
         if cmd_name not in COMMANDS:
             return None
@@ -58,6 +65,8 @@ class LazyGroup(click.Group):
         try:
             command = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
+            if ctx.resilient_parsing:
+                return None
             if extra is None:
                 raise
             raise click.ClickException(
@@ -71,43 +80,54 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_) for name, (_, _, help_) in COMMANDS.items()])
 
-
-def _set_up_logging(verbosity: int) -> None:
-    level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
-    log = logging.getLogger("edgecae")
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    log.handlers = [handler]
-    log.propagate = False
-    log.setLevel(level)
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands and options that begin so, without importing any command."""
+        commands = [
+            CompletionItem(name, help=help_)
+            for name, (_, _, help_) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-v", "--verbose", count=True, help="Say more; twice: with tracebacks.")
+@click.option(
+    "--log-format",
+    type=click.Choice(logs.FORMATS),
+    default="text",
+    show_default=True,
+    help="Of standard error; json: one object a line.",
+)
 @click.version_option(importlib.metadata.version("edgecae"), message="edgecae %(version)s")
-def cli(verbose: int) -> None:
+@click.pass_context
+def cli(context: click.Context, verbose: int, log_format: str) -> None:
     """Denoise images and video with small int8 autoencoders; train and convert them."""
-    _set_up_logging(verbose)
+    context.with_resource(logs.set_up(verbose, log_format))
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 usage, 130 interrupted."""
+    logs.set_up()
+    log = logging.getLogger(__name__)
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="edgecae", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
-        context = error.ctx if isinstance(error, click.UsageError) else None
-        hint = f" (see {context.command_path} --help)" if context else ""
-        click.echo(f"edgecae: {error.format_message()}{hint}", err=True)
+        usage = error.ctx if isinstance(error, click.UsageError) else None
+        hint = f" (see {usage.command_path} --help)" if usage else ""
+        log.error("%s%s", error.format_message(), hint)
         sys.exit(error.exit_code)
     except EdgecaeError as error:
-        if logging.getLogger("edgecae").isEnabledFor(logging.DEBUG):
-            traceback.print_exc()
-        click.echo(f"edgecae: {error}".replace("\n", " "), err=True)
+        message = str(error).replace("\n", " ")
+        log.error("%s", message, exc_info=log.isEnabledFor(logging.DEBUG))
         sys.exit(FAILED)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("edgecae: interrupted", err=True)
+        log.error("interrupted")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(FAILED)
+    except Exception as error:
+        log.critical("unexpected %s: %s", type(error).__name__, error, exc_info=True)
         sys.exit(FAILED)

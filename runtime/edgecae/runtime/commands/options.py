@@ -7,12 +7,40 @@ from fractions import Fraction
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from edgecae import models
 from edgecae.runtime.backend import BACKENDS
 from edgecae.runtime.sinks.base import DEFAULT_CODEC
 
-__all__ = ["camera", "codec", "denoiser", "overwrite", "threads", "threads_or_auto"]
+__all__ = [
+    "camera",
+    "codec",
+    "complete_model",
+    "complete_path",
+    "denoiser",
+    "overwrite",
+    "threads",
+    "threads_or_auto",
+]
+
+
+def complete_path(
+    context: click.Context,  # noqa: ARG001
+    parameter: click.Parameter,  # noqa: ARG001
+    incomplete: str,
+) -> list[CompletionItem]:
+    """For a shell: files and folders, for an option that takes other words as well."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_model(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """For a shell: names of shipped models, and files."""
+    names = [CompletionItem(name) for name in models.names() if name.startswith(incomplete)]
+    return [*complete_path(context, parameter, incomplete), *names]
+
 
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 
@@ -114,6 +142,7 @@ def denoiser(command: Callable[..., Any]) -> Callable[..., Any]:
             default=models.DEFAULT,
             show_default=True,
             metavar="NAME|FILE",
+            shell_complete=complete_model,
             help="Shipped model, or a file that edgecae convert --int8 made.",
         ),
     ):

@@ -77,6 +77,7 @@ def _chooser(
     "source_spec",
     required=True,
     metavar="S",
+    shell_complete=options.complete_path,
     help="Camera (0, /dev/video0, picamera2:), stream (rtsp://, http://), video file, folder or "
     "glob of images, - (standard input), raw:640x480:rgb24@30 (the same, no header) or "
     "test:640x480@30?noise=gaussian:25&live=yes.",
@@ -87,6 +88,7 @@ def _chooser(
     required=True,
     multiple=True,
     metavar="S",
+    shell_complete=options.complete_path,
     help="Video file, folder for PNG files, - (Y4M to standard output), raw:rgb24 (the same, no "
     "header), view: (a web page), camera:/dev/video9 or null:. May be given several times.",
 )
