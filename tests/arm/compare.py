@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,9 @@ PICTURES = Path(__file__).parent.parent / "data"
 SIGMAS = (5, 25)
 
 LARGEST_PSNR_DIFFERENCE = 0.02
-LARGEST_DIFFERENCE = 8
-"""Kernels differ by 1 in single ops; through all layers, that came to half of this."""
+LARGEST_DIFFERENCE = 4
+"""The contract lets CPUs differ by rounding. None was found to, so this is how far apart two
+interpreters are on one CPU, see docs/runtime.md."""
 
 Frames = dict[str, NDArray[np.uint8]]
 
@@ -158,6 +160,10 @@ def compare(frames: Frames, here: Path, others: list[Path]) -> tuple[str, list[s
     return "\n".join([table(rows), "", *lines]), problems
 
 
+def _save(path: Path, arrays: dict[str, Any]) -> None:
+    np.savez(path, **arrays)
+
+
 def _load(path: Path) -> Frames:
     with np.load(path) as content:
         return {name: content[name] for name in content.files}
@@ -172,12 +178,12 @@ def main() -> int:
     options = parser.parse_args()
     files: list[Path] = options.files
     if options.task == "frames":
-        np.savez(files[0], allow_pickle=False, **make_frames())
+        _save(files[0], make_frames())
         return 0
     frames = _load(files[0])
     if options.task == "denoise":
         made = {"made_with": np.array(made_with()), "models": np.array(checksum())}
-        np.savez(files[1], allow_pickle=False, **denoise(frames), **made)
+        _save(files[1], {**denoise(frames), **made})
         return 0
     text, problems = compare(frames, files[1], files[2:])
     print(text)
