@@ -8,11 +8,12 @@ PYTHON311 := $(shell for p in $(PYTHON) python3.11; do \
 TFLITE_VENV := .venv-tflite
 DEMO := demo
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test arm lint bench clean
 
 help:
 	@echo "make demo   train, convert and stream a small model (three to five minutes on two cores)"
 	@echo "make test   lint, types, import contracts and all tests"
+	@echo "make arm    runtime tests and shipped models on emulated Arm CPUs, against this machine"
 	@echo "make lint   the first three of these"
 	@echo "make bench  latency and quality, through pytest-benchmark"
 	@echo "make clean  remove environments and results"
@@ -44,6 +45,10 @@ lint: $(VENV)/.installed
 # The environment of tflite-runtime is made where Python 3.11 is there, and its test skips where not.
 test: lint $(if $(PYTHON311),$(TFLITE_VENV)/.installed)
 	$(if $(PYTHON311),EDGECAE_TFLITE_PYTHON=$(CURDIR)/$(TFLITE_VENV)/bin/python) $(BIN)/python -m pytest tests
+
+# Half an hour at most; for a scheduled job or before a release.
+arm: $(VENV)/.installed
+	PYTHON=$(BIN)/python tests/arm/run
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds --benchmark-sort=name

@@ -18,7 +18,6 @@ from edgecae.noise import gaussian
 from edgecae.quality import psnr
 from edgecae.runtime import Denoiser, images, model_file
 from edgecae.runtime.commands.models import describe
-from edgecae.train import architectures, shipped, weights
 
 LIMITS = {"nano": 2.5, "small": 8, "base": 25}
 """kMAC per pixel of the weight classes."""
@@ -31,6 +30,8 @@ def test_these_are_shipped() -> None:
 
 @pytest.mark.parametrize("name", models.names())
 def test_a_shipped_model_has_a_card_figures_and_float_weights(name: str) -> None:
+    from edgecae.train import architectures, shipped, weights
+
     file = model_file.read(models.find(name))
     assert file.metadata.name == name
     assert file.dtypes <= {"int8", "int32", "bool"}
