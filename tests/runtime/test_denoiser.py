@@ -13,7 +13,8 @@ from edgecae import models, noise
 from edgecae.errors import BackendError, FrameError, ModelFileError, SettingError
 from edgecae.quality import psnr
 from edgecae.runtime import Denoiser
-from edgecae.runtime.denoiser import SIGN_BIT, pad_edges, padded_size
+from edgecae.runtime.blend import SIGN_BIT
+from edgecae.runtime.tiling import pad_edges, padded_size
 
 SIDES = st.integers(1, 70)
 
