@@ -99,7 +99,7 @@ def _sizes(length: int, overlap: int, stride: int) -> list[int]:
     """Sizes that cover ``length`` without waste, the largest first: in one, in two …"""
     sizes = [_up(length, stride)]
     smallest = 2 * overlap + stride
-    for count in range(2, length // stride + 1):
+    for count in range(2, sizes[0] // stride + 1):
         size = max(_up(-(-(length + (count - 1) * 2 * overlap) // count), stride), smallest)
         if size < sizes[-1]:
             sizes.append(size)

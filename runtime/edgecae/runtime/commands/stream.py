@@ -45,7 +45,7 @@ def command(
     model: str,
     threads: int,
     backend: str,
-    strength: float,
+    strength: float | None,
     codec: str,
     overwrite: bool,
     as_json: bool,
