@@ -58,7 +58,7 @@ def _on_noisy(denoise: Callable[[Pixels, int], Pixels]) -> Callable[..., float]:
 
 
 def _float(path: Path, raw: bool) -> Callable[..., float]:
-    from edgecae.runtime.denoiser import pad_edges, padded_size
+    from edgecae.runtime.tiling import pad_edges, padded_size
     from edgecae.train import evaluate, weights
 
     architecture, _, values = weights.read_weights(path)

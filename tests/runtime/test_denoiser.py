@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from edgecae import models, noise
 from edgecae.errors import BackendError, FrameError, ModelFileError, SettingError
 from edgecae.quality import psnr
-from edgecae.runtime import Denoiser
-from edgecae.runtime.denoiser import SIGN_BIT, pad_edges, padded_size
+from edgecae.runtime import Denoiser, images
+from edgecae.runtime.blend import SIGN_BIT, own_error, share_for
+from edgecae.runtime.tiling import pad_edges, padded_size
 
 SIDES = st.integers(1, 70)
 
@@ -197,3 +199,81 @@ def test_no_pixel_buffer_is_allocated_per_frame(
         tracemalloc.stop()
     # numpy casts through a fixed buffer of 8192 elements.
     assert peak - before < min(frame.nbytes, 32_000)
+
+
+def test_gray_of_either_rank_is_one_thing(denoiser: Denoiser, photo: NDArray[np.uint8]) -> None:
+    gray = np.ascontiguousarray(photo[..., 0])
+    np.testing.assert_array_equal(denoiser.process(gray[..., None])[..., 0], denoiser.process(gray))
+
+
+def test_strength_nothing_is_the_frame(photo: NDArray[np.uint8]) -> None:
+    with Denoiser(strength=0) as denoiser:
+        result = denoiser.process(photo)
+    assert result is not photo
+    np.testing.assert_array_equal(result, photo)
+
+
+@given(st.floats(0, 255), st.floats(0, 255), st.floats(1, 100))
+def test_more_noise_never_gets_a_smaller_share(a: float, b: float, error: float) -> None:
+    low, high = (share_for(sigma, error) for sigma in sorted((a, b)))
+    assert 0 <= low <= high <= 1
+
+
+def test_what_the_share_depends_on() -> None:
+    with Denoiser("small") as small, Denoiser("classic") as classic:
+        own = own_error(small.metadata.quality)
+        assert share_for(0, own) == share_for(1, own) == 0
+        assert share_for(10, own) == 1
+        # The classic network is 14 dB farther from a clean frame.
+        assert share_for(5, own) > 3 * share_for(5, own_error(classic.metadata.quality))
+    assert own_error({}) == pytest.approx(own, rel=0.1)
+
+
+@pytest.mark.parametrize("sigma", [0, 1, 2, 3, 5, 25])
+def test_auto_is_as_good_as_the_better_of_frame_and_result(photos: Path, sigma: int) -> None:
+    rng = np.random.default_rng(0)
+    with Denoiser() as denoiser:
+        for path in sorted(photos.glob("*.png")):
+            photo = images.read(path).pixels
+            noisy = noise.gaussian(sigma).add(photo, rng)
+            denoiser.strength = 1
+            full = psnr(photo, denoiser.process(noisy))
+            denoiser.reset()
+            denoiser.strength = None
+            auto = psnr(photo, denoiser.process(noisy))
+            if sigma == 0:
+                assert auto > full + 6
+                assert denoiser.share < 0.4
+            else:
+                assert auto > max(full, psnr(photo, noisy)) - 0.25
+            if sigma == 25:
+                assert denoiser.share == 1
+
+
+def test_auto_leaves_a_clean_frame_alone() -> None:
+    smooth = np.add.outer(np.arange(96), np.arange(128)).astype(np.uint8)
+    frame = np.repeat((smooth // 2)[..., None], 3, axis=2)
+    with Denoiser(strength=None) as denoiser:
+        np.testing.assert_array_equal(denoiser.process(frame), frame)
+        assert denoiser.share == 0
+
+
+def test_the_estimate_follows_the_noise_and_reset_forgets_it(photo: NDArray[np.uint8]) -> None:
+    noisy = noise.gaussian(25).add(photo, np.random.default_rng(0))
+    with Denoiser() as denoiser:
+        denoiser.process(noisy)
+        assert denoiser.noise is None, "nobody asked"
+        denoiser.measure_noise = True
+        denoiser.process(noisy)
+        assert denoiser.noise == noise.estimate(noisy)
+        assert denoiser.share == 1
+        denoiser.strength = None
+        seen = []
+        for _ in range(30):
+            denoiser.process(photo)
+            seen.append(denoiser.noise)
+        assert all(later < sooner for sooner, later in pairwise(seen))
+        assert seen[0] > 15
+        assert seen[-1] == pytest.approx(noise.estimate(photo), abs=0.1)
+        denoiser.reset()
+        assert denoiser.noise is None

@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae import models
+from edgecae import models, noise
 from edgecae.errors import BackendError, FrameError, SettingError
 from edgecae.runtime import backend as backends
-from edgecae.runtime import model_file
+from edgecae.runtime import model_file, tiling
+from edgecae.runtime.blend import SIGN_BIT, WHOLE, Writer, own_error, share_for
 
-__all__ = ["Denoiser", "pad_edges", "padded_size"]
+__all__ = ["LARGEST_AREA", "Denoiser"]
 
-SIGN_BIT = np.uint8(0x80)
-"""int8 = uint8 XOR 0x80: what scale 1/255 with zero point −128 comes to."""
+LARGEST_AREA = 1920 * 1200
+"""Pixels that go through the interpreter at a time. A frame of 1080p fits, and each quarter of a
+2160p frame with its overlap."""
 
-WHOLE = 256
-"""Shares of a blend are counted in parts of this."""
-
-
-def padded_size(height: int, width: int, stride: int) -> tuple[int, int]:
-    """The smallest height and width, both multiples of ``stride``, that hold a frame."""
-    return -(-height // stride) * stride, -(-width // stride) * stride
-
-
-def pad_edges(plane: NDArray[Any], height: int, width: int) -> None:
-    """Repeat the last column and row of the frame in the upper left corner, in place.
-
-    Args:
-        plane: H×W×C, of which ``plane[:height, :width]`` is filled.
-        height: of the filled part.
-        width: likewise.
-    """
-    plane[:height, width:] = plane[:height, width - 1 : width]
-    plane[height:] = plane[height - 1 : height]
+RENEWED = 0.2
+"""Share of a frame's own estimate in the running one: noise changes more slowly than pictures."""
 
 
 class Denoiser:
@@ -44,7 +28,8 @@ class Denoiser:
 
     A frame is uint8, RGB, H×W×3 (0–255), or gray, H×W or H×W×1; the result has its shape. Frames
     are padded to the network's stride inside the interpreter's own buffer and written out of it:
-    one pass over the pixels each way, and nothing is allocated while the size stays.
+    one pass over the pixels each way, and nothing is allocated while the size stays. Frames of
+    more than ``largest_area`` pixels go through in tiles, with the bytes of the whole frame.
 
     Not safe for use from several threads at once.
 
@@ -53,13 +38,20 @@ class Denoiser:
         threads: of the interpreter.
         backend: ``auto``, ``litert`` or ``tflite-runtime``.
         strength: see the attribute.
+        largest_area: pixels that go through the interpreter at a time. Memory grows with it, by
+            about 110 bytes a pixel for ``small``; time per pixel does not fall with it.
 
     Attributes:
         strength: share of the result, from 0 (the frame as it came) to 1; the rest is the frame.
-            Each value moves one way as it grows. May be set between frames.
+            Each value moves one way as it grows. None: chosen for each frame by its noise, see
+            :func:`edgecae.runtime.blend.share_for`. May be set between frames.
+        share: what the last frame got, 0 to 1.
+        measure_noise: whether to estimate the noise also where nothing depends on it.
+        noise: σ of the frames' noise, 0–255 scale, by :func:`edgecae.noise.estimate`, averaged
+            over the last few; None before the first estimate.
 
     Raises:
-        SettingError: ``strength`` is out of its range.
+        SettingError: ``strength`` or ``largest_area`` is out of its range.
         ModelFileError: there is no such model, or it is not an int8 model of edgecae.
         BackendError: no interpreter is installed, or it does not take the model.
     """
@@ -70,13 +62,13 @@ class Denoiser:
         threads: int = 1,
         backend: str = "auto",
         strength: float | None = 1.0,
+        largest_area: int = LARGEST_AREA,
     ) -> None:
         self.strength = strength
-        self.noise: float | None = None
-        self.share = 1.0
-        self.measure_noise = False
         if threads < 1:
             raise BackendError(f"{threads} threads can't run anything; give 1 or more")
+        if largest_area < 1:
+            raise SettingError(f"largest_area is a number of pixels, not {largest_area}")
         self.model = model_file.read(models.find(model))
         self.model.require_int8()
         self.backend = backends.find(backend)
@@ -85,11 +77,16 @@ class Denoiser:
         )
         if self._interpreter.dtype != np.int8:
             raise BackendError(f"the model takes {self._interpreter.dtype}, not int8")
+        self.share = 1.0 if strength is None else strength
+        self.noise: float | None = None
+        self.measure_noise = False
+        self._largest_area = largest_area
+        self._error = own_error(self.metadata.quality)
+        self._frame_size: tuple[int, int] | None = None
         self._planned: tuple[int, int] | None = None
-        self._rgb = np.empty((0, 0, 3), np.uint8)
-        self._sum = np.empty((0, 0), np.uint16)
-        self._clean = np.empty(0, np.uint8)
-        self._shares = [np.empty(0, np.uint16) for _ in range(2)]
+        self._plan = tiling.Plan(0, 0, (), ())
+        self._kept = tiling.KeptRows()
+        self._writer = Writer()
 
     @property
     def strength(self) -> float | None:
@@ -99,7 +96,7 @@ class Denoiser:
     @strength.setter
     def strength(self, value: float | None) -> None:
         if value is not None and not 0 <= value <= 1:
-            raise SettingError(f"a strength lies between 0 and 1, not at {value}")
+            raise SettingError(f"a strength lies between 0 and 1 or is None, not {value}")
         self._strength = value
 
     @property
@@ -126,63 +123,76 @@ class Denoiser:
         interpreter = self._interpreter
         if interpreter is None:
             raise BackendError("the denoiser is closed")
-        gray = self._check(frame)
+        self._check(frame)
         if out is None:
             out = np.empty_like(frame, order="C")
         elif out.shape != frame.shape or out.dtype != np.uint8:
             raise FrameError(
                 f"out is {out.dtype} {out.shape}, the frame is {frame.dtype} {frame.shape}"
             )
-        height, width = frame.shape[:2]
-        planned = padded_size(height, width, self.metadata.stride)
-        if planned != self._planned:
-            self._planned = None
-            interpreter.resize(*planned)
-            self._planned = planned
-
-        pixels = frame[..., None] if frame.ndim == 2 else frame
-        inside = interpreter.input()[0].view(np.uint8)
-        np.bitwise_xor(pixels, SIGN_BIT, out=inside[:height, :width])
-        if planned != (height, width):
-            pad_edges(inside, height, width)
-        del inside
-        interpreter.invoke()
-        result = interpreter.output()[0, :height, :width].view(np.uint8)
-        share = round((1.0 if self._strength is None else self._strength) * WHOLE)
-        if share == WHOLE:
-            self._copy(result, gray, out)
+        self.share = self._choose(frame)
+        parts = round(self.share * WHOLE)
+        if not parts:
+            if out is not frame:
+                np.copyto(out, frame)
             return out
-        if self._clean.shape != frame.shape:
-            self._clean = np.empty(frame.shape, np.uint8)
-            self._shares = [np.empty(frame.shape, np.uint16) for _ in range(2)]
-        self._copy(result, gray, self._clean)
-        theirs, ours = self._shares
-        np.multiply(frame, WHOLE - share, out=theirs, dtype=np.uint16)
-        np.multiply(self._clean, share, out=ours, dtype=np.uint16)
-        theirs += ours
-        theirs += WHOLE // 2
-        theirs //= WHOLE
-        np.copyto(out, theirs, casting="unsafe")
+        overlapping = np.may_share_memory(frame, out)
+        if overlapping and not _same_place(frame, out):
+            frame, overlapping = frame.copy(), False
+        pixels, target = (a[..., None] if a.ndim == 2 else a for a in (frame, out))
+        self._plan_for(interpreter, *pixels.shape[:2])
+        plan = self._plan
+        in_place = overlapping and plan.tiles > 1
+        if in_place:
+            self._kept.begin(plan.height, pixels)
+        for row in plan.rows:
+            bottom = min(row.start + plan.height, pixels.shape[0])
+            if in_place:
+                rows = self._kept.take(pixels, row.start, bottom)
+            else:
+                rows = pixels[row.start : bottom]
+            for column in plan.columns:
+                tile = rows[:, column.start : column.start + plan.width]
+                _fill(interpreter.input()[0].view(np.uint8), tile)
+                interpreter.invoke()
+                kept = row.kept, column.kept
+                self._writer.write(
+                    interpreter.output()[0][kept],
+                    tile[kept],
+                    target[row.first : row.stop, column.first : column.stop],
+                    parts,
+                )
         return out
 
-    def _copy(self, result: NDArray[np.uint8], gray: bool, out: NDArray[np.uint8]) -> None:
-        """Write the interpreter's result, H×W×3, as a frame."""
-        if gray:
-            # Three estimates of the same gray: their rounded mean is the best of it.
-            if self._rgb.shape != result.shape:
-                self._rgb = np.empty(result.shape, np.uint8)
-                self._sum = np.empty(result.shape[:2], np.uint16)
-            np.bitwise_xor(result, SIGN_BIT, out=self._rgb)
-            np.sum(self._rgb, axis=2, dtype=np.uint16, out=self._sum)
-            self._sum += 1
-            self._sum //= 3
-            np.copyto((out if out.ndim == 2 else out[..., 0]), self._sum, casting="unsafe")
-        else:
-            np.bitwise_xor(result, SIGN_BIT, out=out)
+    def _choose(self, frame: NDArray[np.uint8]) -> float:
+        """The share for this frame; also keeps the estimate of the noise up to date."""
+        strength = self._strength
+        if strength is None or self.measure_noise:
+            sigma = noise.estimate(frame)
+            if self.noise is not None:
+                sigma = self.noise + RENEWED * (sigma - self.noise)
+            self.noise = sigma
+            if strength is None:
+                return share_for(sigma, self._error)
+        return strength
+
+    def _plan_for(self, interpreter: backends.Interpreter, height: int, width: int) -> None:
+        """Have tiles and interpreter ready for frames of this size."""
+        if self._frame_size == (height, width):
+            return
+        self._frame_size = None
+        stride, halo = self.metadata.stride, self.metadata.halo
+        plan = tiling.plan(height, width, stride, halo, self._largest_area)
+        if self._planned != (plan.height, plan.width):
+            self._planned = None
+            interpreter.resize(plan.height, plan.width)
+            self._planned = plan.height, plan.width
+        self._plan = plan
+        self._frame_size = height, width
 
     @staticmethod
-    def _check(frame: NDArray[np.uint8]) -> bool:
-        """Refuse what is not a frame; say whether it is gray."""
+    def _check(frame: NDArray[np.uint8]) -> None:
+        """Refuse what is not a frame."""
         if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
             kind = getattr(frame, "dtype", type(frame).__name__)
             raise FrameError(f"a frame is a uint8 array, not {kind}")
@@ -191,10 +201,10 @@ class Denoiser:
             raise FrameError(f"a frame is H×W×3, H×W×1 or H×W, not {frame.shape}")
         if 0 in frame.shape:
             raise FrameError(f"a frame has pixels, this one is {frame.shape}")
-        return gray
 
     def reset(self) -> None:
-        """Forget earlier frames. Networks without memory have none to forget."""
+        """Forget earlier frames, of which the estimate of the noise is made."""
+        self.noise = None
 
     def close(self) -> None:
         """Free the interpreter; the denoiser can't be used afterwards."""
@@ -205,3 +215,23 @@ class Denoiser:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _same_place(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+    """Whether two arrays of the same shape are the same memory in the same order."""
+    where = a.__array_interface__["data"][0], b.__array_interface__["data"][0]
+    return a is b or (where[0] == where[1] and a.strides == b.strides)
+
+
+def _fill(plane: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
+    """Write pixels, H×W×3 or H×W×1, into the interpreter's input, and pad them to its size."""
+    height, width, channels = pixels.shape
+    inside = plane[:height, :width]
+    if channels == 1:
+        # Plane by plane: numpy is slow where the innermost axis is three long.
+        for channel in range(3):
+            np.bitwise_xor(pixels[..., 0], SIGN_BIT, out=inside[..., channel])
+    else:
+        np.bitwise_xor(pixels, SIGN_BIT, out=inside)
+    if inside.shape != plane.shape:
+        tiling.pad_edges(plane, height, width)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgecae.noise import Noise, gaussian
 from edgecae.quality import psnr
-from edgecae.runtime.denoiser import pad_edges, padded_size
+from edgecae.runtime.tiling import pad_edges, padded_size
 from edgecae.train._tf import tf
 
 __all__ = ["Denoise", "HeldOut", "held_out", "keras_denoiser", "levels"]

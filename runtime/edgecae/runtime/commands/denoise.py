@@ -37,7 +37,7 @@ def command(
     model: str,
     threads: int,
     backend: str,
-    strength: float,
+    strength: float | None,
     codec: str,
     overwrite: bool,
 ) -> None:

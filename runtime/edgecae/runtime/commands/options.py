@@ -14,6 +14,7 @@ from edgecae.runtime.backend import BACKENDS
 from edgecae.runtime.sinks.base import DEFAULT_CODEC
 
 __all__ = [
+    "Strength",
     "camera",
     "codec",
     "complete_model",
@@ -40,6 +41,26 @@ def complete_model(
     """For a shell: names of shipped models, and files."""
     names = [CompletionItem(name) for name in models.names() if name.startswith(incomplete)]
     return [*complete_path(context, parameter, incomplete), *names]
+
+
+class Strength(click.ParamType):  # type: ignore[type-arg]
+    """A number from 0 to 1, or ``auto``, which becomes None."""
+
+    name = "0…1|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | None:
+        """See :class:`click.ParamType`."""
+        if value == "auto":
+            return None
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= 1:
+            self.fail(f"{value!r} is neither a number from 0 to 1 nor auto", param, ctx)
+        return number
 
 
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
@@ -125,10 +146,12 @@ def denoiser(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--strength",
-            type=click.FloatRange(0, 1),
+            type=Strength(),
+            metavar="0…1|auto",
             default=1.0,
             show_default=True,
-            help="Share of the denoised picture in the result; the rest is the noisy one.",
+            help="Share of the denoised picture in the result; the rest is the noisy one. auto: by "
+            "the noise of each frame.",
         ),
         click.option(
             "--backend",

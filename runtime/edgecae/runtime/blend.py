@@ -1,0 +1,125 @@
+"""From the interpreter's result to a frame: gray as it came, and with a share of the noisy one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SIGN_BIT", "WHOLE", "Writer", "own_error", "share_for"]
+
+SIGN_BIT = np.uint8(0x80)
+"""int8 = uint8 XOR 0x80: what scale 1/255 with zero point −128 comes to."""
+
+WHOLE = 256
+"""Shares of a blend are counted in parts of this."""
+
+BAND = 64 * 640 * 3
+"""Values that are blended at a time: few enough for a processor's cache."""
+
+TEXTURE = 1.0
+"""σ that the fine texture of clean photos is taken for (see :func:`edgecae.noise.estimate`)."""
+
+NEARLY_ALL = 0.95
+"""The share from which on the whole result is taken; less than 0.1 dB hangs on it."""
+
+LEFT_AT_5 = 5.0
+"""Mean squared error that noise of σ 5 leaves behind: a fifth of its variance, measured."""
+
+
+def own_error(quality: Mapping[str, Mapping[str, float]]) -> float:
+    """Mean squared error of a network on clean frames, 0–255 scale squared.
+
+    Args:
+        quality: PSNR in dB by form and noise, as a model's metadata have it. What σ 5 gives says
+            what it would be without noise, to within a fifth of a decibel for the shipped models.
+
+    Returns:
+        At least 1. A model without such figures is taken for one like ``small``.
+    """
+    psnr = quality.get("int8", {}).get("gaussian:5", 39.6)
+    return max(1.0, 255**2 / 10 ** (psnr / 10) - LEFT_AT_5)
+
+
+def share_for(sigma: float, error: float) -> float:
+    """The share of the denoised frame that is nearest to the clean one.
+
+    A frame with noise of variance σ² and a result with an error of its own, independent of it, mix
+    best as their precisions: σ² / (σ² + error) (the inverse-variance weighting of Gauss and
+    Aitken). What clean photos show as noise is taken off σ² first.
+
+    Args:
+        sigma: estimated noise, 0–255 scale.
+        error: from :func:`own_error`.
+
+    Returns:
+        0 to 1, growing with ``sigma``: 0 up to :data:`TEXTURE`.
+    """
+    variance = max(0.0, sigma**2 - TEXTURE**2)
+    return min(1.0, variance / (variance + error) / NEARLY_ALL)
+
+
+class Writer:
+    """Writes results as frames; keeps the memory that it needs in between."""
+
+    def __init__(self) -> None:
+        self._bytes = np.empty(0, np.uint8)
+        self._words = np.empty((2, 0), np.uint16)
+
+    def write(
+        self,
+        result: NDArray[np.int8],
+        noisy: NDArray[np.uint8],
+        out: NDArray[np.uint8],
+        share: int,
+    ) -> None:
+        """Turn a result into a frame, or a part of one.
+
+        Args:
+            result: of the interpreter, H×W×3.
+            noisy: what was denoised, H×W×3 or H×W×1.
+            out: where to write it, shape of ``noisy``, and perhaps ``noisy`` itself.
+            share: of the result in 256 parts; the rest is the noisy frame.
+        """
+        height, width, channels = out.shape
+        if channels == 3 and share == WHOLE:
+            np.bitwise_xor(result.view(np.uint8), SIGN_BIT, out=out)
+            return
+        rows = min(height, max(1, BAND // (width * channels)))
+        if self._bytes.size < rows * width * channels:
+            self._bytes = np.empty(rows * width * channels, np.uint8)
+            self._words = np.empty((2, self._bytes.size), np.uint16)
+        for top in range(0, height, rows):
+            band = slice(top, top + rows)
+            self._write_band(result[band], noisy[band], out[band], share)
+
+    def _write_band(
+        self,
+        result: NDArray[np.int8],
+        noisy: NDArray[np.uint8],
+        out: NDArray[np.uint8],
+        share: int,
+    ) -> None:
+        clean, rest = (words[: out.size].reshape(out.shape) for words in self._words)
+        if out.shape[2] == 1:
+            # Three estimates of the same gray: their rounded mean is the best of it.
+            total = clean[..., 0].view(np.int16)
+            np.copyto(total, result[..., 0])
+            total += result[..., 1]
+            total += result[..., 2]
+            total += 3 * 128 + 1
+            total //= 3
+        else:
+            # In bytes first: numpy is slow where one operation changes the type as well.
+            plain = self._bytes[: out.size].reshape(out.shape)
+            np.bitwise_xor(result.view(np.uint8), SIGN_BIT, out=plain)
+            np.copyto(clean, plain)
+        if share < WHOLE:
+            np.copyto(rest, noisy)
+            rest *= WHOLE - share
+            clean *= share
+            clean += rest
+            clean += WHOLE // 2
+            clean >>= 8
+        np.copyto(out, clean, casting="unsafe")
