@@ -24,6 +24,7 @@ HEAVY = (
     "rich",
     "av",
     "aiohttp",
+    "prometheus_client",
     "simplejpeg",
 )
 
