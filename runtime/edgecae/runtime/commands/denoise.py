@@ -62,7 +62,7 @@ def command(
             overwrite=overwrite,
             codec=codec,
             stop=stop,
-            report=lambda stats: show(stats.summary()),
+            report=lambda stats: show(stats.summary),
         )
     present = f", {outcome.present} were there already" if outcome.present else ""
     click.echo(

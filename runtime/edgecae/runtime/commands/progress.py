@@ -21,17 +21,21 @@ _PERIOD = 0.25
 
 
 @contextlib.contextmanager
-def line() -> Iterator[Callable[[str], None]]:
-    """Show a line that overwrites itself; nothing at all where standard error is no terminal."""
+def line() -> Iterator[Callable[[Callable[[], str]], None]]:
+    """Show a line that overwrites itself; nothing at all where standard error is no terminal.
+
+    Yields what shows a line. It is given a function that makes the line, and calls it when one is
+    due, which is seldom beside the frames of a stream.
+    """
     shown = 0.0
     terminal = sys.stderr.isatty()
 
-    def show(text: str) -> None:
+    def show(text: Callable[[], str]) -> None:
         nonlocal shown
         now = time.monotonic()
         if terminal and now - shown >= _PERIOD:
             shown = now
-            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.write(f"\r\x1b[K{text()}")
             sys.stderr.flush()
 
     try:

@@ -194,8 +194,11 @@ def command(
         print_json = _json_lines(control) if as_json else lambda: None
         overload = load.Overload(source, stats, first.metadata.name)
 
-        def report(stats: stream.Stats) -> None:
-            show(stats.summary() + (" · offline" if control.offline_seconds is not None else ""))
+        def status() -> str:
+            return ("" if control.offline_seconds is None else "offline · ") + stats.summary()
+
+        def report(stats: stream.Stats) -> None:  # noqa: ARG001 - the same ones
+            show(status)
             print_json()
             if (said := overload.notice()) is not None:
                 log.warning("%s", said)
