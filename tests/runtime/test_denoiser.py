@@ -222,7 +222,7 @@ def test_more_noise_never_gets_a_smaller_share(a: float, b: float, error: float)
 def test_what_the_share_depends_on() -> None:
     with Denoiser("small") as small, Denoiser("classic") as classic:
         own = own_error(small.metadata.quality)
-        assert share_for(0, own) == share_for(1, own) == 0
+        assert share_for(0, own) == share_for(1.5, own) == 0
         assert share_for(10, own) == 1
         # The classic network is 14 dB farther from a clean frame.
         assert share_for(5, own) > 3 * share_for(5, own_error(classic.metadata.quality))
@@ -242,10 +242,11 @@ def test_auto_is_as_good_as_the_better_of_frame_and_result(photos: Path, sigma: 
             denoiser.strength = None
             auto = psnr(photo, denoiser.process(noisy))
             if sigma == 0:
-                assert auto > full + 6
-                assert denoiser.share < 0.4
+                assert auto == np.inf
+                assert denoiser.share == 0
             else:
-                assert auto > max(full, psnr(photo, noisy)) - 0.25
+                # Rounding a blend to 8 bits costs 0.3 dB at σ 1; one cloth looks like more noise.
+                assert auto > max(full, psnr(photo, noisy)) - (0.5 if sigma < 3 else 0.05)
             if sigma == 25:
                 assert denoiser.share == 1
 
