@@ -28,7 +28,7 @@ twice the mean error."""
 NEARLY_ALL = 0.95
 """The share from which on the whole result is taken."""
 
-LEFT_AT_5 = 5.0
+LEFT_AT_5 = 5.5
 """Mean squared error that noise of σ 5 leaves behind, about a fifth of its variance. On training
 photos: 5.4 to 5.6 for ``nano``, ``small`` and ``base``, 1.3 for ``classic``."""
 

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 import click
 
 from edgecae.errors import SourceError
-from edgecae.runtime import Denoiser, metrics, sinks, sources, stream
+from edgecae.runtime import sinks, sources, stream
 from edgecae.runtime.commands import options, progress
-from edgecae.runtime.frame import Frame
 from edgecae.runtime.redact import redacted
-from edgecae.runtime.stream import capture, load, tune
 from edgecae.runtime.stream.control import StreamControl
+from edgecae.runtime.stream.session import Session
 from edgecae.runtime.stream.watchdog import LIMIT
 
 __all__ = ["command"]
 
-log = logging.getLogger(__name__)
-
 _JSON_PERIOD = 1.0
 
 
-def _json_lines(control: StreamControl) -> Callable[[], None]:
+def _json_lines() -> Callable[[StreamControl], None]:
     """Prints the figures of the moment, once a second however often it is called."""
     printed = time.monotonic()
 
-    def show() -> None:
+    def show(control: StreamControl) -> None:
         nonlocal printed
         if time.monotonic() - printed >= _JSON_PERIOD:
             printed = time.monotonic()
@@ -42,33 +35,8 @@ def _json_lines(control: StreamControl) -> Callable[[], None]:
     return show
 
 
-def _chooser(
-    control: StreamControl,
-    make: Callable[[int], Denoiser],
-    source: sources.Source,
-    max_latency: float | None,
-    stack: contextlib.ExitStack,
-) -> Callable[[Frame], Sequence[Denoiser]]:
-    """Measures on the first frame's size, says what it chose, and opens that."""
-
-    def choose(frame: Frame) -> list[Denoiser]:
-        measured = tune.measure(make, frame.pixels.shape)
-        rate = float(source.rate) if source.live and source.rate else None
-        choice = tune.best(measured, rate, max_latency)
-        rejected = "; ".join(str(c) for c in measured if c is not choice)
-        click.echo(f"chosen: {choice} (others: {rejected or 'none'})", file=sys.stderr)
-        if max_latency is not None and choice.milliseconds > max_latency:
-            log.warning(
-                "no combination takes less than %g ms for a frame here; a smaller model or "
-                "picture may",
-                max_latency,
-            )
-        opened = [stack.enter_context(make(choice.threads)) for _ in range(choice.interpreters)]
-        for denoiser in opened:
-            control.adopt(denoiser)
-        return opened
-
-    return choose
+def _status(control: StreamControl) -> str:
+    return ("" if control.offline_seconds is None else "offline · ") + control.stats.summary()
 
 
 @click.command()
@@ -157,63 +125,34 @@ def command(
     if max_latency is not None and threads is not None:
         raise click.UsageError("--max-latency needs --threads auto, which chooses by it")
 
-    def make(count: int) -> Denoiser:
-        denoiser = Denoiser(model, count, backend, strength)
-        denoiser.measure_noise = watched
-        return denoiser
+    session = Session(
+        source=source_spec,
+        sinks=sink_specs,
+        model=model,
+        backend=backend,
+        strength=strength,
+        threads=threads,
+        max_latency=max_latency,
+        camera=sources.Settings(size, fps, pixel_format, stall),
+        overwrite=overwrite,
+        codec=codec,
+        segment=segment,
+        metrics=metrics_address,
+        measure_noise=as_json,
+        hang=hang,
+    )
+    with stream.stop_on_signals() as stop, progress.line() as show:
+        print_json = _json_lines() if as_json else lambda control: None
 
-    settings = sources.Settings(size, fps, pixel_format, stall)
-    stats = stream.Stats()
-    with contextlib.ExitStack() as stack:
-        watched = (
-            as_json
-            or metrics_address is not None
-            or any(spec.startswith("view:") for spec in sink_specs)
-        )
-        first = stack.enter_context(make(threads or 1))  # a wrong model is found before a camera
-        stop = stack.enter_context(stream.stop_on_signals())
-        source = stack.enter_context(
-            capture.open_lasting(source_spec, settings, stop, redacted(source_spec))
-        )
-        control = StreamControl(source, stats, [], strength)
-        sink_settings = sinks.Settings(source, overwrite, codec, segment, control)
-        opened = [
-            stack.enter_context(sinks.open_sink(spec, sink_settings))
-            for spec in dict.fromkeys(sink_specs)
-        ]
-        if metrics_address is not None:
-            url = stack.enter_context(metrics.serve(metrics_address, control.snapshot))
-            click.echo(f"metrics at {url}", file=sys.stderr)
-        show = stack.enter_context(progress.line())
-        how = "threads by measuring" if threads is None else f"{threads} threads"
-        click.echo(
-            f"{source.name} → {first.metadata.name} ({first.backend}, {how}) → "
-            f"{', '.join(sink.name for sink in opened)}",
-            file=sys.stderr,
-        )
-        print_json = _json_lines(control) if as_json else lambda: None
-        overload = load.Overload(source, stats, first.metadata.name)
+        def report(control: StreamControl) -> None:
+            show(lambda: _status(control))
+            print_json(control)
 
-        def status() -> str:
-            return ("" if control.offline_seconds is None else "offline · ") + stats.summary()
-
-        def report(stats: stream.Stats) -> None:  # noqa: ARG001 - the same ones
-            show(status)
-            print_json()
-            if (said := overload.notice()) is not None:
-                log.warning("%s", said)
-
-        denoiser: Any = first
-        if threads is None:
-            denoiser = _chooser(control, make, source, max_latency, stack)
-        else:
-            control.adopt(first)
-        stream.run(
-            source, denoiser, opened, stop, report, stats=stats, buffers=settings.buffers, hang=hang
-        )
+        control = session.run(stop, lambda line: click.echo(line, err=True), report)
+    stats = control.stats
     if not stats.frames and not stop.requested:
-        raise SourceError(f"{source.name} holds no frame that can be decoded")
-    click.echo(stats.summary(), file=sys.stderr)
+        raise SourceError(f"{redacted(source_spec)} holds no frame that can be decoded")
+    click.echo(stats.summary(), err=True)
     if as_json:
         print(json.dumps({**control.snapshot(), **stats.figures(), "end": True}), flush=True)
     context.exit(progress.exit_status(stop))
