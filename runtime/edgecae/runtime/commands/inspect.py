@@ -41,9 +41,10 @@ def _summary(report: inspection.Report) -> Iterator[str]:
     yield _row("tensors", f"{counts}: {'all' if report.integer else 'not all'} integer")
     yield _row("frame size", f"{width}x{height} stored, {size}")
     for name, tensor in (("input", report.frame), ("output", report.denoised)):
-        quantized = f", scale {tensor.scale:.9g}, zero point {tensor.zero_point}"
-        about = "" if tensor.scale is None else quantized
-        yield _row(name, f"{tensor.name}: {tensor.dtype} {_shape(tensor.shape)}{about}")
+        about = f"{tensor.name}: {tensor.dtype} {_shape(tensor.shape)}"
+        if tensor.scale is not None:
+            about += f", scale {tensor.scale:.9g}, zero point {tensor.zero_point}"
+        yield _row(name, about)
     yield _row(
         "activations",
         f"{memory.peak:,} bytes at once, {memory.total:,} in all at {memory.width}x{memory.height} "

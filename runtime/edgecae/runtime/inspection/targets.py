@@ -6,7 +6,7 @@ Lists as their sources had them when they were read; the tool itself has the las
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from edgecae.errors import SettingError
@@ -58,7 +58,7 @@ class Target:
     open_size: tuple[str, bool, str]
     floats: bool
     missing: tuple[str, bool]
-    unknown: Mapping[str, str] = MappingProxyType({})
+    unknown: Mapping[str, str] = field(default_factory=dict)
 
 
 def problems(graph: Graph, target: str) -> tuple[Problem, ...]:
