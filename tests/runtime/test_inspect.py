@@ -19,7 +19,7 @@ from edgecae import models
 from edgecae.errors import ModelFileError, SettingError
 from edgecae.runtime import inspection, model_file
 from edgecae.runtime.commands.inspect import render
-from edgecae.runtime.inspection.profile import single
+from edgecae.runtime.inspection.profiling import single
 from edgecae.runtime.verify.operators import RULES
 
 
@@ -132,6 +132,7 @@ def test_profile(shipped: str) -> None:
         assert time is None or time > 0
     assert profile.model > 0
     assert profile.sum == pytest.approx(sum(time or 0 for time in profile.ops))
+    assert profile.model / 4 < profile.sum < profile.model * 4
     assert "one by one" in render(report, profile)
 
 

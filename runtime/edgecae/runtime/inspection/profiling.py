@@ -1,9 +1,10 @@
 """How long each operation of a model takes.
 
 The interpreter of LiteRT's wheel has no profiler. So each operation is run by itself, as a model of
-one operation with the shapes that it has at the frame size, its constants and its options. What the
-sum leaves open against the whole model: XNNPACK may fuse operations, and what one has just written
-the next may find in a cache.
+one operation with the shapes that it has at the frame size, its constants and its options. They
+take turns, the whole model among them: so each finds the caches as full of others' data as in the
+whole, and a busy machine slows all alike. What the sum leaves open against the whole model: XNNPACK
+may fuse operations.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import dataclasses
 import importlib
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +30,8 @@ __all__ = ["Profile", "profile", "single"]
 
 WARM_UPS = 2
 LEAST_RUNS, MOST_RUNS = 5, 30
-SECONDS = 0.5
-"""For one operation, where it has had its least number of runs."""
+SECONDS = 5.0
+"""For all runs together, where each has had its least number."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class Profile:
 
 
 def profile(report: Report, threads: int = 1, backend: str = "auto") -> Profile:
-    """Time the operations of a model one by one, and then the whole.
+    """Time the operations of a model, each by itself, and the whole.
+
+    All are held in memory at once: some three times the bytes of the report's ``memory.total``.
 
     Args:
         report: of the model; its memory's frame size is the one that is timed.
@@ -78,18 +81,19 @@ def profile(report: Report, threads: int = 1, backend: str = "auto") -> Profile:
     found = backends.find(backend)
     width, height = report.memory.width, report.memory.height
     known = report.graph.infer(height, width)
-    times: list[float | None] = []
+    runs = {}
     for number, op in enumerate(report.graph.operators):
-        if op.output.dtype == "int32":
-            times.append(None)
-            continue
-        shapes = [known[each.index].values for each in op.inputs if each.data is None]
-        run = _load(single(report.file.content, number, known), shapes, threads, found)
-        times.append(_median_ms(run))
+        if op.output.dtype != "int32":
+            shapes = [known[each.index].values for each in op.inputs if each.data is None]
+            content = single(report.file.content, number, known)
+            runs[number] = _load(content, shapes, threads, found)
     whole = backends.Interpreter(report.file.content, threads, found)
     whole.resize(height, width)
     whole.input()[:] = 0
-    return Profile(str(found), threads, width, height, tuple(times), _median_ms(whole.invoke))
+    *times, model = _medians_ms([*runs.values(), whole.invoke])
+    by_number = dict(zip(runs, times, strict=True))
+    ops = tuple(by_number.get(number) for number in range(len(report.graph.operators)))
+    return Profile(str(found), threads, width, height, ops, model)
 
 
 def single(content: bytes, number: int, known: dict[int, Known]) -> bytes:
@@ -176,12 +180,17 @@ def _load(
     return run
 
 
-def _median_ms(run: Callable[[], None], clock: Callable[[], float] = time.perf_counter) -> float:
+def _medians_ms(
+    runs: Sequence[Callable[[], None]], clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
     for _ in range(WARM_UPS):
-        run()
-    times: list[float] = []
-    while len(times) < LEAST_RUNS or (len(times) < MOST_RUNS and sum(times) < SECONDS):
-        before = clock()
-        run()
-        times.append(clock() - before)
-    return statistics.median(times) * 1000
+        for run in runs:
+            run()
+    times: list[list[float]] = [[] for _ in runs]
+    start = clock()
+    while len(times[0]) < LEAST_RUNS or (len(times[0]) < MOST_RUNS and clock() - start < SECONDS):
+        for run, taken in zip(runs, times, strict=True):
+            before = clock()
+            run()
+            taken.append(clock() - before)
+    return [statistics.median(taken) * 1000 for taken in times]
