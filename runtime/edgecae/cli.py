@@ -33,6 +33,11 @@ COMMANDS = {
         None,
         "List the shipped models, or show one's card.",
     ),
+    "inspect": (
+        "edgecae.runtime.commands.inspect:command",
+        None,
+        "Look into a model file: what it holds, costs and takes.",
+    ),
     "doctor": (
         "edgecae.runtime.commands.doctor:command",
         None,

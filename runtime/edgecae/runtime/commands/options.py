@@ -21,6 +21,7 @@ __all__ = [
     "complete_path",
     "denoiser",
     "overwrite",
+    "size",
     "threads",
     "threads_or_auto",
 ]
@@ -99,7 +100,8 @@ threads_or_auto = click.option(
 )
 
 
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+def size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Width and height of an option ``WxH``, for its callback."""
     if value is None:
         return None
     width, _, height = value.partition("x")
@@ -134,7 +136,7 @@ def camera(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--pixel-format", metavar="F", help="Of a camera, as FFmpeg names it."),
         click.option("--fps", metavar="RATE", callback=_rate, help="Frames a second of a camera."),
         click.option(
-            "--size", metavar="WxH", callback=_size, help="Width and height of a camera's frames."
+            "--size", metavar="WxH", callback=size, help="Width and height of a camera's frames."
         ),
     ):
         command = option(command)

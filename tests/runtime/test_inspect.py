@@ -1,0 +1,277 @@
+"""Looking into model files: figures counted by hand, operations run one by one, files compared."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from edgecae import models
+from edgecae.errors import ModelFileError, SettingError
+from edgecae.runtime import inspection, model_file
+from edgecae.runtime.commands.inspect import render
+from edgecae.runtime.inspection.profiling import single
+from edgecae.runtime.verify.operators import RULES
+
+
+def edgecae(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edgecae", "inspect", *map(str, arguments)],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def rebuilt(name: str, change: Callable[[Any], Any], path: Path) -> Path:
+    """A shipped file with something changed."""
+    model = schema.ModelT.InitFromPackedBuf(bytearray(models.find(name).read_bytes()))
+    change(model)
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def fixed(model: Any) -> None:
+    for tensor in model.subgraphs[0].tensors:
+        tensor.shapeSignature = None
+
+
+def interpreted(content: bytes, *inputs: Any) -> np.ndarray:
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    for given, value in zip(interpreter.get_input_details(), inputs, strict=True):
+        interpreter.resize_tensor_input(given["index"], np.shape(value))
+    interpreter.allocate_tensors()
+    for given, value in zip(interpreter.get_input_details(), inputs, strict=True):
+        interpreter.set_tensor(given["index"], np.asarray(value, given["dtype"]))
+    interpreter.invoke()
+    result: np.ndarray = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    return result
+
+
+def test_json_keeps_the_contract(shipped: str) -> None:
+    done = edgecae(shipped, "--json")
+    assert done.returncode == 0, done.stderr
+    about = json.loads(done.stdout)
+    file = model_file.read(models.find(shipped))
+    assert about["macs_per_pixel"] == file.macs_per_pixel
+    assert about["macs_per_pixel_padded"] == file.macs_per_pixel_padded
+    assert about["parameters"] == file.parameters
+    assert about["bytes"] == models.find(shipped).stat().st_size
+    assert about["sha256"] == models.hashes()[shipped]
+    assert about["shipped"] == shipped
+    assert about["integer"]
+    size = about["frame_size"]
+    assert about["macs_per_pixel"] == pytest.approx(
+        sum(op["macs"] for op in about["ops"]) / (size["width"] * size["height"])
+    )
+    assert len(about["ops"]) == len(file.ops)
+    for op in about["ops"]:
+        assert op["op"] in dict(RULES.values())
+        assert op["dtype"] in ("int8", "int32")
+    assert about["ops"][-1]["output_shape"] == [1, size["height"], size["width"], 3]
+    assert about["input"]["scale"] == pytest.approx(1 / 255)
+    assert about["input"]["zero_point"] == -128
+    assert about["metadata"]["stride"] == file.metadata.stride
+
+
+def test_the_memory_of_small_adds_up() -> None:
+    """By hand: where the last skip of 40 channels is added, the others wait at half resolution."""
+    pixels = 640 * 480
+    memory = inspection.inspect("small").memory
+    assert memory.peak == (40 + 40 + 40 + 12) * pixels // 4
+    half = 12 + 40 + 40 + 40 + 40 + 52 + 12
+    quarter = 32 + 32 + 32 + 160
+    eighth = 48 + 48 + 128
+    assert memory.total == (3 + half / 4 + quarter / 16 + eighth / 64 + 3) * pixels
+    padded = inspection.inspect("small", (641, 479)).memory
+    assert (padded.width, padded.height) == (648, 480)
+
+
+def test_text_names_what_there_is() -> None:
+    text = render(inspection.inspect("classic"))
+    about = ("7,488", "12,672", "49,344", "shipped as classic", "gaussian:0-55", "1×64×64×3")
+    for expected in (*about, "TRANSPOSE_CONV", "all integer", "int8 1×-1×-1×3, scale 0.003921"):
+        assert expected in text
+
+
+@pytest.mark.parametrize("name", ["small", "classic"])
+def test_the_operations_one_by_one_make_what_the_model_makes(name: str, photo: np.ndarray) -> None:
+    """That what is timed is what runs."""
+    report = inspection.inspect(name)
+    content = report.file.content
+    frame = (photo[np.newaxis, :96, :80] ^ np.uint8(0x80)).view(np.int8)
+    known = report.graph.infer(96, 80)
+    made: dict[int, Any] = {report.graph.frame.index: frame}
+    for number, op in enumerate(report.graph.operators):
+        read = dict.fromkeys(each.index for each in op.inputs if each.data is None)
+        made[op.output.index] = interpreted(
+            single(content, number, known), *(made[index] for index in read)
+        )
+        assert made[op.output.index].shape == known[op.output.index].shape
+    got = made[report.graph.denoised.index].astype(int)
+    assert np.abs(got - interpreted(content, frame)).max() <= 1
+    assert got.std() > 10
+
+
+def test_profile(shipped: str) -> None:
+    report = inspection.inspect(shipped, (128, 96))
+    profile = inspection.profile(report)
+    assert len(profile.ops) == len(report.file.ops)
+    for op, time in zip(report.file.ops, profile.ops, strict=True):
+        assert (time is None) == (op.dtype == "int32")
+        assert time is None or time > 0
+    assert profile.model > 0
+    assert profile.sum == pytest.approx(sum(time or 0 for time in profile.ops))
+    assert profile.model / 4 < profile.sum < profile.model * 4
+    assert "one by one" in render(report, profile)
+
+
+def test_profile_from_the_command_line() -> None:
+    done = edgecae("nano", "--profile", "--threads", "1", "--size", "64x48", "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # nothing of what XNNPACK says
+    profile = json.loads(done.stdout)["profile"]
+    assert (profile["width"], profile["height"], profile["threads"]) == (64, 48, 1)
+    assert len(profile["ops"]) == 15
+
+
+def test_a_model_and_itself() -> None:
+    report = inspection.inspect("small")
+    found = inspection.compare(report, report)
+    assert found.metadata == {}
+    assert found.ops == ()
+    assert len(set(found.constants)) == 1
+    assert found.constants[0] > 10
+
+
+def test_one_weight_differs(tmp_path: Path) -> None:
+    def change(model: Any) -> None:
+        largest = max(
+            (buffer for buffer in model.buffers if buffer.data is not None),
+            key=lambda buffer: len(buffer.data),
+        )
+        largest.data[0] ^= 1
+
+    path = rebuilt("small", change, tmp_path / "other.tflite")
+    other = inspection.inspect(path)
+    found = inspection.compare(inspection.inspect("small"), other)
+    before, after, equal = found.constants
+    assert before == after == equal + 1
+    assert found.ops == ()
+    assert found.metadata == {}
+    assert other.shipped is None
+    assert "no shipped file" in render(other)
+
+
+def test_two_models() -> None:
+    one, two = inspection.inspect("nano"), inspection.inspect("base")
+    changes = inspection.compare(one, two).ops
+    kinds = [each.change for each in changes]
+    assert len(two.file.ops) - len(one.file.ops) == kinds.count("added") - kinds.count("removed")
+    for each in changes:
+        assert each.before is None or one.file.ops[each.before[0]] == each.before[1]
+        assert each.after is None or two.file.ops[each.after[0]] == each.after[1]
+        assert each.change != "changed" or each.before[1].op == each.after[1].op
+    done = edgecae("nano", "base", "--json")
+    about = json.loads(done.stdout)
+    assert about["macs_per_pixel"] == one.file.macs_per_pixel
+    assert about["other"]["macs_per_pixel"] == two.file.macs_per_pixel
+    assert about["difference"]["metadata"]["name"] == ["nano", "base"]
+    assert len(about["difference"]["ops"]) == len(changes)
+    assert "+864.5%" in edgecae("nano", "base").stdout
+
+
+def test_what_tflite_micro_takes() -> None:
+    """As its interpreter says itself: it runs small, and refuses classic for its up-sampling."""
+    (note,) = inspection.problems(inspection.inspect("small").graph, "micro")
+    assert not note.fatal
+    assert "stored size" in note.reason
+    fatal = [
+        p for p in inspection.problems(inspection.inspect("classic").graph, "micro") if p.fatal
+    ]
+    assert [each.where for each in fatal] == ["operation 14, RESIZE_NEAREST_NEIGHBOR"]
+
+
+def test_what_the_edge_tpu_takes(tmp_path: Path) -> None:
+    found = inspection.problems(inspection.inspect("small").graph, "edgetpu")
+    assert found[0].where == "tensor frame"
+    assert [each.where.split()[-1] for each in found[1:]] == ["DEPTH_TO_SPACE"] * 3
+    assert all(each.fatal and each.source.startswith("https://") for each in found)
+    path = rebuilt("classic", fixed, tmp_path / "fixed.tflite")
+    left = inspection.problems(inspection.inspect(path).graph, "edgetpu")
+    assert not any(each.fatal for each in left)
+    assert {each.where.split()[-1] for each in left} == {
+        "SHAPE", "STRIDED_SLICE", "MUL", "PACK", "SLICE", "RESIZE_NEAREST_NEIGHBOR"
+    }  # fmt: skip
+    with pytest.raises(SettingError, match="micro, edgetpu"):
+        inspection.problems(inspection.inspect(path).graph, "toaster")
+
+
+def test_targets_from_the_command_line() -> None:
+    done = edgecae("small", "--target", "edgetpu", "--json")
+    assert done.returncode == 0
+    target = json.loads(done.stdout)["target"]
+    assert target["name"] == "edgetpu"
+    assert {"where", "reason", "fatal", "source"} == set(target["problems"][0])
+    assert "can't take it" in edgecae("small", "--target", "edgetpu").stdout
+    assert "can take it" in edgecae("small", "--target", "micro").stdout
+
+
+def test_a_fixed_size(tmp_path: Path) -> None:
+    path = rebuilt("nano", fixed, tmp_path / "fixed.tflite")
+    report = inspection.inspect(path)
+    assert (report.memory.width, report.memory.height) == (64, 64)
+    assert report.frame.shape == (1, 64, 64, 3)
+    with pytest.raises(SettingError, match="64x64 alone, not 640x480"):
+        inspection.inspect(path, (640, 480))
+
+
+def test_a_float_file(run: Path, tmp_path: Path) -> None:
+    from edgecae.convert.convert import convert
+
+    path = convert(run, tmp_path / "float.tflite", int8=False).model.path
+    report = inspection.inspect(path)
+    assert not report.integer
+    assert report.frame.scale is None
+    profile = inspection.profile(inspection.inspect(path, (64, 48)))
+    assert profile.model > 0
+    text = render(report, profile)
+    assert "not all integer" in text
+    found = inspection.problems(report.graph, "edgetpu")
+    assert any("float32" in each.reason for each in found)
+
+
+@pytest.mark.parametrize("size", [(0, 480), (640, 8193)])
+def test_sizes_that_are_none(size: tuple[int, int]) -> None:
+    with pytest.raises(SettingError, match=r"1 to 8192"):
+        inspection.inspect("small", size)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    whole = models.find("small").read_bytes()
+    for name, content in {
+        "text": b"hello, this is a text",
+        "cut": whole[:5000],
+        "foreign": whole.replace(b"edgecae\0", b"another\0"),
+    }.items():
+        file = tmp_path / f"{name}.tflite"
+        file.write_bytes(content)
+        with pytest.raises(ModelFileError, match=name):
+            inspection.inspect(file)
+        done = edgecae(file)
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stdout == ""
+    done = edgecae("small", tmp_path / "text.tflite")
+    assert done.returncode == 1
+    assert done.stdout == ""
