@@ -68,7 +68,8 @@ class Profile:
 def profile(report: Report, threads: int = 1, backend: str = "auto") -> Profile:
     """Time the operations of a model, each by itself, and the whole.
 
-    All are held in memory at once: some three times the bytes of the report's ``memory.total``.
+    All are held in memory at once: four to ten times the bytes of the report's ``memory.total``,
+    with what XNNPACK keeps for its kernels.
 
     Args:
         report: of the model; its memory's frame size is the one that is timed.
