@@ -16,6 +16,7 @@ Inference", 2018, sections 2 and 3; the wrapper layers are tensorflow-model-opti
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,8 +31,13 @@ from edgecae.train.weights import copy_weights, named_weights
 
 __all__ = ["Calibration", "calibrate", "quantize", "round_kernel"]
 
+log = logging.getLogger(__name__)
+
 TAIL = 1e-4
 """Share of an activation's values that lie beyond each end of its range."""
+
+SMALLEST_RANGE = 0.05
+"""Of an activation: one that is all zero still needs a scale, and one of its neighbours' order."""
 
 SMALLEST_KERNEL = 1e-6
 """Largest magnitude of a kernel that is all zero, which still needs a scale."""
@@ -189,7 +195,14 @@ def calibrate(model: Any, batches: Iterable[NDArray[np.float32]]) -> Calibration
         means.append([x.mean((0, 1, 2), dtype=np.float64) for x in seen[len(ranged) :]])
     low, high = np.mean(ends, axis=0).T
     low = np.minimum(low, 0.0)
-    high = np.maximum(high, low + 1e-3)  # a layer that is all zero still needs a scale
+    for layer, span in zip(ranged, high - low, strict=True):
+        if span < SMALLEST_RANGE:
+            log.warning(
+                "%s: hardly any output is not zero, for any picture; what leads there is lost to "
+                "the network. A lower learning rate may keep it",
+                layer.name,
+            )
+    high = np.maximum(high, low + SMALLEST_RANGE)
     return Calibration(
         {layer.name: (float(a), float(b)) for layer, a, b in zip(ranged, low, high, strict=True)},
         {
