@@ -33,6 +33,11 @@ COMMANDS = {
         None,
         "List the shipped models, or show one's card.",
     ),
+    "noise": (
+        "edgecae.runtime.commands.noise:command",
+        None,
+        "Measure a camera's noise, to train for it.",
+    ),
     "doctor": (
         "edgecae.runtime.commands.doctor:command",
         None,
