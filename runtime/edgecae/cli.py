@@ -37,6 +37,10 @@ COMMANDS = {
         "edgecae.runtime.commands.inspect:command",
         None,
         "Look into a model file: what it holds, costs and takes.",
+    "noise": (
+        "edgecae.runtime.commands.noise:command",
+        None,
+        "Measure a camera's noise, to train for it.",
     ),
     "doctor": (
         "edgecae.runtime.commands.doctor:command",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pkgutil
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from edgecae.convert import export
 from edgecae.errors import RecipeError
-from edgecae.train import architectures, quantize, weights
+from edgecae.train import architectures, layers, quantize, weights
+from edgecae.train._tf import tf
 from edgecae.train.architectures import ARCHITECTURES, Architecture
 
 

@@ -1,0 +1,397 @@
+"""Measure the noise of a camera: variance = gain · mean + read² in each channel.
+
+Two estimators give points of local mean against local variance, block by block, and one fit lays
+the line through them (the two steps of Foi, Trimeche, Katkovnik and Egiazarian, "Practical
+Poissonian-Gaussian noise modeling and fitting for single-image raw-data", IEEE TIP 17(10), 2008):
+
+*Still frames.* What changes from one frame to the next, divided by √2, is noise; blocks in which
+something moves lie far above the line, and are left out.
+
+*Single pictures.* The diagonal band of the Haar wavelet holds noise and little else where the
+picture is flat. Flat blocks are those that show least in the other two bands of detail. The bands
+are orthogonal: of white noise, two say nothing about the third, so that choosing quiet blocks
+does not make the noise look smaller than it is (as it does where the measured band chooses: Liu,
+Szeliski, Kang, Zitnick and Freeman, "Automatic estimation and removal of noise from a single
+image", IEEE TPAMI 30(2), 2008, take the lower envelope for that reason).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.errors import NoiseError, SinkError
+from edgecae.runtime.noise_blocks import BLOCK, Blocks, Floats, look, tiles
+
+__all__ = ["Measurement", "check", "measure", "write"]
+
+FEWEST_BLOCKS = 24
+"""That a channel must have."""
+
+BIN = 8
+"""Levels of brightness that are averaged into one point before the fit."""
+
+NARROW = 24
+"""Levels; points that lie closer together than this don't tell gain and read apart."""
+
+ROUNDING = 1 / 12
+"""Variance of rounding to whole numbers."""
+
+STILL = 0.5
+"""Share of blocks that must fit the line of still frames."""
+
+CORRELATED = 0.2
+"""Correlation of neighbouring pixels' noise that is worth a warning."""
+
+CROOKED = 0.15
+"""Relative distance of σ from the fit that is worth a warning."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Noise of a camera, and how sure it is.
+
+    Attributes:
+        gain: of red, green, blue, 0–255 scale; equal for gray frames.
+        read: standard deviation in the dark, likewise.
+        method: ``still frames`` or ``single pictures``.
+        frames: how many were used.
+        blocks: of 8×8 pixels, in the channel that has the fewest.
+        levels: lowest and highest brightness among those blocks.
+        fit_error: relative distance of the σ measured at each brightness from the fitted one,
+            root of the mean square.
+        correlation: of the noise in neighbouring pixels of a row or column; 0 for white noise.
+        warnings: what to know before the numbers are used, a sentence each.
+    """
+
+    gain: tuple[float, float, float]
+    read: tuple[float, float, float]
+    method: str
+    frames: int
+    blocks: int
+    levels: tuple[float, float]
+    fit_error: float
+    correlation: float
+    warnings: tuple[str, ...]
+
+    def sigma(self, brightness: float) -> tuple[float, float, float]:
+        """Standard deviation in each channel, 0–255 scale, at ``brightness`` from 0 to 1."""
+        red, green, blue = (
+            math.sqrt(gain * 255 * brightness + read**2)
+            for gain, read in zip(self.gain, self.read, strict=True)
+        )
+        return red, green, blue
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``json.dumps``; ``sigma`` is by per cent of brightness."""
+        return {
+            "gain": [round(value, 4) for value in self.gain],
+            "read": [round(value, 4) for value in self.read],
+            "method": self.method,
+            "frames": self.frames,
+            "blocks": self.blocks,
+            "levels": [round(value, 1) for value in self.levels],
+            "sigma": {
+                f"{percent}": [round(value, 3) for value in self.sigma(percent / 100)]
+                for percent in (10, 50, 90)
+            },
+            "fit_error": round(self.fit_error, 4),
+            "correlation": round(self.correlation, 4),
+            "warnings": list(self.warnings),
+        }
+
+
+def _line(
+    level: Floats, variance: Floats, weight: Floats, envelope: bool = False
+) -> tuple[float, float]:
+    """Gain and read², neither negative, by least squares of relative distances.
+
+    A level of brightness where nothing is still or flat must not bend the line: Huber's weights.
+    For the lower envelope, points above the line have Cauchy's, which fall to nothing.
+    """
+    gain, offset = 0.0, float(variance.min() if envelope else np.average(variance, weights=weight))
+    if offset <= 0 or np.ptp(level) < NARROW:
+        return gain, max(0.0, offset)
+    least = offset / 100
+    for _ in range(30):
+        expected = np.maximum(gain * level + offset, least)
+        off = (variance / expected - 1) / 0.1
+        trust = 1 / (1 + np.maximum(off, 0) ** 2) if envelope else 1 / np.maximum(1, np.abs(off))
+        w = weight / expected**2 * trust
+        x, y = np.average(level, weights=w), np.average(variance, weights=w)
+        gain = float((w * (level - x) * (variance - y)).sum() / (w * (level - x) ** 2).sum())
+        offset = float(y - gain * x)
+        if gain < 0:
+            gain, offset = 0.0, float(y)
+        elif offset < 0:
+            gain, offset = float((w * level * variance).sum() / (w * level**2).sum()), 0.0
+    return gain, offset
+
+
+def _points(
+    level: Floats, variance: Floats, quantile: float | None
+) -> tuple[Floats, Floats, Floats]:
+    """Mean level, mean (or a quantile of the) variance, and blocks of each brightness."""
+    bins = (level / BIN).astype(int)
+    points = []
+    for each in np.unique(bins):
+        inside = bins == each
+        if (count := np.count_nonzero(inside)) >= (1 if quantile is None else 3):
+            values = variance[inside]
+            middle = values.mean() if quantile is None else np.quantile(values, quantile)
+            points.append((level[inside].mean(), middle, count))
+    levels, variances, counts = np.array(points, np.float64).reshape(-1, 3).T
+    return levels, variances, counts
+
+
+class _Fit(NamedTuple):
+    """The line of one channel, and what it rests on."""
+
+    gain: float
+    offset: float
+    kept: NDArray[np.bool_]
+    share: float
+    error: float
+    clipped: bool
+    narrow: bool
+
+
+def _unclipped(
+    blocks: Blocks, gain: float, offset: float, channel: int, margin: float
+) -> NDArray[np.bool_]:
+    low, high = blocks.low[:, channel], blocks.high[:, channel]
+    dark, bright = (np.sqrt(np.maximum(gain * at + offset, 0)) for at in (low, high))
+    unclipped: NDArray[np.bool_] = (low - margin * dark >= 0.5) & (high + margin * bright <= 254.5)
+    return unclipped
+
+
+def _fit(blocks: Blocks, channel: int, degrees: int) -> _Fit:
+    """Lay the line through the blocks of a channel, and leave out those that are far off.
+
+    Args:
+        blocks: candidates.
+        channel: of them.
+        degrees: of freedom of a block's variance, which say how far it strays by chance.
+
+    Raises:
+        NoiseError: too few blocks are neither black nor white.
+    """
+    spread = math.sqrt(2 / degrees)
+    level, variance = blocks.level[:, channel], blocks.variance[:, channel]
+    inside = (blocks.low[:, channel] >= 16) & (blocks.high[:, channel] <= 239)
+    if np.count_nonzero(inside) < FEWEST_BLOCKS:
+        inside = (level >= 0.5) & (level <= 254.5)
+    gain, offset = 0.0, 0.0
+    margin = 3.0
+    kept = inside
+    # The lower quartile holds where three quarters of a brightness move.
+    points = _points(level[inside], variance[inside], 0.25)
+    if points[0].size:
+        gain, offset = _line(points[0], points[1] / (1 - 0.674 * spread), points[2])
+    for _ in range(6):
+        for margin in (3.0, 2.0, 1.0):
+            inside = _unclipped(blocks, gain, offset, channel, margin)
+            if np.count_nonzero(inside) >= FEWEST_BLOCKS:
+                break
+        expected = gain * level + offset
+        kept = inside & (np.abs(variance - expected) <= 4 * spread * expected)
+        points = _points(level[kept], variance[kept], None)
+        if not points[0].size:
+            break
+        gain, offset = _line(*points)
+    if np.count_nonzero(kept) < FEWEST_BLOCKS:
+        raise NoiseError(
+            "nothing to measure: too few blocks of 8×8 pixels are neither black nor white and "
+            "show only noise; take pictures of something plain that has dark and bright parts"
+        )
+    expected = np.maximum(gain * points[0] + offset, 1e-9)
+    off = np.sqrt(points[1] / expected) - 1
+    error = math.sqrt(float(np.average(off**2, weights=points[2])))
+    share = np.count_nonzero(kept) / max(1, np.count_nonzero(inside))
+    return _Fit(gain, offset, kept, share, error, margin < 3, bool(np.ptp(points[0]) < NARROW))
+
+
+def _flat(blocks: Blocks) -> Blocks:
+    """The blocks that show no more detail than the quietest ones of their brightness.
+
+    Where there are too few of them, the quietest ones there are.
+    """
+    level = blocks.level.mean(1)
+    detail = ((blocks.detail + blocks.coarse) / 2).mean(1)
+    points = _points(level, detail, 0.05)
+    if not points[0].size:
+        return blocks
+    # Some 130 degrees of freedom: of 90 in two bands, and of 48 that overlap in the third.
+    spread = math.sqrt(2 / 130)
+    levels, quietest, counts = points
+    quietest = quietest / (1 - 1.64 * spread)
+    gain, offset = _line(levels, quietest, np.sqrt(counts), envelope=True)
+    excess = detail / np.maximum(gain * level + offset, 1e-9)
+    few = min(4 * FEWEST_BLOCKS, excess.size) - 1
+    return blocks.where(excess <= max(1 + spread, np.partition(excess, few)[few]))
+
+
+def _correlation(blocks: Blocks, fits: Sequence[_Fit]) -> tuple[float, float]:
+    """Lag-one correlation of the noise, and its variance as a multiple of the diagonal band's.
+
+    Of noise with correlation ρ along rows and columns, the horizontal band holds (1 + ρ) / (1 − ρ)
+    times the power of the diagonal one. The variance is the mean of all four bands.
+    """
+    detail, coarse, diagonal = (
+        float(np.mean([each[fit.kept, i].mean() for i, fit in enumerate(fits)]))
+        for each in (blocks.detail, blocks.coarse, blocks.diagonal)
+    )
+    if diagonal <= 0:
+        return 0.0, 1.0
+    correlation = (detail - diagonal) / (detail + diagonal)
+    return correlation, (2 * detail + coarse + diagonal) / (4 * diagonal)
+
+
+def _of_pairs(blocks: Blocks) -> tuple[Blocks, list[_Fit]]:
+    return blocks, [_fit(blocks, channel, BLOCK**2 - 1) for channel in range(3)]
+
+
+def _of_pictures(blocks: Blocks) -> tuple[Blocks, list[_Fit]]:
+    """Choose flat blocks and fit, twice: what is clipped looks flat, and depends on the noise."""
+    good: NDArray[np.bool_] = ((blocks.low >= 16) & (blocks.high <= 239)).all(1)
+    for attempt in range(2):
+        flat = _flat(blocks.where(good) if np.count_nonzero(good) >= 4 * FEWEST_BLOCKS else blocks)
+        fits = [_fit(flat, channel, BLOCK**2 // 4) for channel in range(3)]
+        if not attempt:
+            for channel, fit in enumerate(fits):
+                unclipped = _unclipped(blocks, fit.gain, fit.offset, channel, 3.0)
+                good = good & unclipped if channel else unclipped
+    return flat, fits
+
+
+def _warnings(fits: Sequence[_Fit], correlation: float, corrected: bool, error: float) -> list[str]:
+    said = []
+    if correlation > CORRELATED:
+        cause = "demosaicing, scaling or compression"
+        advice = "training has white noise, so a network does less well on this camera"
+        if corrected:
+            cause += " (or what was measured is fine texture)"
+            advice += "; σ is raised for it, but still frames would say more surely by how much"
+        said.append(
+            f"neighbouring pixels share noise, correlation {correlation:.2f}, as after {cause}; "
+            f"{advice}"
+        )
+    if any(fit.narrow for fit in fits):
+        said.append(
+            "the pictures have one brightness, at which alone this noise holds: gain and read "
+            "can't be told apart; take pictures with dark and bright parts"
+        )
+    if error > CROOKED:
+        said.append(
+            f"σ lies {100 * error:.0f} % off the fit, as after a strong tone curve or noise "
+            "reduction in the camera, or where little of the picture is flat or still"
+        )
+    if any(fit.clipped for fit in fits):
+        said.append("most of the picture is black or white, where noise is cut off; σ may be low")
+    return said
+
+
+def measure(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
+    """Measure the noise that frames of one camera have in common.
+
+    Frames of a still scene are compared with each other, and give the better figures; where most
+    of the picture changes, or there is one frame, each is looked at by itself. A frame that equals
+    the one before it is passed over.
+
+    Args:
+        frames: uint8, H×W×3 or H×W, all with the same exposure and sensitivity.
+
+    Raises:
+        NoiseError: there are none, they are too small, black or white, or show no noise at all.
+    """
+    pairs: list[Blocks] = []
+    singles: list[Blocks] = []
+    before: NDArray[np.uint8] | None = None
+    now: Floats | None = None
+    for frame in frames:
+        if before is not None and np.array_equal(frame, before):
+            continue
+        last, now = now, tiles(frame)
+        singles.append(look(now))
+        if before is not None and last is not None and before.shape == frame.shape:
+            pairs.append(look((now + last) / 2, (now - last) / np.float32(math.sqrt(2))))
+        before = frame
+    if not singles:
+        raise NoiseError("there is no frame to measure noise in")
+    still = False
+    if pairs:
+        blocks, fits = _of_pairs(Blocks.joined(pairs))
+        still = min(fit.share for fit in fits) >= STILL
+    if not still:
+        blocks, fits = _of_pictures(Blocks.joined(singles))
+    correlation, multiple = _correlation(blocks, fits)
+    corrected = not still and correlation > CORRELATED
+    factor = multiple if corrected else 1.0
+    gain = [fit.gain * factor for fit in fits]
+    read = [math.sqrt(max(0.0, fit.offset * factor - ROUNDING)) for fit in fits]
+    if not any(gain) and not any(read):
+        raise NoiseError("the pictures show no noise at all: they are drawn, or were denoised")
+    error = max(fit.error for fit in fits)
+    levels = [blocks.level[fit.kept, i] for i, fit in enumerate(fits)]
+    return Measurement(
+        gain=(gain[0], gain[1], gain[2]),
+        read=(read[0], read[1], read[2]),
+        method="still frames" if still else "single pictures",
+        frames=len(singles),
+        blocks=min(each.size for each in levels),
+        levels=(min(float(e.min()) for e in levels), max(float(e.max()) for e in levels)),
+        fit_error=error,
+        correlation=correlation,
+        warnings=tuple(_warnings(fits, correlation, corrected, error)),
+    )
+
+
+def check(path: Path, overwrite: bool = False) -> None:
+    """See whether :func:`write` would write, before the time is spent to measure.
+
+    Raises:
+        SinkError: it has another suffix than ``.toml``, or is there already.
+    """
+    if path.suffix != ".toml":
+        raise SinkError(f"{path}: a noise file ends in .toml")
+    if path.exists() and not overwrite:
+        raise SinkError(f"{path} exists; --overwrite replaces it")
+
+
+def write(path: Path, measured: Measurement, source: str, overwrite: bool = False) -> None:
+    """Write a file that :func:`edgecae.noise.parse` reads, whole or not at all.
+
+    Args:
+        path: ends in ``.toml``.
+        measured: what to write.
+        source: where the frames came from, for people.
+        overwrite: replace a file that is there.
+
+    Raises:
+        SinkError: it is there already, has another suffix, or can't be written.
+    """
+    check(path, overwrite)
+    numbers = measured.to_dict()
+    shown = "".join(letter if letter.isprintable() else "?" for letter in source)
+    text = (
+        f"# Noise of {shown}: {measured.method}, frames used: {measured.frames}.\n"
+        "# variance = gain · mean + read², red, green, blue, 0–255 scale.\n"
+        f"gain = {numbers['gain']}\nread = {numbers['read']}\n"
+    )
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise SinkError(f"{path} can't be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
