@@ -37,6 +37,7 @@ COMMANDS = {
         "edgecae.runtime.commands.inspect:command",
         None,
         "Look into a model file: what it holds, costs and takes.",
+    ),
     "noise": (
         "edgecae.runtime.commands.noise:command",
         None,

@@ -10,8 +10,7 @@ import pytest
 
 from edgecae.convert import export
 from edgecae.errors import RecipeError
-from edgecae.train import architectures, layers, quantize, weights
-from edgecae.train._tf import tf
+from edgecae.train import architectures, quantize, weights
 from edgecae.train.architectures import ARCHITECTURES, Architecture
 
 
@@ -122,16 +121,6 @@ def test_a_rounded_kernel_is_on_its_grid_and_keeps_the_mean_response() -> None:
         return np.abs(((k - kernel) * means[:, None]).sum((0, 1, 2))) / step
 
     assert error(rounded).max() < 0.5 < error(np.rint(kernel / step) * step).max()
-
-
-def test_the_gradient_of_relu6_leaks_and_its_value_does_not() -> None:
-    x = tf.constant([-2.0, -0.1, 0.5, 5.9, 6.5, 40.0])
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = layers.relu6(x)
-    np.testing.assert_array_equal(y, tf.nn.relu6(x))
-    gradient = tape.gradient(y, x).numpy()
-    np.testing.assert_allclose(gradient, np.where([0, 0, 1, 1, 0, 0], 1, layers.LEAK))
 
 
 def test_a_layer_that_is_dead_is_named(

@@ -6,30 +6,7 @@ from typing import Any
 
 from edgecae.train._tf import keras, tf
 
-__all__ = ["DepthToSpace", "Dropout", "SpaceToDepth", "UnitInterval", "relu6"]
-
-
-LEAK = 0.02
-"""Share of the gradient that a unit gets which is at a bound."""
-
-
-@tf.custom_gradient  # type: ignore[untyped-decorator]
-def relu6(x: Any) -> Any:
-    """ReLU6, min(max(x, 0), 6), whose gradient leaks where it is clipped.
-
-    For training alone; what runs is plain ReLU6. A unit that is clipped for every input has no
-    gradient, and so never comes back; at the rates that Muon takes, whole levels of a network die
-    in its first steps, and nothing but its quality tells. Here they find back into their range, as
-    leaky ReLU does it (Maas et al., "Rectifier nonlinearities improve neural network acoustic
-    models", 2013), without being one.
-    """
-    y = tf.nn.relu6(x)
-
-    def gradient(dy: Any) -> Any:
-        inside = tf.logical_and(y > 0, y < 6)
-        return tf.where(inside, dy, dy * tf.cast(LEAK, dy.dtype))
-
-    return y, gradient
+__all__ = ["DepthToSpace", "Dropout", "SpaceToDepth", "UnitInterval"]
 
 
 class SpaceToDepth(keras.layers.Layer):

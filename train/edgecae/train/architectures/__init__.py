@@ -55,7 +55,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "classic": Classic(),
     "nano": UNet(channels=(16, 24, 32), down=(0, 0, 1), up=(1, 0)),
     "small": UNet(channels=(40, 32, 48), down=(0, 0, 1), up=(1, 0)),
-    "base": UNet(channels=(64, 64, 64, 64), down=(0, 1, 2, 2), up=(1, 1, 2)),
+    "base": UNet(channels=(64, 64, 64), down=(0, 1, 2), up=(1, 1)),
 }
 
 KINDS: dict[str, type[Any]] = {"classic": Classic, "unet": UNet}

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from edgecae.train._tf import keras, tf
-from edgecae.train.layers import DepthToSpace, SpaceToDepth, UnitInterval, relu6
+from edgecae.train.layers import DepthToSpace, SpaceToDepth, UnitInterval
 from edgecae.train.links import Link
 
 __all__ = ["UNet", "features_start", "to_frame"]
@@ -135,13 +135,12 @@ class UNet:
         found.append(Link((down[-1][-1],), (f"up{lowest - 1}_enter",), (down[-1][-1],)))
         return tuple(found)
 
-    def build(self, policy: str = "float32", training: bool = True) -> Any:
+    def build(self, policy: str = "float32", training: bool = True) -> Any:  # noqa: ARG002
         """See :class:`edgecae.train.architectures.Architecture`."""
         layers = keras.layers
-        activation = relu6 if training else "relu6"
 
         def conv(x: Any, width: int, name: str, size: int = 3, **kwargs: Any) -> Any:
-            kwargs = {"activation": activation, "kernel_initializer": "he_normal", **kwargs}
+            kwargs = {"activation": "relu6", "kernel_initializer": "he_normal", **kwargs}
             return layers.Conv2D(width, size, padding="same", name=name, dtype=policy, **kwargs)(x)
 
         inputs = layers.Input((None, None, 3), name="noisy")
