@@ -69,7 +69,11 @@ def _polyu(folder: Path, count: int) -> None:
         real = images.read(path).pixels
         mean = images.read(path.with_name(path.name.replace("_real", "_mean"))).pixels
         difference = (real.astype(float) - mean).std((0, 1))
-        found = camera_noise.measure([real])
+        try:
+            found = camera_noise.measure([real])
+        except NoiseError as error:
+            print(f"| {path.stem} | {error} | | |")
+            continue
         level = mean.reshape(-1, 3).mean(0)
         sigma = [found.sigma(at / 255)[i] for i, at in enumerate(level)]
         true, said = (", ".join(f"{value:.1f}" for value in each) for each in (difference, sigma))

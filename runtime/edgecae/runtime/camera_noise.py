@@ -140,12 +140,14 @@ def _points(
 ) -> tuple[Floats, Floats, Floats]:
     """Mean level, mean (or a quantile of the) variance, and blocks of each brightness."""
     bins = (level / BIN).astype(int)
+    least = 1 if quantile is None else 3
     points = []
     for each in np.unique(bins):
         inside = bins == each
-        if (count := np.count_nonzero(inside)) >= (1 if quantile is None else 3):
+        count = int(np.count_nonzero(inside))
+        if count >= least:
             values = variance[inside]
-            middle = values.mean() if quantile is None else np.quantile(values, quantile)
+            middle = float(values.mean() if quantile is None else np.quantile(values, quantile))
             points.append((level[inside].mean(), middle, count))
     levels, variances, counts = np.array(points, np.float64).reshape(-1, 3).T
     return levels, variances, counts
@@ -238,20 +240,17 @@ def _flat(blocks: Blocks) -> Blocks:
     return blocks.where(excess <= max(1 + spread, np.partition(excess, few)[few]))
 
 
-def _correlation(blocks: Blocks, fits: Sequence[_Fit]) -> tuple[float, float]:
-    """Lag-one correlation of the noise, and its variance as a multiple of the diagonal band's.
+def _correlation(blocks: Blocks, fits: Sequence[_Fit]) -> float:
+    """Lag-one correlation of the noise.
 
     Of noise with correlation ρ along rows and columns, the horizontal band holds (1 + ρ) / (1 − ρ)
-    times the power of the diagonal one. The variance is the mean of all four bands.
+    times the power of the diagonal one.
     """
-    detail, coarse, diagonal = (
-        float(np.mean([each[fit.kept, i].mean() for i, fit in enumerate(fits)]))
-        for each in (blocks.detail, blocks.coarse, blocks.diagonal)
+    detail, diagonal = (
+        sum(float(each[fit.kept, i].mean()) for i, fit in enumerate(fits))
+        for each in (blocks.detail, blocks.diagonal)
     )
-    if diagonal <= 0:
-        return 0.0, 1.0
-    correlation = (detail - diagonal) / (detail + diagonal)
-    return correlation, (2 * detail + coarse + diagonal) / (4 * diagonal)
+    return (detail - diagonal) / (detail + diagonal) if detail > 0 else 0.0
 
 
 def _of_pairs(blocks: Blocks) -> tuple[Blocks, list[_Fit]]:
@@ -259,24 +258,31 @@ def _of_pairs(blocks: Blocks) -> tuple[Blocks, list[_Fit]]:
 
 
 def _of_pictures(blocks: Blocks) -> tuple[Blocks, list[_Fit]]:
-    """Choose flat blocks and fit, twice: what is clipped looks flat, and depends on the noise."""
+    """Choose flat blocks and fit, twice: what is clipped looks flat, and depends on the noise.
+
+    Where neighbouring pixels share noise, the diagonal band holds less than its part. The mean of
+    all four bands is then the variance, with the coarse band in the place of the lowest.
+    """
     good: NDArray[np.bool_] = ((blocks.low >= 16) & (blocks.high <= 239)).all(1)
     for attempt in range(2):
         flat = _flat(blocks.where(good) if np.count_nonzero(good) >= 4 * FEWEST_BLOCKS else blocks)
         fits = [_fit(flat, channel, BLOCK**2 // 4) for channel in range(3)]
+        if _correlation(flat, fits) > CORRELATED:
+            flat = flat._replace(variance=(2 * flat.detail + flat.coarse + flat.diagonal) / 4)
+            fits = [_fit(flat, channel, BLOCK**2 // 4) for channel in range(3)]
         if not attempt:
+            good = np.ones(len(blocks.level), np.bool_)
             for channel, fit in enumerate(fits):
-                unclipped = _unclipped(blocks, fit.gain, fit.offset, channel, 3.0)
-                good = good & unclipped if channel else unclipped
+                good &= _unclipped(blocks, fit.gain, fit.offset, channel, 3.0)
     return flat, fits
 
 
-def _warnings(fits: Sequence[_Fit], correlation: float, corrected: bool, error: float) -> list[str]:
+def _warnings(fits: Sequence[_Fit], correlation: float, alone: bool, error: float) -> list[str]:
     said = []
     if correlation > CORRELATED:
         cause = "demosaicing, scaling or compression"
         advice = "training has white noise, so a network does less well on this camera"
-        if corrected:
+        if alone:
             cause += " (or what was measured is fine texture)"
             advice += "; σ is raised for it, but still frames would say more surely by how much"
         said.append(
@@ -331,11 +337,9 @@ def measure(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
         still = min(fit.share for fit in fits) >= STILL
     if not still:
         blocks, fits = _of_pictures(Blocks.joined(singles))
-    correlation, multiple = _correlation(blocks, fits)
-    corrected = not still and correlation > CORRELATED
-    factor = multiple if corrected else 1.0
-    gain = [fit.gain * factor for fit in fits]
-    read = [math.sqrt(max(0.0, fit.offset * factor - ROUNDING)) for fit in fits]
+    correlation = _correlation(blocks, fits)
+    gain = [fit.gain for fit in fits]
+    read = [math.sqrt(max(0.0, fit.offset - ROUNDING)) for fit in fits]
     if not any(gain) and not any(read):
         raise NoiseError("the pictures show no noise at all: they are drawn, or were denoised")
     error = max(fit.error for fit in fits)
@@ -349,7 +353,7 @@ def measure(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
         levels=(min(float(e.min()) for e in levels), max(float(e.max()) for e in levels)),
         fit_error=error,
         correlation=correlation,
-        warnings=tuple(_warnings(fits, correlation, corrected, error)),
+        warnings=tuple(_warnings(fits, correlation, not still, error)),
     )
 
 
