@@ -1,4 +1,4 @@
-"""What blocks of 8×8 pixels show of a picture and of its noise, in bands of the Haar wavelet."""
+"""What blocks of 8×8 pixels show of a picture and its noise, in the bands of the Haar wavelet."""
 
 from __future__ import annotations
 
