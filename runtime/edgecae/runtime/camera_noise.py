@@ -32,8 +32,11 @@ from edgecae.runtime.noise_blocks import BLOCK, Blocks, Floats, look, tiles
 
 __all__ = ["Measurement", "check", "measure", "write"]
 
-FEWEST_BLOCKS = 24
+FEWEST_BLOCKS = 12
 """That a channel must have."""
+
+ENOUGH_BLOCKS = 96
+"""That are chosen by brightness and flatness, though they be less good, if there are as many."""
 
 BIN = 8
 """Levels of brightness that are averaged into one point before the fit."""
@@ -47,8 +50,14 @@ ROUNDING = 1 / 12
 STILL = 0.5
 """Share of blocks that must fit the line of still frames."""
 
+MOVING = 1.06
+"""Variance where there is much detail, by that where there is little; 1 when nothing moves."""
+
 CORRELATED = 0.2
 """Correlation of neighbouring pixels' noise that is worth a warning."""
+
+WIPED = 0.02
+"""Share of blocks without any noise, not even that of rounding, that is worth a warning."""
 
 CROOKED = 0.15
 """Relative distance of σ from the fit that is worth a warning."""
@@ -216,7 +225,7 @@ def _fit(blocks: Blocks, channel: int, degrees: int) -> _Fit:
     expected = np.maximum(gain * points[0] + offset, 1e-9)
     off = np.sqrt(points[1] / expected) - 1
     error = math.sqrt(float(np.average(off**2, weights=points[2])))
-    share = np.count_nonzero(kept) / max(1, np.count_nonzero(inside))
+    share = int(np.count_nonzero(kept)) / max(1, int(np.count_nonzero(inside)))
     return _Fit(gain, offset, kept, share, error, margin < 3, bool(np.ptp(points[0]) < NARROW))
 
 
@@ -236,7 +245,7 @@ def _flat(blocks: Blocks) -> Blocks:
     quietest = quietest / (1 - 1.64 * spread)
     gain, offset = _line(levels, quietest, np.sqrt(counts), envelope=True)
     excess = detail / np.maximum(gain * level + offset, 1e-9)
-    few = min(4 * FEWEST_BLOCKS, excess.size) - 1
+    few = min(ENOUGH_BLOCKS, excess.size) - 1
     return blocks.where(excess <= max(1 + spread, np.partition(excess, few)[few]))
 
 
@@ -257,27 +266,49 @@ def _of_pairs(blocks: Blocks) -> tuple[Blocks, list[_Fit]]:
     return blocks, [_fit(blocks, channel, BLOCK**2 - 1) for channel in range(3)]
 
 
+def _is_still(blocks: Blocks, fits: Sequence[_Fit]) -> bool:
+    """Whether what changes between frames is noise: as large in detail as where all is plain."""
+    for channel, fit in enumerate(fits):
+        if fit.share < STILL:
+            return False
+        level, variance, detail = (
+            each[fit.kept, channel] for each in (blocks.level, blocks.variance, blocks.coarse)
+        )
+        changed = variance / np.maximum(fit.gain * level + fit.offset, 1e-9)
+        least, most = np.quantile(detail, [0.25, 0.75])
+        plain, busy = (np.median(changed[part]) for part in (detail <= least, detail >= most))
+        if busy > MOVING * plain:
+            return False
+    return True
+
+
 def _of_pictures(blocks: Blocks) -> tuple[Blocks, list[_Fit]]:
     """Choose flat blocks and fit, twice: what is clipped looks flat, and depends on the noise.
 
     Where neighbouring pixels share noise, the diagonal band holds less than its part. The mean of
     all four bands is then the variance, with the coarse band in the place of the lowest.
     """
-    good: NDArray[np.bool_] = ((blocks.low >= 16) & (blocks.high <= 239)).all(1)
+    good = np.all((blocks.low >= 16) & (blocks.high <= 239), axis=1)
+    chosen = blocks.where(good) if np.count_nonzero(good) >= ENOUGH_BLOCKS else blocks
     for attempt in range(2):
-        flat = _flat(blocks.where(good) if np.count_nonzero(good) >= 4 * FEWEST_BLOCKS else blocks)
+        flat = _flat(chosen)
         fits = [_fit(flat, channel, BLOCK**2 // 4) for channel in range(3)]
         if _correlation(flat, fits) > CORRELATED:
             flat = flat._replace(variance=(2 * flat.detail + flat.coarse + flat.diagonal) / 4)
             fits = [_fit(flat, channel, BLOCK**2 // 4) for channel in range(3)]
         if not attempt:
-            good = np.ones(len(blocks.level), np.bool_)
-            for channel, fit in enumerate(fits):
-                good &= _unclipped(blocks, fit.gain, fit.offset, channel, 3.0)
+            for margin in (3.0, 2.0, 1.0):
+                each = [_unclipped(blocks, f.gain, f.offset, i, margin) for i, f in enumerate(fits)]
+                good = np.all(np.stack(each), axis=0)
+                if np.count_nonzero(good) >= ENOUGH_BLOCKS:
+                    chosen = blocks.where(good)
+                    break
     return flat, fits
 
 
-def _warnings(fits: Sequence[_Fit], correlation: float, alone: bool, error: float) -> list[str]:
+def _warnings(
+    fits: Sequence[_Fit], correlation: float, alone: bool, error: float, wiped: float
+) -> list[str]:
     said = []
     if correlation > CORRELATED:
         cause = "demosaicing, scaling or compression"
@@ -288,6 +319,11 @@ def _warnings(fits: Sequence[_Fit], correlation: float, alone: bool, error: floa
         said.append(
             f"neighbouring pixels share noise, correlation {correlation:.2f}, as after {cause}; "
             f"{advice}"
+        )
+    if wiped > WIPED:
+        said.append(
+            f"in {100 * wiped:.0f} % of the picture, compression or noise reduction left no fine "
+            "noise: σ is too low; take still frames, or pictures as the sensor gives them"
         )
     if any(fit.narrow for fit in fits):
         said.append(
@@ -333,15 +369,22 @@ def measure(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
         raise NoiseError("there is no frame to measure noise in")
     still = False
     if pairs:
-        blocks, fits = _of_pairs(Blocks.joined(pairs))
-        still = min(fit.share for fit in fits) >= STILL
+        with contextlib.suppress(NoiseError):
+            blocks, fits = _of_pairs(Blocks.joined(pairs))
+            still = _is_still(blocks, fits)
+    wiped = 0.0
     if not still:
-        blocks, fits = _of_pictures(Blocks.joined(singles))
+        all_blocks = Blocks.joined(singles)
+        wiped = float(np.mean(all_blocks.diagonal.mean(1) < ROUNDING / 2))
+        blocks, fits = _of_pictures(all_blocks)
     correlation = _correlation(blocks, fits)
     gain = [fit.gain for fit in fits]
     read = [math.sqrt(max(0.0, fit.offset - ROUNDING)) for fit in fits]
     if not any(gain) and not any(read):
-        raise NoiseError("the pictures show no noise at all: they are drawn, or were denoised")
+        raise NoiseError(
+            "the pictures show no noise: they are drawn, or were denoised or compressed; take "
+            "several frames of a still scene, or pictures as the sensor gives them"
+        )
     error = max(fit.error for fit in fits)
     levels = [blocks.level[fit.kept, i] for i, fit in enumerate(fits)]
     return Measurement(
@@ -353,7 +396,7 @@ def measure(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
         levels=(min(float(e.min()) for e in levels), max(float(e.max()) for e in levels)),
         fit_error=error,
         correlation=correlation,
-        warnings=tuple(_warnings(fits, correlation, not still, error)),
+        warnings=tuple(_warnings(fits, correlation, not still, error, wiped)),
     )
 
 
