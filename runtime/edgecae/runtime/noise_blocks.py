@@ -36,7 +36,7 @@ class Blocks(NamedTuple):
     detail: Floats
     """Mean square in the horizontal and vertical band, without its mean in the block."""
     coarse: Floats
-    """Mean square of the picture's second differences in the low-pass band; for white noise, alike."""
+    """Mean square of the picture's second differences in the low-pass band, scaled alike."""
     diagonal: Floats
     """Mean square in the diagonal band."""
 
