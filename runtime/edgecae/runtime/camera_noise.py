@@ -5,7 +5,8 @@ the line through them (the two steps of Foi, Trimeche, Katkovnik and Egiazarian,
 Poissonian-Gaussian noise modeling and fitting for single-image raw-data", IEEE TIP 17(10), 2008):
 
 *Still frames.* What changes from one frame to the next, divided by √2, is noise; blocks in which
-something moves lie far above the line, and are left out.
+something moves lie far above the line, and are left out. That the scene is still shows in that
+there is as much change in detail as where all is plain.
 
 *Single pictures.* The diagonal band of the Haar wavelet holds noise and little else where the
 picture is flat. Flat blocks are those that show least in the other two bands of detail. The bands
@@ -22,24 +23,19 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.errors import NoiseError, SinkError
 from edgecae.runtime.noise_blocks import BLOCK, Blocks, Floats, look, tiles
+from edgecae.runtime.noise_fit import Fit, fit_line, line, points_of, unclipped
 
 __all__ = ["Measurement", "check", "measure", "write"]
 
-FEWEST_BLOCKS = 24
-"""That a channel must have."""
-
-BIN = 8
-"""Levels of brightness that are averaged into one point before the fit."""
-
-NARROW = 24
-"""Levels; points that lie closer together than this don't tell gain and read apart."""
+ENOUGH_BLOCKS = 96
+"""That are chosen by brightness and flatness, though they be less good, if there are as many."""
 
 ROUNDING = 1 / 12
 """Variance of rounding to whole numbers."""
@@ -47,8 +43,14 @@ ROUNDING = 1 / 12
 STILL = 0.5
 """Share of blocks that must fit the line of still frames."""
 
+MOVING = 1.06
+"""Variance where there is much detail, by that where there is little; 1 when nothing moves."""
+
 CORRELATED = 0.2
 """Correlation of neighbouring pixels' noise that is worth a warning."""
+
+WIPED = 0.02
+"""Share of blocks without any noise, not even that of rounding, that is worth a warning."""
 
 CROOKED = 0.15
 """Relative distance of σ from the fit that is worth a warning."""
@@ -108,118 +110,6 @@ class Measurement:
         }
 
 
-def _line(
-    level: Floats, variance: Floats, weight: Floats, envelope: bool = False
-) -> tuple[float, float]:
-    """Gain and read², neither negative, by least squares of relative distances.
-
-    A level of brightness where nothing is still or flat must not bend the line: Huber's weights.
-    For the lower envelope, points above the line have Cauchy's, which fall to nothing.
-    """
-    gain, offset = 0.0, float(variance.min() if envelope else np.average(variance, weights=weight))
-    if offset <= 0 or np.ptp(level) < NARROW:
-        return gain, max(0.0, offset)
-    least = offset / 100
-    for _ in range(30):
-        expected = np.maximum(gain * level + offset, least)
-        off = (variance / expected - 1) / 0.1
-        trust = 1 / (1 + np.maximum(off, 0) ** 2) if envelope else 1 / np.maximum(1, np.abs(off))
-        w = weight / expected**2 * trust
-        x, y = np.average(level, weights=w), np.average(variance, weights=w)
-        gain = float((w * (level - x) * (variance - y)).sum() / (w * (level - x) ** 2).sum())
-        offset = float(y - gain * x)
-        if gain < 0:
-            gain, offset = 0.0, float(y)
-        elif offset < 0:
-            gain, offset = float((w * level * variance).sum() / (w * level**2).sum()), 0.0
-    return gain, offset
-
-
-def _points(
-    level: Floats, variance: Floats, quantile: float | None
-) -> tuple[Floats, Floats, Floats]:
-    """Mean level, mean (or a quantile of the) variance, and blocks of each brightness."""
-    bins = (level / BIN).astype(int)
-    least = 1 if quantile is None else 3
-    points = []
-    for each in np.unique(bins):
-        inside = bins == each
-        count = int(np.count_nonzero(inside))
-        if count >= least:
-            values = variance[inside]
-            middle = float(values.mean() if quantile is None else np.quantile(values, quantile))
-            points.append((level[inside].mean(), middle, count))
-    levels, variances, counts = np.array(points, np.float64).reshape(-1, 3).T
-    return levels, variances, counts
-
-
-class _Fit(NamedTuple):
-    """The line of one channel, and what it rests on."""
-
-    gain: float
-    offset: float
-    kept: NDArray[np.bool_]
-    share: float
-    error: float
-    clipped: bool
-    narrow: bool
-
-
-def _unclipped(
-    blocks: Blocks, gain: float, offset: float, channel: int, margin: float
-) -> NDArray[np.bool_]:
-    low, high = blocks.low[:, channel], blocks.high[:, channel]
-    dark, bright = (np.sqrt(np.maximum(gain * at + offset, 0)) for at in (low, high))
-    unclipped: NDArray[np.bool_] = (low - margin * dark >= 0.5) & (high + margin * bright <= 254.5)
-    return unclipped
-
-
-def _fit(blocks: Blocks, channel: int, degrees: int) -> _Fit:
-    """Lay the line through the blocks of a channel, and leave out those that are far off.
-
-    Args:
-        blocks: candidates.
-        channel: of them.
-        degrees: of freedom of a block's variance, which say how far it strays by chance.
-
-    Raises:
-        NoiseError: too few blocks are neither black nor white.
-    """
-    spread = math.sqrt(2 / degrees)
-    level, variance = blocks.level[:, channel], blocks.variance[:, channel]
-    inside = (blocks.low[:, channel] >= 16) & (blocks.high[:, channel] <= 239)
-    if np.count_nonzero(inside) < FEWEST_BLOCKS:
-        inside = (level >= 0.5) & (level <= 254.5)
-    gain, offset = 0.0, 0.0
-    margin = 3.0
-    kept = inside
-    # The lower quartile holds where three quarters of a brightness move.
-    points = _points(level[inside], variance[inside], 0.25)
-    if points[0].size:
-        gain, offset = _line(points[0], points[1] / (1 - 0.674 * spread), points[2])
-    for _ in range(6):
-        for margin in (3.0, 2.0, 1.0):
-            inside = _unclipped(blocks, gain, offset, channel, margin)
-            if np.count_nonzero(inside) >= FEWEST_BLOCKS:
-                break
-        expected = gain * level + offset
-        kept = inside & (np.abs(variance - expected) <= 4 * spread * expected)
-        points = _points(level[kept], variance[kept], None)
-        if not points[0].size:
-            break
-        gain, offset = _line(*points)
-    if np.count_nonzero(kept) < FEWEST_BLOCKS:
-        raise NoiseError(
-            "nothing to measure: too few blocks of 8×8 pixels are neither black nor white and "
-            "show only noise; take pictures of something plain that has dark and bright parts"
-        )
-    expected = np.maximum(gain * points[0] + offset, 1e-9)
-    off = np.sqrt(points[1] / expected) - 1
-    error = math.sqrt(float(np.average(off**2, weights=points[2])))
-    share = np.count_nonzero(kept) / max(1, np.count_nonzero(inside))
-    return _Fit(gain, offset, kept, share, error, margin < 3, bool(np.ptp(points[0]) < NARROW))
-
-
 def _flat(blocks: Blocks) -> Blocks:
     """The blocks that show no more detail than the quietest ones of their brightness.
 
@@ -227,20 +117,20 @@ def _flat(blocks: Blocks) -> Blocks:
     """
     level = blocks.level.mean(1)
     detail = ((blocks.detail + blocks.coarse) / 2).mean(1)
-    points = _points(level, detail, 0.05)
+    points = points_of(level, detail, 0.05)
     if not points[0].size:
         return blocks
     # Some 130 degrees of freedom: of 90 in two bands, and of 48 that overlap in the third.
     spread = math.sqrt(2 / 130)
     levels, quietest, counts = points
     quietest = quietest / (1 - 1.64 * spread)
-    gain, offset = _line(levels, quietest, np.sqrt(counts), envelope=True)
+    gain, offset = line(levels, quietest, np.sqrt(counts), envelope=True)
     excess = detail / np.maximum(gain * level + offset, 1e-9)
-    few = min(4 * FEWEST_BLOCKS, excess.size) - 1
+    few = min(ENOUGH_BLOCKS, excess.size) - 1
     return blocks.where(excess <= max(1 + spread, np.partition(excess, few)[few]))
 
 
-def _correlation(blocks: Blocks, fits: Sequence[_Fit]) -> float:
+def _correlation(blocks: Blocks, fits: Sequence[Fit]) -> float:
     """Lag-one correlation of the noise.
 
     Of noise with correlation ρ along rows and columns, the horizontal band holds (1 + ρ) / (1 − ρ)
@@ -253,31 +143,53 @@ def _correlation(blocks: Blocks, fits: Sequence[_Fit]) -> float:
     return (detail - diagonal) / (detail + diagonal) if detail > 0 else 0.0
 
 
-def _of_pairs(blocks: Blocks) -> tuple[Blocks, list[_Fit]]:
-    return blocks, [_fit(blocks, channel, BLOCK**2 - 1) for channel in range(3)]
+def _of_pairs(blocks: Blocks) -> tuple[Blocks, list[Fit]]:
+    return blocks, [fit_line(blocks, channel, BLOCK**2 - 1) for channel in range(3)]
 
 
-def _of_pictures(blocks: Blocks) -> tuple[Blocks, list[_Fit]]:
+def _is_still(blocks: Blocks, fits: Sequence[Fit]) -> bool:
+    """Whether what changes between frames is noise: as large in detail as where all is plain."""
+    for channel, fit in enumerate(fits):
+        if fit.share < STILL:
+            return False
+        level, variance, detail = (
+            each[fit.kept, channel] for each in (blocks.level, blocks.variance, blocks.coarse)
+        )
+        changed = variance / np.maximum(fit.gain * level + fit.offset, 1e-9)
+        least, most = np.quantile(detail, [0.25, 0.75])
+        plain, busy = (np.median(changed[part]) for part in (detail <= least, detail >= most))
+        if busy > MOVING * plain:
+            return False
+    return True
+
+
+def _of_pictures(blocks: Blocks) -> tuple[Blocks, list[Fit]]:
     """Choose flat blocks and fit, twice: what is clipped looks flat, and depends on the noise.
 
     Where neighbouring pixels share noise, the diagonal band holds less than its part. The mean of
     all four bands is then the variance, with the coarse band in the place of the lowest.
     """
-    good: NDArray[np.bool_] = ((blocks.low >= 16) & (blocks.high <= 239)).all(1)
+    good = np.all((blocks.low >= 16) & (blocks.high <= 239), axis=1)
+    chosen = blocks.where(good) if np.count_nonzero(good) >= ENOUGH_BLOCKS else blocks
     for attempt in range(2):
-        flat = _flat(blocks.where(good) if np.count_nonzero(good) >= 4 * FEWEST_BLOCKS else blocks)
-        fits = [_fit(flat, channel, BLOCK**2 // 4) for channel in range(3)]
+        flat = _flat(chosen)
+        fits = [fit_line(flat, channel, BLOCK**2 // 4) for channel in range(3)]
         if _correlation(flat, fits) > CORRELATED:
             flat = flat._replace(variance=(2 * flat.detail + flat.coarse + flat.diagonal) / 4)
-            fits = [_fit(flat, channel, BLOCK**2 // 4) for channel in range(3)]
+            fits = [fit_line(flat, channel, BLOCK**2 // 4) for channel in range(3)]
         if not attempt:
-            good = np.ones(len(blocks.level), np.bool_)
-            for channel, fit in enumerate(fits):
-                good &= _unclipped(blocks, fit.gain, fit.offset, channel, 3.0)
+            for margin in (3.0, 2.0, 1.0):
+                each = [unclipped(blocks, f.gain, f.offset, i, margin) for i, f in enumerate(fits)]
+                good = np.all(np.stack(each), axis=0)
+                if np.count_nonzero(good) >= ENOUGH_BLOCKS:
+                    chosen = blocks.where(good)
+                    break
     return flat, fits
 
 
-def _warnings(fits: Sequence[_Fit], correlation: float, alone: bool, error: float) -> list[str]:
+def _warnings(
+    fits: Sequence[Fit], correlation: float, alone: bool, error: float, wiped: float
+) -> list[str]:
     said = []
     if correlation > CORRELATED:
         cause = "demosaicing, scaling or compression"
@@ -288,6 +200,11 @@ def _warnings(fits: Sequence[_Fit], correlation: float, alone: bool, error: floa
         said.append(
             f"neighbouring pixels share noise, correlation {correlation:.2f}, as after {cause}; "
             f"{advice}"
+        )
+    if wiped > WIPED:
+        said.append(
+            f"in {100 * wiped:.0f} % of the picture, compression or noise reduction left no fine "
+            "noise: σ is too low; take still frames, or pictures as the sensor gives them"
         )
     if any(fit.narrow for fit in fits):
         said.append(
@@ -333,15 +250,22 @@ def measure(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
         raise NoiseError("there is no frame to measure noise in")
     still = False
     if pairs:
-        blocks, fits = _of_pairs(Blocks.joined(pairs))
-        still = min(fit.share for fit in fits) >= STILL
+        with contextlib.suppress(NoiseError):
+            blocks, fits = _of_pairs(Blocks.joined(pairs))
+            still = _is_still(blocks, fits)
+    wiped = 0.0
     if not still:
-        blocks, fits = _of_pictures(Blocks.joined(singles))
+        all_blocks = Blocks.joined(singles)
+        wiped = float(np.mean(all_blocks.diagonal.mean(1) < ROUNDING / 2))
+        blocks, fits = _of_pictures(all_blocks)
     correlation = _correlation(blocks, fits)
     gain = [fit.gain for fit in fits]
     read = [math.sqrt(max(0.0, fit.offset - ROUNDING)) for fit in fits]
     if not any(gain) and not any(read):
-        raise NoiseError("the pictures show no noise at all: they are drawn, or were denoised")
+        raise NoiseError(
+            "the pictures show no noise: they are drawn, or were denoised or compressed; take "
+            "several frames of a still scene, or pictures as the sensor gives them"
+        )
     error = max(fit.error for fit in fits)
     levels = [blocks.level[fit.kept, i] for i, fit in enumerate(fits)]
     return Measurement(
@@ -353,7 +277,7 @@ def measure(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
         levels=(min(float(e.min()) for e in levels), max(float(e.max()) for e in levels)),
         fit_error=error,
         correlation=correlation,
-        warnings=tuple(_warnings(fits, correlation, not still, error)),
+        warnings=tuple(_warnings(fits, correlation, not still, error, wiped)),
     )
 
 

@@ -36,7 +36,7 @@ class Blocks(NamedTuple):
     detail: Floats
     """Mean square in the horizontal and vertical band, without its mean in the block."""
     coarse: Floats
-    """Mean square of second differences in the low-pass band, as large for white noise."""
+    """Mean square of the picture's second differences in the low-pass band, scaled alike."""
     diagonal: Floats
     """Mean square in the diagonal band."""
 
@@ -77,8 +77,7 @@ def look(picture: Floats, noise: Floats | None = None) -> Blocks:
     count = a.shape[2] * a.shape[3]
     # A plane is constant in these bands: less their mean, a soft gradient does not count.
     down, across = (band.var(inside) for band in ((a + b - c - d) / 2, (a - b + c - d) / 2))
-    smooth = (a + b + c + d) / 2
-    bent = sum(np.square(np.diff(smooth, 2, axis)).mean(inside) for axis in inside)
+    bent = sum(np.square(np.diff(2 * low_pass, 2, axis)).mean(inside) for axis in inside)
     if noise is None:
         variance = diagonal
     else:
