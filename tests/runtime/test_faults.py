@@ -380,4 +380,4 @@ def test_a_hundred_thousand_frames() -> None:
     assert stats.frames == frames
     (early, threads), (late, threads_late) = marks
     assert late - early < 3_000_000
-    assert threads == threads_late
+    assert threads_late <= threads

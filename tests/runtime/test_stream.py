@@ -301,7 +301,8 @@ def test_memory_and_threads_stay_as_they_are(nano: Denoiser) -> None:
     finally:
         tracemalloc.stop()
     assert peaks[1] - peaks[0] < 20_000  # three frames' pixels are more
-    assert threading.active_count() == threads
+    # Threads that earlier tests left to their end may end meanwhile.
+    assert threading.active_count() <= threads
 
 
 def test_buffers_are_used_again(nano: Denoiser) -> None:
