@@ -30,8 +30,8 @@ NEARLY_ALL = 0.95
 
 LEFT_AT_5 = 5.0
 """Mean squared error that noise of σ 5 leaves behind, a fifth of its variance. On training
-photos: 5.4 to 5.6 for ``nano``, ``small`` and ``base``, 1.3 for ``classic``; less than measured keeps
-the result nearer to the frame."""
+photos: 5.4 to 5.6 for ``nano``, ``small`` and ``base``, 1.3 for ``classic``; less than was measured
+keeps the result nearer to the frame."""
 
 
 def own_error(quality: Mapping[str, Mapping[str, float]]) -> float:
