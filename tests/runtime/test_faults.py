@@ -140,6 +140,9 @@ def test_a_source_that_dies_and_returns(server: Server) -> None:
         running.wait_for(lambda now, want=round_: now["reconnects"] == want)  # type: ignore[misc]
         seen = running.lines[-1]["frames_out"]
         running.wait_for(lambda now, seen=seen: now["frames_out"] > seen + 10)  # type: ignore[misc]
+        end = time.monotonic() + 10  # those that opened the source need a moment to end
+        while running.threads_now() > threads and time.monotonic() < end:
+            time.sleep(0.1)
         assert running.threads_now() <= threads
     status, errors = running.end()
     assert status == 0

@@ -180,6 +180,7 @@ def test_a_sink_that_fails_ends_a_file(nano: Denoiser) -> None:
         pytest.raises(SinkError, match="no space"),
     ):
         stream.run(source, nano, [Keep(fail_after=3), Keep()])
+    assert "capture" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_live_stream_goes_on_without_a_sink_that_failed(

@@ -191,7 +191,8 @@ class Capture:
                 if live:  # a camera's own clock may jump, ours does not
                     ticks = round((frame.time - stats.started) / CLOCK)
                     frame = replace(frame, pts=ticks, time_base=CLOCK)
-                self._channel.put(frame)
+                if not self._channel.put(frame):
+                    return
         except BaseException as error:  # raised again by who runs the stream
             self.error = error
         finally:

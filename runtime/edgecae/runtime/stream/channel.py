@@ -34,13 +34,14 @@ class Channel(Generic[T]):
         self._closed = False
         self._woken = False
 
-    def put(self, item: T) -> None:
-        """Send an item; to a closed channel, drop it."""
+    def put(self, item: T) -> bool:
+        """Send an item. False: the channel is closed, and the item was dropped."""
         gone: list[T] = []
         with self._changed:
             if not self._newest:
                 self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
-            if self._closed:
+            closed = self._closed
+            if closed:
                 gone.append(item)
             else:
                 while len(self._items) >= self._size:
@@ -49,6 +50,7 @@ class Channel(Generic[T]):
                 self._changed.notify_all()
         for each in gone:
             self._dropped(each)
+        return not closed
 
     def get(self, timeout: float) -> T | None:
         """The next item; None after ``timeout`` seconds, or when :meth:`wake` was called.
