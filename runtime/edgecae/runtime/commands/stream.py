@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -155,4 +157,10 @@ def command(
     click.echo(stats.summary(), err=True)
     if as_json:
         print(json.dumps({**control.snapshot(), **stats.figures(), "end": True}), flush=True)
+    if stats.stuck:
+        # A thread waits in a system call for a source that says nothing. It can't be ended, and
+        # may not wake in an interpreter that is being taken apart.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(progress.exit_status(stop))
     context.exit(progress.exit_status(stop))

@@ -206,7 +206,7 @@ class _Stream:
         self.frames.close(drain=False)
         for outlet in outlets:
             outlet.close(drain=not failing)
-        self.capture.join(_PATIENCE if live else 1.0)
+        self.stats.stuck = not self.capture.join(_PATIENCE if live else 1.0)
         until = time.monotonic() + _PATIENCE
         for outlet in outlets:
             while not outlet.join(0.2):

@@ -86,9 +86,8 @@ class Session:
         with contextlib.ExitStack() as stack:
             # First the model: a wrong one is found before a camera is waited for.
             first = stack.enter_context(self._denoiser(self.threads or 1))
-            source = stack.enter_context(
-                open_lasting(self.source, self.camera, stop, redacted(self.source))
-            )
+            source = open_lasting(self.source, self.camera, stop, redacted(self.source))
+            stack.push(lambda *error: None if stats.stuck else source.__exit__(*error))
             control = StreamControl(source, stats, [], self.strength)
             settings = sinks.Settings(source, self.overwrite, self.codec, self.segment, control)
             opened = [

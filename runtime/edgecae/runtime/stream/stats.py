@@ -30,6 +30,8 @@ class Stats:
         sink_dropped: that a slow sink did not get, over all sinks.
         broken: that the source could not decode.
         reconnects: how often a live source was opened again.
+        stuck: whether the source never came back from a read; then it must not be closed, which
+            would free what its thread is using.
         started: when the first frame came, seconds of a monotonic clock.
         seconds: from the first frame's arrival to the last one's end.
         process: milliseconds of the denoiser, of the latest frames.
@@ -43,6 +45,7 @@ class Stats:
     sink_dropped: int = 0
     broken: int = 0
     reconnects: int = 0
+    stuck: bool = False
     started: float | None = None
     seconds: float = 0.0
     process: deque[float] = field(default_factory=_recent)
