@@ -25,7 +25,7 @@ from evaluate import find_method, measure
 from peers import PEERS
 
 from edgecae import models
-from edgecae.runtime import Denoiser, model_file
+from edgecae.runtime import Denoiser, machine, model_file
 
 __all__ = ["fill", "main"]
 
@@ -51,10 +51,7 @@ def milliseconds(name: str, threads: int) -> float:
 
 def cpu() -> str:
     """The CPU's name and what it has for int8."""
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    found = re.search(r"model name\s*:\s*(.*)", text)
-    kinds = [k for k in ("amx_int8", "avx512_vnni", "avx_vnni", "avx2", "asimddp") if k in text]
-    return " ".join([found[1] if found else platform.machine(), *(f"({k})" for k in kinds[:1])])
+    return str(machine.look_here().cpu)
 
 
 def _psnr(

@@ -35,8 +35,8 @@ class Network:
         frames = [np.full(SHAPE, 40 * i, np.uint8) for i in range(6)]
         make_clip(folder / "clip.mkv", frames)
         make_clip(folder / "clip.ts", frames * 5, codec="mpeg2video", pix_fmt="yuv420p")
-        Image.fromarray(frames[3]).save(folder / "picture.jpg")
         self.folder = folder
+        self.show(*SHAPE[:2])
         with socket.socket() as a, socket.socket() as b:
             a.bind(("127.0.0.1", 0))
             b.bind(("127.0.0.1", 0))
@@ -45,6 +45,11 @@ class Network:
         self.rtsp = f"rtsp://user:sesame@127.0.0.1:{self.ports[1]}/stream"
         self.spec = f"{self.http}/mjpeg"
         self._process: subprocess.Popen[str] | None = None
+
+    def show(self, height: int, width: int) -> None:
+        """Serve pictures of this size."""
+        picture = np.full((height, width, 3), 120, np.uint8)
+        Image.fromarray(picture).save(self.folder / "picture.jpg")
 
     def start(self) -> None:
         self._process = subprocess.Popen(
@@ -64,29 +69,19 @@ class Network:
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
 
+    def wake(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         if self._process:
             self.die()
 
 
-class UsbCamera:
-    """FFmpeg's test picture in place of a V4L2 device."""
+class StandIn:
+    """A device of this process that is away, there, or hangs."""
 
-    spec = "7"
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.state = "away"
-        self.asked: dict[str, str] = {}
-        self._real = camera.open_device
-        monkeypatch.setattr(camera, "open_device", self.open)
-
-    def open(self, device: str, options: dict[str, str], stall: float) -> Any:
-        self.asked = options
-        if self.state == "away":
-            return self._real("/dev/video-none", options, stall)
-        if self.state == "hangs":  # as the ioctl of a dead driver does
-            time.sleep(60)
-        return Device(self)
+    state = "away"
 
     def start(self) -> None:
         self.state = "there"
@@ -99,6 +94,25 @@ class UsbCamera:
 
     def close(self) -> None:
         pass
+
+
+class UsbCamera(StandIn):
+    """FFmpeg's test picture in place of a V4L2 device."""
+
+    spec = "7"
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.asked: dict[str, str] = {}
+        self._real = camera.open_device
+        monkeypatch.setattr(camera, "open_device", self.open)
+
+    def open(self, device: str, options: dict[str, str], stall: float) -> Any:
+        self.asked = options
+        if self.state == "away":
+            return self._real("/dev/video-none", options, stall)
+        if self.state == "hangs":  # as the ioctl of a dead driver does
+            time.sleep(60)
+        return Device(self)
 
 
 class Device:
@@ -123,31 +137,18 @@ class Device:
         self._real.close()
 
 
-class PiCamera:
+class PiCamera(StandIn):
     """A stand-in for the module picamera2."""
 
     spec = "picamera2:0"
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.state = "away"
         self.open = 0
         self.held = 0
         self.configuration: dict[str, Any] = {}
         module = ModuleType("picamera2")
         module.Picamera2 = lambda index: Picamera2(self, index)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "picamera2", module)
-
-    def start(self) -> None:
-        self.state = "there"
-
-    def die(self) -> None:
-        self.state = "away"
-
-    def hang(self) -> None:
-        self.state = "hangs"
-
-    def close(self) -> None:
-        pass
 
 
 class Picamera2:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from edgecae import models, noise
 from edgecae.quality import psnr
-from edgecae.runtime import Denoiser, images
+from edgecae.runtime import Denoiser, images, machine
 from edgecae.runtime.sources.test_scene import TestScene
 
 PICTURES = Path(__file__).parent.parent / "data"
@@ -65,14 +65,13 @@ def denoise(frames: Frames) -> Frames:
 
 def made_with() -> str:
     """CPU and versions of this machine, one line."""
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    kinds = ("amx_int8", "avx512_vnni", "avx_vnni", "avx2", "asimddp", "asimd")
-    name = re.search(r"model name\s*:\s*(.*)", text)
-    cpu = [name[1]] if name else []
-    cpu += [f"({kind})" for kind in kinds if kind in text][:1]
     versions = [f"{p} {importlib.metadata.version(p)}" for p in ("ai-edge-litert", "numpy")]
     return ", ".join(
-        [" ".join([platform.machine(), *cpu]), f"Python {platform.python_version()}", *versions]
+        [
+            " ".join([platform.machine(), str(machine.look_here().cpu)]),
+            f"Python {platform.python_version()}",
+            *versions,
+        ]
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import resource
@@ -20,60 +19,30 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clips import frames_of, make_clip
-from PIL import Image
+from clips import frames_of
+from live import Network
 
 from edgecae.runtime import sinks, sources, stream
 from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
 
 EDGECAE = [sys.executable, "-m", "edgecae"]
-SERVER = Path(__file__).parent.parent / "live_server.py"
 LIVE = "test:320x240@25?live=yes&noise=gaussian:20"
 
 
-def free_ports() -> list[int]:
-    with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(2)]
-        for each in found:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in found]
-
-
-class Server:
-    """A camera in a process of its own, which can be killed, stopped and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.ports = folder, free_ports()
-        self.url = f"http://127.0.0.1:{self.ports[0]}/live.mjpeg"
-        self.start(48, 64)
-
-    def start(self, height: int, width: int) -> None:
-        picture = np.full((height, width, 3), 120, np.uint8)
-        Image.fromarray(picture).save(self.folder / "picture.jpg")
-        make_clip(self.folder / "clip.ts", [picture] * 3, codec="mpeg2video", pix_fmt="yuv420p")
-        make_clip(self.folder / "clip.mkv", [picture] * 3)
-        command = [sys.executable, str(SERVER), str(self.folder), *map(str, self.ports)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "listening\n"
-
-    def send(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Network]:
+    """A camera in a process of its own, which can be killed, stopped and started again."""
     (tmp_path / "camera").mkdir()
-    made = Server(tmp_path / "camera")
+    made = Network(monkeypatch, tmp_path / "camera")
+    made.start()
     yield made
-    made.end()
+    made.close()
+
+
+def small_disk() -> None:
+    """For ``preexec_fn``: files end at 60 kB."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
 
 class Streaming:
@@ -129,14 +98,14 @@ def ended(process: subprocess.Popen[str], seconds: float) -> int:
         process.kill()
 
 
-def test_a_source_that_dies_and_returns(server: Server) -> None:
-    running = Streaming("--source", server.url, "--sink", "null:", "--stall", "2")
+def test_a_source_that_dies_and_returns(server: Network) -> None:
+    running = Streaming("--source", server.spec, "--sink", "null:", "--stall", "2")
     running.wait_for(lambda now: now["frames_out"] > 10)
     threads = running.threads_now()
     for round_ in (1, 2, 3):
-        server.end()
+        server.die()
         running.wait_for(lambda now: now["offline_seconds"] is not None)
-        server.start(48, 64)
+        server.start()
         running.wait_for(lambda now, want=round_: now["reconnects"] == want)  # type: ignore[misc]
         seen = running.lines[-1]["frames_out"]
         running.wait_for(lambda now, seen=seen: now["frames_out"] > seen + 10)  # type: ignore[misc]
@@ -149,47 +118,45 @@ def test_a_source_that_dies_and_returns(server: Server) -> None:
     assert errors.count("offline: ") == 3
 
 
-def test_a_source_that_hangs(server: Server) -> None:
-    running = Streaming("--source", server.url, "--sink", "null:", "--stall", "1")
+def test_a_source_that_hangs(server: Network) -> None:
+    running = Streaming("--source", server.spec, "--sink", "null:", "--stall", "1")
     running.wait_for(lambda now: now["frames_out"] > 10)
-    server.send(signal.SIGSTOP)
+    server.hang()
     running.wait_for(lambda now: now["offline_seconds"] is not None, 10)
-    server.send(signal.SIGCONT)
+    server.wake()
     running.wait_for(lambda now: now["offline_seconds"] is None)
     assert running.lines[-1]["reconnects"] == 1
     assert running.end()[0] == 0
 
 
-def test_a_source_that_hangs_does_not_hold_up_the_end(server: Server) -> None:
-    running = Streaming("--source", server.url, "--sink", "null:", "--stall", "300")
+def test_a_source_that_hangs_does_not_hold_up_the_end(server: Network) -> None:
+    running = Streaming("--source", server.spec, "--sink", "null:", "--stall", "300")
     running.wait_for(lambda now: now["frames_out"] > 10)
-    server.send(signal.SIGSTOP)
+    server.hang()
     time.sleep(0.5)
     before = time.monotonic()
     assert running.end()[0] == 0
     assert time.monotonic() - before < 15
 
 
-def test_a_source_that_is_not_there_yet(tmp_path: Path) -> None:
-    (tmp_path / "camera").mkdir()
-    server = Server(tmp_path / "camera")
-    server.end()
-    running = Streaming("--source", server.url, "--sink", "null:")
+def test_a_source_that_is_not_there_yet(server: Network) -> None:
+    server.die()
+    running = Streaming("--source", server.spec, "--sink", "null:")
     time.sleep(3)
     assert running.process.poll() is None
-    server.start(48, 64)
+    server.start()
     running.wait_for(lambda now: now["frames_out"] > 5)
     assert running.lines[-1]["reconnects"] == 0
     assert running.end()[0] == 0
-    server.end()
 
 
-def test_a_source_whose_size_changes(server: Server, tmp_path: Path) -> None:
+def test_a_source_whose_size_changes(server: Network, tmp_path: Path) -> None:
     target = tmp_path / "rec.mkv"
-    running = Streaming("--source", server.url, "--sink", str(target), "--stall", "2")
+    running = Streaming("--source", server.spec, "--sink", str(target), "--stall", "2")
     running.wait_for(lambda now: now["frames_out"] > 10)
-    server.end()
-    server.start(96, 80)
+    server.die()
+    server.show(96, 80)
+    server.start()
     seen = running.lines[-1]["frames_out"]
     running.wait_for(lambda now: now["reconnects"] == 1 and now["frames_out"] > seen + 10)
     assert running.end()[0] == 0
@@ -198,12 +165,9 @@ def test_a_source_whose_size_changes(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
-
     target = tmp_path / "rec.mkv"
     running = Streaming(
-        *("--source", LIVE, "--sink", str(target), "--sink", "null:"), preexec_fn=limited
+        *("--source", LIVE, "--sink", str(target), "--sink", "null:"), preexec_fn=small_disk
     )
     running.wait_for(lambda now: target.exists() and target.stat().st_size > 50_000)
     seen = running.lines[-1]["frames_out"]
@@ -215,12 +179,9 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_under_the_only_sink_fails(tmp_path: Path) -> None:
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
-
     done = subprocess.run(
         [*EDGECAE, "stream", "--source", LIVE, "--sink", str(tmp_path / "rec.mkv")],
-        preexec_fn=limited,
+        preexec_fn=small_disk,
         capture_output=True,
         text=True,
         timeout=60,

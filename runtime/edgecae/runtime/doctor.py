@@ -19,7 +19,7 @@ import numpy as np
 from edgecae import models
 from edgecae.errors import EdgecaeError
 from edgecae.runtime import backend, model_file, speeds
-from edgecae.runtime.machine import Camera, Machine, look
+from edgecae.runtime.machine import Camera, Machine, look_here
 from edgecae.runtime.speeds import Advice, Speed
 from edgecae.runtime.stderr import silenced
 
@@ -242,7 +242,7 @@ def examine(quick: bool = False, threads: int | None = None, root: Path = Path("
         root: where ``proc``, ``sys`` and ``dev`` are.
     """
     architecture = platform.machine()
-    facts = look(root, architecture, len(os.sched_getaffinity(0)))
+    facts = look_here(root)
     threads = threads or min(MOST_THREADS, facts.cpu.usable)
     software = of_software(architecture=architecture)
     measured: list[Speed] = []

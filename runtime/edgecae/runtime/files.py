@@ -13,6 +13,7 @@ from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.sinks.base import DEFAULT_CODEC
 from edgecae.runtime.sinks.video_file import VideoSink
 from edgecae.runtime.sources.video_file import VideoFile
+from edgecae.runtime.stream.capture import closing
 
 __all__ = ["Job", "Outcome", "denoise_file", "plan", "run"]
 
@@ -149,14 +150,15 @@ def _denoise_video(
     stop: stream.Stop | None,
     report: Callable[[stream.Stats], None],
 ) -> stream.Stats:
-    with VideoFile(path) as source:
+    stats = stream.Stats()
+    with closing(VideoFile(path), stats) as source:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SinkError(f"{target} can't be written: {error.strerror}") from error
         denoiser.reset()
         with VideoSink(target, source, source.rate, codec, overwrite) as sink:
-            stats = stream.run(source, denoiser, [sink], stop, report)
+            stream.run(source, denoiser, [sink], stop, report, stats=stats)
     if not stats.frames and not (stop and stop.requested):
         raise SourceError(f"{path} holds no frame that can be decoded")
     return stats

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Frame"]
+__all__ = ["LARGEST_AREA", "Frame"]
+
+LARGEST_AREA = 8192 * 8192
+"""Pixels of a frame; no source makes or decodes a larger one."""
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,20 @@ Every function reads files below a root, so that tests bring a tree of their own
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Camera", "Cpu", "Machine", "look"]
+__all__ = ["Camera", "Cpu", "Machine", "look", "look_here"]
 
-INT8_FEATURES = {
-    "avx2", "avx512_vnni", "avx_vnni", "amx_int8",  # x86
-    "asimddp", "i8mm",  # Arm: dot products (SDOT), matrix products
-}  # fmt: skip
-"""CPU features, as /proc/cpuinfo names them, that XNNPACK has int8 kernels for."""
+INT8_FEATURES = (
+    "amx_int8", "avx512_vnni", "avx_vnni", "avx2",  # x86
+    "i8mm", "asimddp",  # Arm: matrix products, dot products (SDOT)
+)  # fmt: skip
+"""CPU features, as /proc/cpuinfo names them, that XNNPACK has int8 kernels for, the best first."""
 
 ARM = "0x41"
 ARM_PARTS = {
@@ -68,6 +69,10 @@ class Cpu:
     quota: float | None
     governors: tuple[str, ...]
     governor_is_a_hint: bool
+
+    def __str__(self) -> str:
+        best = next((kind for kind in INT8_FEATURES if kind in self.features), None)
+        return f"{self.name} ({best})" if best else self.name
 
     @property
     def usable(self) -> int:
@@ -151,7 +156,7 @@ def cpu_name(cpuinfo: str) -> str:
 def int8_features(cpuinfo: str) -> tuple[str, ...]:
     """Those of :data:`INT8_FEATURES` that every core has."""
     cores = [set(line.split()) for line in _fields(cpuinfo, "(?:flags|Features)")]
-    return tuple(sorted(INT8_FEATURES.intersection(*cores))) if cores else ()
+    return tuple(sorted(set(INT8_FEATURES).intersection(*cores))) if cores else ()
 
 
 def cpu_quota(root: Path) -> float | None:
@@ -271,3 +276,8 @@ def look(root: Path, architecture: str, cores: int) -> Machine:
         memory_available=_memory(root, "MemAvailable"),
         cameras=cameras(root),
     )
+
+
+def look_here(root: Path = Path("/")) -> Machine:
+    """Look at this machine; ``root`` as for :func:`look`."""
+    return look(root, platform.machine(), len(os.sched_getaffinity(0)))

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from edgecae.errors import SettingError
+from edgecae.runtime import location
 
-__all__ = ["address", "exposition", "serve"]
+__all__ = ["address", "serve"]
 
 _COUNTERS = {
     "frames_in": "Frames that the source gave.",
@@ -49,40 +50,19 @@ class _Collector:
             yield family
 
 
-def _registry(snapshot: Callable[[], dict[str, Any]]) -> Any:
-    try:
-        from prometheus_client import CollectorRegistry
-    except ImportError as error:
-        raise SettingError(
-            "metrics need prometheus-client: pip install 'edgecae[metrics]'"
-        ) from error
-    registry = CollectorRegistry()
-    registry.register(_Collector(snapshot))
-    return registry
-
-
-def exposition(snapshot: Callable[[], dict[str, Any]]) -> tuple[bytes, str]:
-    """What ``/metrics`` answers: the text, and its content type.
-
-    Raises:
-        SettingError: prometheus-client is not installed.
-    """
-    registry = _registry(snapshot)
-    from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-
-    return generate_latest(registry), CONTENT_TYPE_LATEST
-
-
 def address(text: str) -> tuple[str, int]:
     """Host and port of ``PORT`` or ``HOST:PORT``; the host is 127.0.0.1 unless given.
 
     Raises:
         SettingError: it is neither.
     """
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
-        raise SettingError(f"metrics at {text!r}: an address is PORT or HOST:PORT")
-    return host.strip("[]") or "127.0.0.1", int(port)
+    try:
+        host, port = location.parse(text)
+    except ValueError as error:
+        raise SettingError(f"metrics: {error}") from error
+    if port is None:
+        raise SettingError("metrics: an address is PORT or HOST:PORT")
+    return host or "127.0.0.1", port
 
 
 @contextlib.contextmanager
@@ -97,15 +77,20 @@ def serve(text: str, snapshot: Callable[[], dict[str, Any]]) -> Iterator[str]:
         SettingError: prometheus-client is not installed, or the address can't be used.
     """
     host, port = address(text)
-    registry = _registry(snapshot)
-    from prometheus_client import start_http_server
-
+    try:
+        from prometheus_client import CollectorRegistry, start_http_server
+    except ImportError as error:
+        raise SettingError(
+            "metrics need prometheus-client: pip install 'edgecae[metrics]'"
+        ) from error
+    registry = CollectorRegistry()
+    registry.register(_Collector(snapshot))
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
         raise SettingError(f"metrics at {text!r}: {error.strerror}") from error
     try:
-        yield f"http://{host}:{server.server_port}/metrics"
+        yield f"http://{location.bracketed(host)}:{server.server_port}/metrics"
     finally:
         server.shutdown()
         server.server_close()

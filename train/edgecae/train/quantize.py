@@ -198,9 +198,10 @@ def calibrate(model: Any, batches: Iterable[NDArray[np.float32]]) -> Calibration
     for layer, span in zip(ranged, high - low, strict=True):
         if span < SMALLEST_RANGE:
             log.warning(
-                "%s: hardly any output is not zero, for any picture; what leads there is lost to "
-                "the network. A lower learning rate may keep it",
+                "%s: its results lie within %g, whatever the picture: it is dead or nearly so, and "
+                "what leads there is lost to the network. A lower learning rate may keep it",
                 layer.name,
+                SMALLEST_RANGE,
             )
     high = np.maximum(high, low + SMALLEST_RANGE)
     return Calibration(

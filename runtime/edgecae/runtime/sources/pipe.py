@@ -19,8 +19,9 @@ from typing import Any, BinaryIO
 
 from edgecae.errors import SourceError
 from edgecae.runtime.buffers import Buffers
+from edgecae.runtime.frame import LARGEST_AREA
 from edgecae.runtime.sources.base import Settings
-from edgecae.runtime.sources.video_file import LARGEST_AREA, VideoFile
+from edgecae.runtime.sources.video_file import VideoFile
 
 __all__ = ["NAME", "open_source", "read_container", "read_raw"]
 

@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from edgecae import noise as noise_models
 from edgecae.errors import NoiseError, SourceError
 from edgecae.runtime.buffers import Buffers
-from edgecae.runtime.frame import Frame
+from edgecae.runtime.frame import LARGEST_AREA, Frame
 from edgecae.runtime.sources.base import Settings
 
 __all__ = ["TestScene", "open_source"]
-
-LARGEST_AREA = 8192 * 8192
 
 _FORM = "test:WIDTHxHEIGHT@RATE?frames=N&noise=SPEC&seed=N&live=yes"
 _PATTERN = re.compile(r"(?:(\d{1,5})x(\d{1,5}))?(?:@(\d{1,4}))?")

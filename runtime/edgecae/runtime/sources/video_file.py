@@ -17,15 +17,12 @@ from numpy.typing import NDArray
 
 from edgecae.errors import SourceError
 from edgecae.runtime.buffers import Buffers
-from edgecae.runtime.frame import Frame
+from edgecae.runtime.frame import LARGEST_AREA, Frame
 from edgecae.runtime.sources.base import Settings
 
-__all__ = ["LARGEST_AREA", "VideoFile", "colour_matrix", "open_source", "to_rgb"]
+__all__ = ["VideoFile", "colour_matrix", "open_source", "to_rgb"]
 
 log = logging.getLogger(__name__)
-
-LARGEST_AREA = 8192 * 8192
-"""Pixels of a frame; a larger one is not decoded."""
 
 BT709 = 1
 """FFmpeg's number for the matrix of ITU-R BT.709."""

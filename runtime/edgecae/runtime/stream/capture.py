@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypeVar
 
 from edgecae.errors import OfflineError
 from edgecae.runtime.frame import Frame
@@ -18,9 +19,11 @@ from edgecae.runtime.stream.channel import Channel
 from edgecae.runtime.stream.stats import Stats
 from edgecae.runtime.stream.stop import Stop
 
-__all__ = ["Capture", "Reconnecting", "open_lasting"]
+__all__ = ["Capture", "Reconnecting", "closing", "offline_since", "open_lasting"]
 
 log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=Source)
 
 BACKOFF = (0.5, 30.0)
 """Seconds between two attempts to open a live source: the first time, and at most."""
@@ -149,6 +152,24 @@ def open_lasting(spec: str, settings: Settings, stop: Stop, name: str) -> Source
     except OfflineError as error:
         log.info("offline: %s", error)
     return Reconnecting(name, lambda: open_source(spec, settings), stop, first)
+
+
+def offline_since(source: Source) -> float | None:
+    """Since when a source is away, seconds of the monotonic clock; None while it is there."""
+    return source.offline_since if isinstance(source, Reconnecting) else None
+
+
+@contextlib.contextmanager
+def closing(source: S, stats: Stats) -> Iterator[S]:
+    """Close a source that a stream has read; one that never came back from a read, leave open.
+
+    To close it would free what FFmpeg is reading from in the capture thread.
+    """
+    try:
+        yield source
+    finally:
+        if not stats.stuck:
+            source.__exit__(None, None, None)
 
 
 class Capture:

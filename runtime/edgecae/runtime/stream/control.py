@@ -7,6 +7,7 @@ from typing import Any
 
 from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.sources import Source
+from edgecae.runtime.stream.capture import offline_since
 from edgecae.runtime.stream.stats import Stats
 
 __all__ = ["StreamControl"]
@@ -36,7 +37,7 @@ class StreamControl:
     @property
     def offline_seconds(self) -> float | None:
         """For how long a live source has been away; None while it is there."""
-        since = getattr(self._source, "offline_since", None)
+        since = offline_since(self._source)
         return None if since is None else time.monotonic() - since
 
     def snapshot(self) -> dict[str, Any]:

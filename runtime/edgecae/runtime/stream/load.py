@@ -7,6 +7,7 @@ from collections import deque
 
 from edgecae import models
 from edgecae.runtime.sources import Source
+from edgecae.runtime.stream.capture import offline_since
 from edgecae.runtime.stream.stats import Stats
 
 __all__ = ["Overload", "faster_model"]
@@ -60,7 +61,7 @@ class Overload:
 
     def notice(self) -> str | None:
         """What to say now, if anything."""
-        if self._said or getattr(self._source, "offline_since", None) is not None:
+        if self._said or offline_since(self._source) is not None:
             self._past.clear()
             return None
         now = time.monotonic()

@@ -22,7 +22,7 @@ from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sinks import Sink
 from edgecae.runtime.sources import Source
-from edgecae.runtime.stream.capture import CLOCK, Capture
+from edgecae.runtime.stream.capture import CLOCK, Capture, Reconnecting, offline_since
 from edgecae.runtime.stream.channel import Channel, ClosedError
 from edgecae.runtime.stream.outlet import Outlet, Shared, latency_into
 from edgecae.runtime.stream.slate import slate
@@ -35,7 +35,7 @@ __all__ = ["run"]
 log = logging.getLogger(__name__)
 
 _PATIENCE = 5.0
-"""Seconds that a live stream's sinks get for their last frames."""
+"""Seconds that a live stream's source and sinks get to come to an end."""
 
 _IDLE = 0.25
 """Seconds between two looks around while no frame comes."""
@@ -161,7 +161,8 @@ class _Stream:
         self._shape = frame.pixels.shape
         self._send(frame, self.outlets, self.done)
         self.stats.broken = self.source.broken
-        self.stats.reconnects = getattr(self.source, "reconnects", 0)
+        if isinstance(self.source, Reconnecting):
+            self.stats.reconnects = self.source.reconnects
         self.report(self.stats)
 
     def _send(self, frame: Frame, outlets: Sequence[Outlet], done: Callable[[Frame], None]) -> None:
@@ -183,7 +184,7 @@ class _Stream:
             if not self.outlets:
                 assert outlet.error is not None
                 raise outlet.error
-        since = getattr(self.source, "offline_since", None)
+        since = offline_since(self.source)
         if since is not None:
             self._say_offline(since)
         return not self.stop.requested

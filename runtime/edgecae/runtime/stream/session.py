@@ -14,7 +14,7 @@ from edgecae.runtime.frame import Frame
 from edgecae.runtime.redact import redacted
 from edgecae.runtime.sinks.base import DEFAULT_CODEC
 from edgecae.runtime.stream import tune
-from edgecae.runtime.stream.capture import open_lasting
+from edgecae.runtime.stream.capture import closing, open_lasting
 from edgecae.runtime.stream.control import StreamControl
 from edgecae.runtime.stream.load import Overload
 from edgecae.runtime.stream.pipeline import run
@@ -86,8 +86,9 @@ class Session:
         with contextlib.ExitStack() as stack:
             # First the model: a wrong one is found before a camera is waited for.
             first = stack.enter_context(self._denoiser(self.threads or 1))
-            source = open_lasting(self.source, self.camera, stop, redacted(self.source))
-            stack.push(lambda *error: None if stats.stuck else source.__exit__(*error))
+            source = stack.enter_context(
+                closing(open_lasting(self.source, self.camera, stop, redacted(self.source)), stats)
+            )
             control = StreamControl(source, stats, [], self.strength)
             settings = sinks.Settings(source, self.overwrite, self.codec, self.segment, control)
             opened = [

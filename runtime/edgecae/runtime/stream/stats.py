@@ -30,8 +30,7 @@ class Stats:
         sink_dropped: that a slow sink did not get, over all sinks.
         broken: that the source could not decode.
         reconnects: how often a live source was opened again.
-        stuck: whether the source never came back from a read; then it must not be closed, which
-            would free what its thread is using.
+        stuck: whether the source never came back from a read, see :func:`.capture.closing`.
         started: when the first frame came, seconds of a monotonic clock.
         seconds: from the first frame's arrival to the last one's end.
         process: milliseconds of the denoiser, of the latest frames.

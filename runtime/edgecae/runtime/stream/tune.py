@@ -7,7 +7,6 @@ two a device is better at depends on its cores, caches and kernels, so that it i
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecae.runtime import machine
 from edgecae.runtime.denoiser import Denoiser
 
 __all__ = ["Choice", "best", "cores", "measure"]
@@ -50,8 +50,8 @@ class Choice:
 
 
 def cores() -> int:
-    """How many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0))
+    """How many CPU cores this process may use, by its affinity and its control group's quota."""
+    return machine.look_here().cpu.usable
 
 
 def combinations(count: int) -> list[tuple[int, int]]:

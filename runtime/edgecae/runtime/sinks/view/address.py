@@ -10,12 +10,12 @@ import urllib.parse
 from dataclasses import dataclass
 
 from edgecae.errors import SinkError
+from edgecae.runtime import location
 
 __all__ = ["FORM", "Address", "Listener", "listen", "parse"]
 
 FORM = "view:, view:PORT or view:HOST:PORT, and ?token=TOKEN after any of them"
 
-_LOCATION = re.compile(r"(?:(?:(?P<host>\[[^\[\]]+\]|[^:\[\]]+):)?(?P<port>\d{1,5}))?")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,200}")
 _BACKLOG = 32
 
@@ -69,11 +69,9 @@ def parse(spec: str) -> Address:
     Raises:
         SinkError: it has another form than :data:`FORM`.
     """
-    location, _, query = spec.removeprefix("view:").partition("?")
-    match = _LOCATION.fullmatch(location)
+    where, _, query = spec.removeprefix("view:").partition("?")
     try:
-        if match is None or int(match["port"] or 0) > 65535:
-            raise ValueError(f"{location!r} is no HOST:PORT")
+        host, port = location.parse(where)
         asked = urllib.parse.parse_qs(query, keep_blank_values=True, strict_parsing=bool(query))
         if unknown := asked.keys() - {"token"}:
             raise ValueError(f"unknown setting {', '.join(sorted(unknown))}")
@@ -83,8 +81,7 @@ def parse(spec: str) -> Address:
     except ValueError as error:
         # The description itself may hold a token that belongs into no log.
         raise SinkError(f"sink view: {error}; the forms are {FORM}") from error
-    host, port = match["host"] or Address.host, match["port"] or Address.port
-    return Address(host.strip("[]"), int(port), token)
+    return Address(host or Address.host, Address.port if port is None else port, token)
 
 
 def listen(address: Address) -> Listener:
@@ -93,8 +90,7 @@ def listen(address: Address) -> Listener:
     Raises:
         SinkError: the name is unknown, or the port is in use or not allowed.
     """
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    where = f"sink view:{host}:{address.port}"
+    where = f"sink view:{location.bracketed(address.host)}:{address.port}"
     try:
         family, kind, protocol, _, name = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM
