@@ -46,7 +46,7 @@ lint: $(VENV)/.installed
 test: lint $(if $(PYTHON311),$(TFLITE_VENV)/.installed)
 	$(if $(PYTHON311),EDGECAE_TFLITE_PYTHON=$(CURDIR)/$(TFLITE_VENV)/bin/python) $(BIN)/python -m pytest tests
 
-# Half an hour at most; for a scheduled job or before a release.
+# About half an hour; for a scheduled job or before a release.
 arm: $(VENV)/.installed
 	PYTHON=$(BIN)/python tests/arm/run
 

@@ -1,8 +1,8 @@
 """Verify a model file that nobody vouches for, before an interpreter or LiteRT's schema sees it.
 
 Neither looks closely: an ADD whose result has a scale of 1e-12, for one, ends the process. Here
-everything that is not known to be as edgecae writes it is refused, in time and memory bounded by the
-length of the file.
+everything that is not known to be as edgecae writes it is refused, in time and memory bounded by
+the length of the file.
 
 A new operation gets a rule in :mod:`.operators`, its options a line in :mod:`.schema`.
 """
