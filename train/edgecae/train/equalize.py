@@ -3,7 +3,8 @@
 An int8 activation has one scale for all its channels, set by the largest. What a channel falls
 short of it is lost to rounding. As ReLU passes positive factors, a channel can be made larger where
 it is computed and smaller where it is read, and the network computes what it did before. (ReLU6
-does so below 6: no channel is made larger than the largest one was.) (Nagel et
+does so below 6: no channel is made larger than the largest one was. The bound of the last features
+is what they are made to fill.) (Nagel et
 al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, section 4.1,
 who balance the ranges of *weights*; these have a scale per channel here, activations don't.)
 """
@@ -23,6 +24,9 @@ from edgecae.train.weights import named_weights
 __all__ = ["equalize"]
 
 LARGEST_FACTOR = 16.0
+HEADROOM = 0.8
+"""How much of a bound the channels are made to fill; pictures may hold more than those seen."""
+
 TAIL = 1e-4
 """Share of a channel's magnitudes that its range leaves out."""
 
@@ -55,8 +59,10 @@ def equalize(model: Any, links: Sequence[Link], batches: Iterable[NDArray[np.flo
     variables = named_weights(model)
     for link in links:
         reach = np.max([ranges[name] for name in link.seen], axis=0)
-        floor = reach.max() / LARGEST_FACTOR + 1e-9
-        factor = ((reach.max() + 1e-9) / np.maximum(reach, floor)).astype(np.float32)
+        # A channel that reaches its bound is not made smaller: it would no longer be cut off.
+        top = reach.max() if link.bound is None else HEADROOM * link.bound
+        floor = top / LARGEST_FACTOR + 1e-9
+        factor = np.maximum((top + 1e-9) / np.maximum(reach, floor), 1.0).astype(np.float32)
         for name in link.writers:
             for weight in ("kernel", "bias"):
                 variable = variables[f"{name}/{weight}"]
@@ -64,4 +70,5 @@ def equalize(model: Any, links: Sequence[Link], batches: Iterable[NDArray[np.flo
                 variable.assign(variable * np.tile(factor, repeats))
         for name in link.readers:
             kernel = variables[f"{name}/kernel"]
-            kernel.assign(kernel / factor[:, None])
+            others = np.ones(kernel.shape[2] - len(factor), np.float32)
+            kernel.assign(kernel / np.concatenate([factor, others])[:, None])

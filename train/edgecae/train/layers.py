@@ -6,7 +6,7 @@ from typing import Any
 
 from edgecae.train._tf import keras, tf
 
-__all__ = ["DepthToSpace", "Dropout", "SpaceToDepth", "UnitInterval"]
+__all__ = ["DepthToSpace", "Dropout", "LeakyReLU6", "SpaceToDepth", "UnitInterval"]
 
 
 class SpaceToDepth(keras.layers.Layer):
@@ -70,6 +70,25 @@ class UnitInterval(keras.layers.Layer):
             "straight_through": self.straight_through,
             "quantized": self.quantized,
         }
+
+
+class LeakyReLU6:
+    """ReLU6 that lets some of what lies beyond its bounds pass, for training.
+
+    A unit of plain ReLU6 that is at a bound for every picture gets no gradient and stays there;
+    with high rates that happens to most units of the lower levels within a thousand steps.
+
+    Args:
+        leak: scalar variable, the slope outside [0, 6]; at 0 this is ReLU6.
+    """
+
+    def __init__(self, leak: Any) -> None:
+        self.leak = leak
+
+    def __call__(self, x: Any) -> Any:
+        """Activate a tensor of any shape."""
+        inside = tf.nn.relu6(x)
+        return inside + tf.cast(self.leak, x.dtype) * (x - inside)
 
 
 class Dropout(keras.layers.Layer):

@@ -132,8 +132,10 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
     loss = run.architecture.loss if wanted.loss == "auto" else wanted.loss
     with run.devices.strategy.scope():
         keras.utils.set_random_seed(settings.seed)
+        fresh = wanted.leak and not run.phase_weights("init").exists()
+        leak = tf.Variable(0.0, trainable=False) if fresh else None
         if phase == "float":
-            network = run.architecture.build(run.devices.policy)
+            network = run.architecture.build(run.devices.policy, leak=leak)
             averaged = run.architecture.build(training=False)
         else:
             network, averaged = (quantize(run.architecture) for _ in range(2))
@@ -148,6 +150,8 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
             settings.optimizer if phase == "float" else "adam",
             settings.clip_norm,
             wanted.average,
+            wanted.weight_decay,
+            leak,
         )
 
 
@@ -228,7 +232,8 @@ def _run_phase(run: _Run, phase: Phase, state: State) -> None:
     with contextlib.closing(_prefetched(run, state.phase, state.step)) as batches:
         for batch in batches:
             rate = recipe.rate(settings, state.step, state.rate_factor)
-            losses.append(phase.step(phase.place(batch), rate, state.step))
+            leak = recipe.leak(settings, state.step)
+            losses.append(phase.step(phase.place(batch), rate, state.step, leak))
             state.step += 1
             row = None
             if state.step % run.recipe.validate_every == 0 or state.step == settings.steps:

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgecae.train._tf import keras, tf
 
-__all__ = ["OPTIMIZERS", "Muon", "orthogonalize"]
+__all__ = ["OPTIMIZERS", "Adam", "Muon", "orthogonalize"]
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the iteration that drives all singular values to about 1, from Muon's author."""
@@ -44,7 +44,20 @@ def orthogonalize(matrix: Any, steps: int = 5) -> Any:
     return x @ total if tall else total @ x
 
 
-class Muon(keras.optimizers.Adam):
+def _hidden_kernel(variable: Any) -> bool:
+    """Whether a variable is the kernel of a convolution between features."""
+    shape = variable.shape
+    return len(shape) == 4 and shape[-1] != 1 and LAST not in variable.name
+
+
+class Adam(keras.optimizers.Adam):
+    """Adam whose weight decay, if any, concerns kernels of hidden convolutions alone."""
+
+    def _use_weight_decay(self, variable: Any) -> bool:
+        return _hidden_kernel(variable)
+
+
+class Muon(Adam):
     """Momentum whose step is made orthogonal for kernels of convolutions; Adam for the rest.
 
     A kernel H×W×input×output counts as a matrix (H·W·input)×output. (K. Jordan et al., "Muon: an
@@ -56,7 +69,7 @@ class Muon(keras.optimizers.Adam):
 
     def update_step(self, gradient: Any, variable: Any) -> None:
         """Update one variable."""
-        if len(variable.shape) != 4 or variable.shape[-1] == 1 or LAST in variable.name:
+        if not _hidden_kernel(variable):
             super().update_step(gradient, variable)
             return
         rate = tf.cast(self.learning_rate, variable.dtype)
@@ -70,5 +83,5 @@ class Muon(keras.optimizers.Adam):
         variable.assign_sub(rate * tf.reshape(step, variable.shape))
 
 
-OPTIMIZERS: dict[str, Any] = {"muon": Muon, "adam": keras.optimizers.Adam}
-"""Classes by the name that a recipe uses; each is made from a learning rate."""
+OPTIMIZERS: dict[str, Any] = {"muon": Muon, "adam": Adam}
+"""Classes by the name that a recipe uses; made from a learning rate and ``weight_decay``."""

@@ -43,6 +43,8 @@ class Phase:
         optimizer_name: ``muon`` or ``adam``.
         clip_norm: see :class:`edgecae.train.recipe.Recipe`.
         average: see :class:`edgecae.train.recipe.Phase`.
+        weight_decay: see :class:`edgecae.train.recipe.Phase`.
+        leak: the variable that ``network`` was built with, if any.
     """
 
     def __init__(
@@ -54,9 +56,11 @@ class Phase:
         optimizer_name: str,
         clip_norm: float,
         average: float,
+        weight_decay: float,
+        leak: Any = None,
     ) -> None:
         self.network, self.averaged, self.strategy = network, averaged, strategy
-        optimizer = OPTIMIZERS[optimizer_name](1e-3)
+        optimizer = OPTIMIZERS[optimizer_name](1e-3, weight_decay=weight_decay or None)
         scaled = any(layer.dtype_policy.name == "mixed_float16" for layer in network.layers[1:])
         if scaled:
             optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
@@ -94,6 +98,7 @@ class Phase:
         self._step = step
         self.denoise = evaluate.keras_denoiser(averaged)
         self._average = average
+        self._leak = leak
 
     @property
     def variables(self) -> list[Any]:
@@ -127,17 +132,20 @@ class Phase:
         spread = self.strategy.experimental_distribute_values_from_function
         return spread(part(0)), spread(part(1))
 
-    def step(self, batch: tuple[Any, Any], rate: float, count: int) -> Any:
+    def step(self, batch: tuple[Any, Any], rate: float, count: int, leak: float = 0.0) -> Any:
         """Train one step.
 
         Args:
             batch: from :meth:`place`.
             rate: learning rate.
             count: steps done before in this phase; early averages forget faster.
+            leak: slope of ReLU6 outside its bounds.
 
         Returns:
             The mean loss, a scalar tensor that need not be ready yet.
         """
         self.optimizer.learning_rate.assign(rate)
+        if self._leak is not None:
+            self._leak.assign(leak)
         decay = min(self._average, (1 + count) / (10 + count)) if self._average else 0.0
         return self._step(*batch, tf.constant(decay, tf.float32))

@@ -2,7 +2,8 @@
 
 Every rounding is stated here, none is left to a framework's defaults:
 
-- weights: 8 bits, symmetric, one scale per output channel (transposed convolutions: per kernel),
+- weights: 8 bits, symmetric, one scale per output channel (transposed convolutions: per kernel;
+  tfmot's own scheme has one per kernel for depthwise ones, too, which costs those most),
   taken from the weights as they are; they start where :func:`round_kernel` puts them;
 - activations: 8 bits, one range per tensor, set by :func:`calibrate` on the float network and
   fixed from then on (tfmot's own observers start at [−6, 6] and drift towards the truth with a
@@ -50,9 +51,10 @@ class WeightQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
     """Symmetric 8-bit rounding of a kernel.
 
     Args:
-        per_channel: one scale for each index of the last axis, which counts the output channels of
-            a convolution; else one for all. (A transposed convolution's output channels are not
-            its last axis, and the converter refuses a per-channel rounding of any other.)
+        per_channel: one scale for each output channel; else one for all. The converter takes a
+            per-channel rounding along the last axis alone: that is where a convolution has its
+            output channels, and a depthwise one once its kernel, H×W×C×1, is reshaped, but not a
+            transposed one.
     """
 
     def __init__(self, per_channel: bool) -> None:
@@ -64,6 +66,10 @@ class WeightQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
 
     def __call__(self, inputs: Any, training: bool, weights: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         """Round ``inputs``; the range is the largest magnitude, so there is nothing to track."""
+        shape = inputs.shape
+        if self.per_channel and shape[-1] == 1:
+            depthwise = tf.reshape(inputs, (*shape[:2], 1, shape[2]))
+            return tf.reshape(self(depthwise, training, weights), shape)
         axes = (0, 1, 2) if self.per_channel else None
         limit = tf.maximum(
             tf.stop_gradient(tf.reduce_max(tf.abs(inputs), axis=axes)), SMALLEST_KERNEL
@@ -118,12 +124,12 @@ class LayerConfig(tfmot.quantization.keras.QuantizeConfig):
 
     def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
         """See tfmot's ``QuantizeConfig``."""
-        return [] if self.kernel is None else [(layer.kernel, self.kernel)]
+        return [] if self.kernel is None else [(getattr(layer, _kernel(layer)), self.kernel)]
 
     def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
         """See tfmot's ``QuantizeConfig``."""
         if quantize_weights:
-            (layer.kernel,) = quantize_weights
+            setattr(layer, _kernel(layer), quantize_weights[0])
 
     def get_activations_and_quantizers(self, layer: Any) -> list[Any]:  # noqa: ARG002
         """See tfmot's ``QuantizeConfig``: activations are rounded as the layer's output."""
@@ -146,18 +152,36 @@ class LayerConfig(tfmot.quantization.keras.QuantizeConfig):
         return {"kernel": self.kernel, "output": self.output}
 
 
-_PER_CHANNEL = {keras.layers.Conv2D: True, keras.layers.Conv2DTranspose: False}
+_PER_CHANNEL = {
+    keras.layers.Conv2D: True,
+    keras.layers.DepthwiseConv2D: True,
+    keras.layers.Conv2DTranspose: False,
+}
+
+
+def _kernel(layer: Any) -> str:
+    """Name of a convolution's kernel."""
+    return "depthwise_kernel" if isinstance(layer, keras.layers.DepthwiseConv2D) else "kernel"
 
 
 def _bounded_next(layer: Any) -> bool:
-    """Whether all that reads ``layer`` is a ``UnitInterval``, which then does the rounding."""
+    """Whether all that reads ``layer`` bounds it first, and does the rounding."""
     readers = [node.outbound_layer for node in layer.outbound_nodes]
-    return bool(readers) and all(isinstance(reader, UnitInterval) for reader in readers)
+    bounds = (UnitInterval, keras.layers.Activation)
+    return bool(readers) and all(isinstance(reader, bounds) for reader in readers)
+
+
+def _is_sigmoid(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.Activation) and layer.activation is (
+        keras.activations.sigmoid
+    )
 
 
 def _needs_range(layer: Any) -> bool:
-    computes = isinstance(layer, keras.layers.Add) or type(layer) in _PER_CHANNEL
-    return computes and not _bounded_next(layer)
+    computes = isinstance(layer, keras.layers.Add | keras.layers.Activation) or (
+        type(layer) in _PER_CHANNEL
+    )
+    return computes and not _bounded_next(layer) and not _is_sigmoid(layer)
 
 
 @dataclass(frozen=True)
@@ -270,7 +294,7 @@ def quantize(
         output: tuple[float, float] | None = None
         if _needs_range(layer):
             output = (0.0, 1.0) if calibration is None else calibration.ranges[layer.name]
-        elif isinstance(layer, keras.layers.Activation):
+        elif _is_sigmoid(layer):
             output = SIGMOID_RANGE
         per_channel = _PER_CHANNEL.get(type(layer))
         kernel = None if per_channel is None else WeightQuantizer(per_channel)
@@ -290,4 +314,10 @@ def quantize(
         for name, means in (calibration.means if calibration else {}).items():
             kernel = kernels[f"{name}/kernel"]
             kernel.assign(round_kernel(kernel.numpy(), means))
+        for layer in float_model.layers:
+            if type(layer) is keras.layers.DepthwiseConv2D:
+                kernel = kernels[f"{layer.name}/{_kernel(layer)}"]
+                # Each output has one input, whatever its mean.
+                alone = np.swapaxes(kernel.numpy(), 2, 3)
+                kernel.assign(np.swapaxes(round_kernel(alone, np.ones(1)), 2, 3))
     return model

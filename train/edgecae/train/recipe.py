@@ -73,6 +73,12 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
         schedule: ``cosine``, ``constant``, or ``plateau`` (halved when ``plateau`` validations
             in a row bring nothing better).
         plateau: see ``schedule``.
+        weight_decay: share of a hidden convolution's kernel that is taken off a step, as a multiple
+            of the rate. Without it kernels grow, and steps of a fixed length, as Muon's, turn them
+            ever less.
+        leak: slope of ReLU6 outside its bounds in the first step (see
+            :class:`edgecae.train.layers.LeakyReLU6`); falls to 0 on a line that ends after
+            three fifths of the steps. Training that starts from weights goes without.
         average: decay of the exponential moving average of the weights, which is what is
             validated, kept and converted; 0: the weights themselves.
     """
@@ -87,6 +93,8 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     warmup: Whole = 200
     schedule: Literal["cosine", "constant", "plateau"] = "cosine"
     plateau: Count = 3
+    weight_decay: NotNegative = 0.3
+    leak: Share = 0.1
     average: Average = 0.999
 
     @property
@@ -104,6 +112,8 @@ class QatPhase(Phase, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """
 
     loss: Loss = "psnr"
+    weight_decay: NotNegative = 0.0
+    leak: Share = 0.0
     average: Average = 0.0
 
 
@@ -148,7 +158,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     float_phase: Phase = msgspec.field(
         name="float", default=Phase(steps=20_000, learning_rate=4e-3)
     )
-    qat: QatPhase = QatPhase(steps=1_000, learning_rate=1e-4, warmup=100)
+    qat: QatPhase = QatPhase(steps=600, learning_rate=2e-5, warmup=50)
     made_with: dict[str, str] = {}
 
     def __post_init__(self) -> None:
@@ -244,3 +254,12 @@ def rate(phase: Phase, step: int, factor: float = 1.0) -> float:
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
         return phase.learning_rate * (phase.final_rate + (1 - phase.final_rate) * fall)
     return phase.learning_rate * max(factor, phase.final_rate)
+
+
+LEAKS = 0.6
+"""Share of a phase's steps in which ReLU6 leaks."""
+
+
+def leak(phase: Phase, step: int) -> float:
+    """Slope of ReLU6 outside its bounds at a step, counted from 0."""
+    return phase.leak * max(0.0, 1.0 - step / (LEAKS * phase.steps))

@@ -36,13 +36,15 @@ class Architecture(Protocol):
     def links(self) -> tuple[Link, ...]:
         """Channels that equalization may rescale; none: it leaves the network alone."""
 
-    def build(self, policy: str = "float32", training: bool = True) -> Any:
+    def build(self, policy: str = "float32", training: bool = True, leak: Any = None) -> Any:
         """Build the float network.
 
         Args:
             policy: Keras dtype policy of the hidden layers (``float32``, ``mixed_bfloat16``,
                 ``mixed_float16``); variables and the last layer stay float32.
             training: with the layers that exist for training only (dropout).
+            leak: a scalar variable for :class:`edgecae.train.layers.LeakyReLU6` in the place of
+                ReLU6, while training; architectures without ReLU6 leave it alone.
 
         Returns:
             A functional Keras model, N×H×W×3 → N×H×W×3, RGB in [0, 1], H and W multiples of
@@ -55,7 +57,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "classic": Classic(),
     "nano": UNet(channels=(16, 24, 32), down=(0, 0, 1), up=(1, 0)),
     "small": UNet(channels=(40, 32, 48), down=(0, 0, 1), up=(1, 0)),
-    "base": UNet(channels=(64, 64, 64), down=(0, 1, 2), up=(1, 1)),
+    "base": UNet((48, 64, 64), down=(1, 2, 2), up=(4, 2), block="separable", features=32),
 }
 
 KINDS: dict[str, type[Any]] = {"classic": Classic, "unet": UNet}

@@ -34,7 +34,7 @@ class Classic:
     stride = 4
     links = ()
 
-    def build(self, policy: str = "float32", training: bool = True) -> Any:
+    def build(self, policy: str = "float32", training: bool = True, leak: Any = None) -> Any:  # noqa: ARG002
         """See :class:`edgecae.train.architectures.Architecture`."""
         layers = keras.layers
         first, second = self.filters
