@@ -27,6 +27,7 @@ class ImageFolder:
 
     wants_before = False
     wants_slates = False
+    recovers = True
 
     def __init__(self, folder: Path, overwrite: bool = False) -> None:
         self.name = str(folder)
@@ -47,7 +48,8 @@ class ImageFolder:
         self._count += 1
         if name in self._written:  # a.png and a.jpg, or a.png of two folders
             name = f"{name}-{self._count:06}"
-        self._written.add(name)
+        if frame.name:  # a camera's frames have none, and never end
+            self._written.add(name)
         picture = images.Picture(frame.pixels, frame.alpha, frame.info)
         images.write(self._folder / f"{name}.png", picture)
 

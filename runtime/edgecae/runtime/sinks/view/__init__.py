@@ -35,6 +35,7 @@ class View:
 
     wants_before = True
     wants_slates = False  # the page itself says since when the source is offline
+    recovers = False
 
     def __init__(self, where: address.Address, control: Control | None = None) -> None:
         try:
