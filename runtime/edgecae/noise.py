@@ -20,8 +20,6 @@ from __future__ import annotations
 import functools
 import math
 import re
-import statistics
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +39,7 @@ __all__ = [
     "standard_normals",
 ]
 
-Normals = Callable[[np.random.Generator, tuple[int, ...]], "NDArray[np.floating]"]
+Normals = Callable[["np.random.Generator", tuple[int, ...]], "NDArray[np.floating]"]
 """Draws an array of the given shape from the standard normal distribution."""
 
 MAX_LEVEL = 255.0
@@ -118,6 +116,8 @@ def standard_normals(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArra
 
 @functools.cache
 def _quantiles() -> NDArray[np.float32]:
+    import statistics
+
     inverse = statistics.NormalDist().inv_cdf
     table = np.array([inverse((i + 0.5) / 65536) for i in range(65536)], np.float32)
     table.setflags(write=False)
@@ -182,6 +182,8 @@ def _level(text: str, spec: str) -> tuple[tuple[float, float], _Factors]:
 
 
 def _from_file(path: Path) -> Noise:
+    import tomllib
+
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecae.errors import SinkError
-from edgecae.runtime import images
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sinks.base import Settings
 
@@ -44,6 +43,8 @@ class ImageFolder:
 
     def write(self, frame: Frame) -> None:
         """See :class:`edgecae.runtime.sinks.Sink`."""
+        from edgecae.runtime import images
+
         name = frame.name or f"frame{self._count:06}"
         self._count += 1
         if name in self._written:  # a.png and a.jpg, or a.png of two folders
