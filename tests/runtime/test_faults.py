@@ -197,7 +197,6 @@ def test_a_disk_that_has_room_again(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {target.name, other.name}
     assert len(frames_of(target)[0]) >= 3
     assert len(frames_of(other)[0]) > len(frames_of(target)[0])
-    assert running.lines[-1]["sink_dropped"] == 0
 
 
 def test_a_full_disk_under_the_only_sink_fails(tmp_path: Path) -> None:
