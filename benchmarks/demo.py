@@ -50,6 +50,7 @@ class Measure:
 
     wants_before = False
     wants_slates = False
+    recovers = False
 
     def __init__(self, clean: list[Pixels]) -> None:
         self.clean, self.psnr = clean, list[float]()

@@ -49,6 +49,30 @@ def test_the_runtime_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+SLOW = (
+    "PIL",
+    "ai_edge_litert.schema_py_generated",
+    "asyncio",
+    "importlib.metadata",
+    "statistics",
+    "tempfile",
+    "tomllib",
+    *HEAVY,
+)
+
+
+def test_a_stream_starts_without_what_it_does_not_use() -> None:
+    code = (
+        "import sys\n"
+        "from edgecae.cli import cli\n"
+        "arguments = 'stream --model nano --source test:32x32?frames=1 --sink null:'\n"
+        "cli.main(arguments.split(), standalone_mode=False)\n"
+        f"print([name for name in {SLOW!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("registry", [sources, sinks])
 def test_every_module_of_a_registry_is_registered(registry) -> None:
     registered = {opener.__module__ for opener in registry.OPENERS}

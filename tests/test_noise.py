@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,9 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "spec",
     ["", "gaussian", "gaussian:", "gaussian:x", "gaussian:-5", "gaussian:300", "gaussian:1-2-3",
-     "poisson-gaussian:1", "poisson-gaussian:1,2,3", "salt:5", "nothing.toml"],
+     "poisson-gaussian:1", "poisson-gaussian:1,2,3", "salt:5", "nothing.toml",
+     "poisson-gaussian:1/2,3", "poisson-gaussian:1/2/3-4,3", "poisson-gaussian:1/2/300,3",
+     "gaussian:1/2/3"],
 )  # fmt: skip
 def test_nonsense_is_refused(spec: str) -> None:
     with pytest.raises(NoiseError):
@@ -87,6 +90,19 @@ def test_a_measured_camera(tmp_path: Path) -> None:
     noisy = noise.parse(str(file)).add(FLAT, np.random.default_rng(0)).astype(float)
     expected = [g * 128 + r * r + 1 / 12 for g, r in ((0.1, 2), (0.2, 1), (0.4, 4))]
     np.testing.assert_allclose(noisy.var((0, 1)), expected, rtol=0.02)
+
+
+CHANNELS = st.lists(st.one_of(LEVELS, st.floats(0, 255)), min_size=3, max_size=3)
+
+
+@given(CHANNELS, CHANNELS)
+def test_a_noise_file_is_known_by_its_numbers(gain: list[float], read: list[float]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "camera.toml"
+        file.write_text(f"gain = {gain}\nread = {read}\n")
+        measured = noise.parse(str(file))
+    assert noise.parse(str(measured)) == measured
+    assert folder not in str(measured)
 
 
 @pytest.mark.parametrize("text", ["", "gain = 3", "gain = [1, 2, 3]\nread = [1, 2]", "gain = ["])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import logging
 import sys
 
@@ -109,7 +108,7 @@ class LazyGroup(click.Group):
     show_default=True,
     help="Of standard error; json: one object a line.",
 )
-@click.version_option(importlib.metadata.version("edgecae"), message="edgecae %(version)s")
+@click.version_option(package_name="edgecae", message="edgecae %(version)s")
 @click.pass_context
 def cli(context: click.Context, verbose: int, log_format: str) -> None:
     """Denoise images and video with small int8 autoencoders; train and convert them."""

@@ -5,7 +5,8 @@ One description is used everywhere, in training, in the ``test:`` source and in 
 ===============================  ==================================================
 ``gaussian:25``                  white Gaussian noise, σ 25
 ``gaussian:0-55``                the same, σ drawn evenly from 0 to 55 for each image
-``poisson-gaussian:GAIN,READ``   variance = gain · mean + read²; each number may be a range
+``poisson-gaussian:GAIN,READ``   variance = gain · mean + read²; each number may be a range, or
+                                 ``RED/GREEN/BLUE``
 ``camera.toml``                  ``gain = […]`` and ``read = […]``, one number a channel
 ===============================  ==================================================
 
@@ -19,8 +20,6 @@ from __future__ import annotations
 import functools
 import math
 import re
-import statistics
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ __all__ = [
     "standard_normals",
 ]
 
-Normals = Callable[[np.random.Generator, tuple[int, ...]], "NDArray[np.floating]"]
+Normals = Callable[["np.random.Generator", tuple[int, ...]], "NDArray[np.floating]"]
 """Draws an array of the given shape from the standard normal distribution."""
 
 MAX_LEVEL = 255.0
@@ -55,7 +54,8 @@ class Noise:
         read: lowest and highest standard deviation in the dark, 0–255 scale.
         channel_gain: factor on the gain for each of the three channels.
         channel_read: factor on the standard deviation for each of the three channels.
-        spec: the description that :func:`parse` was given.
+        spec: the description that :func:`parse` was given; of a file, one in its place that says
+            the same in numbers.
     """
 
     gain: tuple[float, float]
@@ -116,6 +116,8 @@ def standard_normals(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArra
 
 @functools.cache
 def _quantiles() -> NDArray[np.float32]:
+    import statistics
+
     inverse = statistics.NormalDist().inv_cdf
     table = np.array([inverse((i + 0.5) / 65536) for i in range(65536)], np.float32)
     table.setflags(write=False)
@@ -144,11 +146,13 @@ _NUMBER = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _RANGE = re.compile(rf"({_NUMBER})(?:-({_NUMBER}))?")
 _FORMS = "gaussian:SIGMA, gaussian:LOW-HIGH, poisson-gaussian:GAIN,READ or a TOML file"
 
+_Factors = tuple[float, float, float]
 
-def _range(text: str, spec: str) -> tuple[float, float]:
+
+def _range(text: str, spec: str, forms: str = "a number or LOW-HIGH") -> tuple[float, float]:
     match = _RANGE.fullmatch(text.strip())
     if match is None:
-        raise NoiseError(f"noise {spec!r}: {text!r} is not a number or LOW-HIGH; use {_FORMS}")
+        raise NoiseError(f"noise {spec!r}: {text!r} is not {forms}; use {_FORMS}")
     low = float(match[1])
     high = low if match[2] is None else float(match[2])
     if low > high:
@@ -158,12 +162,33 @@ def _range(text: str, spec: str) -> tuple[float, float]:
     return low, high
 
 
+def _shared_out(numbers: Sequence[float]) -> tuple[tuple[float, float], _Factors]:
+    """The highest of three channels' numbers, as a range, and each as a share of it."""
+    top = max(numbers)
+    red, green, blue = (n / top if top else 1.0 for n in numbers)
+    return (top, top), (red, green, blue)
+
+
+def _level(text: str, spec: str) -> tuple[tuple[float, float], _Factors]:
+    """Gain or read, as a range, and each channel's factor on it."""
+    channels = text.split("/")
+    forms = "a number, LOW-HIGH or RED/GREEN/BLUE"
+    if len(channels) == 1:
+        return _range(text, spec, forms), (1.0, 1.0, 1.0)
+    ranges = [_range(each, spec, forms) for each in channels]
+    if len(ranges) != 3 or any(low < high for low, high in ranges):
+        raise NoiseError(f"noise {spec!r}: {text!r} is not three numbers, RED/GREEN/BLUE")
+    return _shared_out([low for low, _ in ranges])
+
+
 def _from_file(path: Path) -> Noise:
+    import tomllib
+
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise NoiseError(f"noise file {path}: {error}") from error
-    levels = []
+    levels, texts = [], []
     for key in ("gain", "read"):
         numbers = values.get(key)
         if (
@@ -172,11 +197,11 @@ def _from_file(path: Path) -> Noise:
             or not all(isinstance(n, int | float) and 0 <= n <= MAX_LEVEL for n in numbers)
         ):
             raise NoiseError(f"noise file {path}: {key} must be three numbers from 0 to 255")
-        top = max(numbers)
-        red, green, blue = (float(n) / top if top else 1.0 for n in numbers)
-        levels.append((float(top), (red, green, blue)))
+        levels.append(_shared_out([float(n) for n in numbers]))
+        # Every digit, and no exponent: parsed, it is the same noise again.
+        texts.append("/".join(np.format_float_positional(n, trim="-") for n in numbers))
     (gain, channel_gain), (read, channel_read) = levels
-    return Noise((gain, gain), (read, read), str(path), channel_gain, channel_read)
+    return Noise(gain, read, f"poisson-gaussian:{','.join(texts)}", channel_gain, channel_read)
 
 
 def parse(spec: str) -> Noise:
@@ -192,7 +217,8 @@ def parse(spec: str) -> Noise:
         parts = numbers.split(",")
         if len(parts) != 2:
             raise NoiseError(f"noise {spec!r}: poisson-gaussian takes two numbers, GAIN,READ")
-        return Noise(_range(parts[0], spec), _range(parts[1], spec), spec)
+        (gain, channel_gain), (read, channel_read) = (_level(part, spec) for part in parts)
+        return Noise(gain, read, spec, channel_gain, channel_read)
     if spec.endswith(".toml"):
         return _from_file(Path(spec))
     raise NoiseError(f"noise {spec!r} is not known; use {_FORMS}")

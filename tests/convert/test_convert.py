@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training import TINY
 
+from edgecae import noise
 from edgecae.convert import report
 from edgecae.convert.convert import convert, float_file_denoiser
 from edgecae.errors import ModelFileError, QualityError, RecipeError, SinkError
 from edgecae.runtime import Denoiser
-from edgecae.train import evaluate, quantize, recipe, weights
+from edgecae.train import evaluate, loop, quantize, recipe, weights
 
 ANY = 100.0
 """A loss that any conversion stays below."""
@@ -78,6 +80,37 @@ def test_a_conversion_that_loses_too_much_leaves_no_file(run: Path, tmp_path: Pa
     with pytest.raises(QualityError):
         convert(spoilt)
     assert set(spoilt.rglob("*")) == before
+
+
+def test_a_run_for_a_camera_needs_its_noise_file_no_more(photos: Path, tmp_path: Path) -> None:
+    """Trained, resumed after the file has gone, moved and converted."""
+    camera = tmp_path / "camera.toml"
+    camera.write_text("# by night\ngain = [0.1, 0.2, 0.4]\nread = [2.0, 1.0, 4.0]\n")
+    settings = recipe.with_changes(
+        recipe.Recipe(), {**TINY, "data": str(photos), "noise": str(camera)}
+    )
+
+    class KilledError(Exception):
+        pass
+
+    def kill(event: loop.Event) -> None:
+        if (event.phase, event.step) == ("float", 25):
+            raise KilledError
+
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    with pytest.raises(KilledError):
+        loop.train(settings, run, report=kill)
+    camera.unlink()
+    loop.train(recipe.read(run / "recipe.toml"), run, resume=True)
+    run.rename(moved)
+    assert (moved / "noise.toml").read_text().startswith("# by night")
+    for name in ("recipe.toml", "history.csv"):
+        assert "camera.toml" not in (moved / name).read_text()
+    metadata = convert(moved, max_drop=ANY).model.metadata
+    assert metadata.noise == "poisson-gaussian:0.1/0.2/0.4,2/1/4"
+    assert metadata.noise in metadata.quality["int8"]
+    assert str(tmp_path) not in metadata.to_json()
+    assert noise.parse(metadata.noise).channel_read == (0.5, 0.25, 1.0)
 
 
 @pytest.mark.parametrize(

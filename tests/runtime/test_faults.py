@@ -41,8 +41,9 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Network]
 
 
 def small_disk() -> None:
-    """For ``preexec_fn``: files end at 60 kB."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+    """For ``preexec_fn``: files end at 60 kB, until the limit is lifted."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, most))
 
 
 class Streaming:
@@ -174,8 +175,28 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     running.wait_for(lambda now: now["frames_out"] > seen + 50)
     status, errors = running.end()
     assert status == 0
-    assert "the stream goes on without it" in errors
+    assert "trying again, the stream goes on meanwhile" in errors
     assert len(frames_of(target)[0]) >= 3
+
+
+def test_a_disk_that_has_room_again(tmp_path: Path) -> None:
+    target, other = tmp_path / "rec.mkv", tmp_path / "rec-0002.mkv"
+    target.write_text("to be replaced")
+    running = Streaming(
+        *("--source", LIVE, "--sink", str(target), "--sink", "null:", "--overwrite"),
+        preexec_fn=small_disk,
+    )
+    running.wait_for(lambda now: "trying again" in "".join(running.errors))
+    most = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (most, most))
+    running.wait_for(lambda now: other.exists() and other.stat().st_size > 300_000)
+    assert "rec.mkv works again" in "".join(running.errors)
+    status, errors = running.end()
+    assert status == 0
+    assert errors.count("works again") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {target.name, other.name}
+    assert len(frames_of(target)[0]) >= 3
+    assert len(frames_of(other)[0]) > len(frames_of(target)[0])
 
 
 def test_a_full_disk_under_the_only_sink_fails(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 from clips import frames_of, make_clip
+from PIL import Image
 
 from edgecae.runtime.denoiser import Denoiser
 
@@ -122,6 +123,29 @@ def test_standard_output_is_for_one_thing(sinks: list[str]) -> None:
     result = pipe(["--source", "test:8x8?frames=1", *arguments])
     assert result.returncode == 2
     assert b"standard output is for one thing" in result.stderr
+
+
+@pytest.mark.parametrize("sink", ["-", "raw:rgb24"])
+def test_frames_of_another_size_are_scaled_to_the_first_one(sink: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name, size in (("a", (64, 48)), ("b", (64, 96)), ("c", (128, 96)), ("d", (64, 48))):
+        Image.new("RGB", size, (200, 200, 200)).save(tmp_path / "in" / f"{name}.png")
+    Image.new("L", (64, 48), 200).save(tmp_path / "in" / "e.png")
+    result = pipe(["--source", str(tmp_path / "in"), "--sink", sink])
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("a frame of 64×96 is scaled to 64×48".encode()) == 1
+    assert result.stderr.count(b"scaled") == 1
+    if sink == "-":
+        (tmp_path / "a.y4m").write_bytes(result.stdout)
+        got = frames_of(tmp_path / "a.y4m")[0]
+    else:
+        got = list(np.frombuffer(result.stdout, np.uint8).reshape(5, 48, 64, 3))
+    assert [frame.shape for frame in got] == [(48, 64, 3)] * 5
+    for frame in (got[0], *got[2:]):
+        assert np.abs(frame.astype(int) - 200).max() <= 12
+    tall = got[1].astype(int)  # 64×96 comes as 32×48, in its own proportions
+    assert np.abs(tall[:, 20:44] - 200).max() <= 12
+    assert max(tall[:, :14].max(), tall[:, 50:].max()) <= 12
 
 
 def test_no_such_pixel_format() -> None:

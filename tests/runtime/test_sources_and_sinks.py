@@ -257,6 +257,7 @@ class Screen:
         self.shown: list[np.ndarray] = []
         self.opened: list[tuple[int, int, float, str]] = []
         self.open = 0
+        self.away = False
         module = ModuleType("pyvirtualcam")
         module.Camera = self.camera  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
@@ -269,6 +270,8 @@ class Screen:
 
         class Camera:
             def send(self, pixels: np.ndarray) -> None:
+                if screen.away:
+                    raise RuntimeError("error writing frame: No such device")
                 if pixels.shape != (height, width, 3):
                     raise ValueError(f"unexpected frame shape: {pixels.shape}")
                 screen.shown.append(pixels.copy())
@@ -325,6 +328,22 @@ def test_a_virtual_camera_follows_the_size_of_frames(screen: Screen) -> None:
                 sink.write(Frame(np.full(shape, 9, np.uint8), 0.0))
     assert screen.opened == [(8, 8, 25.0, "/dev/video9"), (10, 6, 25.0, "/dev/video9")]
     assert [f.shape for f in screen.shown] == [(8, 8, 3)] * 2 + [(6, 10, 3)] * 2
+    assert screen.open == 0
+
+
+def test_a_virtual_camera_that_went_away_is_opened_anew(screen: Screen) -> None:
+    frame = Frame(np.full((8, 8, 3), 9, np.uint8), 0.0)
+    with sources.open_source("test:8x8@25?frames=1") as source:
+        with sinks.open_sink("camera:/dev/video9", sinks.Settings(source)) as sink:
+            assert sink.recovers
+            sink.write(frame)
+            screen.away = True
+            with pytest.raises(SinkError, match="No such device"):
+                sink.write(frame)
+            screen.away = False
+            sink.write(frame)
+    assert len(screen.opened) == 2
+    assert len(screen.shown) == 2
     assert screen.open == 0
 
 

@@ -20,7 +20,7 @@ from edgecae.errors import OfflineError, SettingError, SinkError, SourceError
 from edgecae.runtime import metrics, sinks, sources, stream
 from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
-from edgecae.runtime.stream import load, tune
+from edgecae.runtime.stream import load, outlet, tune
 from edgecae.runtime.stream.capture import Reconnecting, open_lasting
 from edgecae.runtime.stream.channel import Channel, ClosedError
 from edgecae.runtime.stream.control import StreamControl
@@ -30,13 +30,17 @@ from edgecae.runtime.stream.slate import slate
 class Keep(sinks.null.Null):
     """Keeps a copy of every frame; may be slow, or fail after some."""
 
-    def __init__(self, pause: float = 0.0, fail_after: int | None = None) -> None:
+    def __init__(
+        self, pause: float = 0.0, fail_after: int | None = None, recovers: bool = False
+    ) -> None:
         self.frames: list[Frame] = []
-        self.pause, self.fail_after = pause, fail_after
+        self.pause, self.fail_after, self.recovers = pause, fail_after, recovers
+        self.failed = 0
 
     def write(self, frame: Frame) -> None:
         time.sleep(self.pause)
         if self.fail_after is not None and len(self.frames) >= self.fail_after:
+            self.failed += 1
             raise SinkError("no space left")
         before = None if frame.before is None else frame.before.copy()
         self.frames.append(replace(frame, pixels=frame.pixels.copy(), before=before))
@@ -199,6 +203,59 @@ def test_a_live_stream_goes_on_without_a_sink_that_failed(
         pytest.raises(SinkError, match="no space"),
     ):
         stream.run(source, nano, [Keep(fail_after=2)])
+
+
+def test_a_sink_that_recovers_is_tried_again_and_the_others_miss_nothing(
+    nano: Denoiser, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import logging
+
+    class Full(Keep):
+        """Full from the third frame on, until the third attempt."""
+
+        def write(self, frame: Frame) -> None:
+            self.fail_after = 2 if self.failed < 3 else None
+            super().write(frame)
+
+    monkeypatch.setattr(logging.getLogger("edgecae"), "propagate", True)
+    monkeypatch.setattr(outlet, "BACKOFF", (0.1, 0.2))
+    full, good = Full(recovers=True), Keep()
+    with sources.open_source("test:16x16@50?live=yes&frames=100") as source:
+        stats = stream.run(source, nano, [full, good])
+    assert len(good.frames) == stats.frames > 50
+    assert full.failed == 3
+    assert 2 + 10 < len(full.frames) < len(good.frames)
+    assert full.frames[-1].pts == good.frames[-1].pts
+    assert caplog.text.count("no space left; trying again, the stream goes on meanwhile") == 1
+    assert caplog.text.count("works again") == 1
+
+
+def test_a_live_stream_ends_when_no_sink_works(
+    nano: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor may know better; of those that fail one after the other, none counts."""
+    monkeypatch.setattr(outlet, "BACKOFF", (30.0, 30.0))
+    first, second = (Keep(fail_after=count, recovers=True) for count in (2, 20))
+    with (
+        sources.open_source("test:16x16@50?live=yes") as source,
+        pytest.raises(SinkError, match="no space"),
+    ):
+        stream.run(source, nano, [first, second])
+    assert (first.failed, second.failed) == (1, 1)
+    assert len(second.frames) == 20
+
+
+def test_what_is_a_bug_in_a_sink_is_not_tried_again(nano: Denoiser) -> None:
+    class Buggy(Keep):
+        def write(self, frame: Frame) -> None:
+            self.failed += 1
+            raise ZeroDivisionError
+
+    buggy, good = Buggy(recovers=True), Keep()
+    with sources.open_source("test:16x16@50?live=yes&frames=60") as source:
+        stats = stream.run(source, nano, [buggy, good])
+    assert buggy.failed == 1
+    assert len(good.frames) == stats.frames
 
 
 def test_the_picture_before_goes_to_those_who_ask(nano: Denoiser) -> None:

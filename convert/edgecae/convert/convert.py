@@ -124,7 +124,7 @@ def convert(
             precision=precision,
             stride=architecture.stride,
             halo=reach,
-            noise=settings.noise,
+            noise=str(trained_for),
             quality=rounded,
             recipe=recipe.digest(settings),
             made_with=recipe.versions(),

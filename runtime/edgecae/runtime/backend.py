@@ -6,7 +6,6 @@ The boundary where whatever an interpreter raises becomes a :class:`BackendError
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +56,10 @@ def find(name: str = "auto") -> Backend:
         module, package = BACKENDS[candidate]
         try:
             importlib.import_module(module)
-            return Backend(candidate, importlib.metadata.version(package))
+            top = importlib.import_module(module.partition(".")[0])
+            return Backend(
+                candidate, top.__version__
+            )  # quicker to have than the package's metadata
         except ImportError as error:
             problems.append(f"{package}: {error}")
     raise BackendError(f"no TFLite interpreter can be imported ({'; '.join(problems)})")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SIGN_BIT", "WHOLE", "Writer", "own_error", "share_for"]
+__all__ = ["ROWS", "SIGN_BIT", "TEXTURE", "WHOLE", "Writer", "distance", "own_error", "share_for"]
 
 SIGN_BIT = np.uint8(0x80)
 """int8 = uint8 XOR 0x80: what scale 1/255 with zero point −128 comes to."""
@@ -18,20 +18,26 @@ WHOLE = 256
 BAND = 64 * 640 * 3
 """Values that are blended at a time: few enough for a processor's cache."""
 
-TEXTURE = 1.5
-"""σ that the fine texture of clean photos is taken for (see :func:`edgecae.noise.estimate`)."""
+ROWS = 64
+"""Rows of a tile that :func:`distance` looks at, about."""
 
-TEXTURED = 2.0
-"""Factor on a network's error: finely textured frames, which have the most to lose, have about
-twice the mean error."""
+# python benchmarks/strength.py --photos ../shared/data/train gives the next three, each by the
+# criterion that it names.
+
+TEXTURE = 1.03
+"""σ that the fine texture of clean photos is taken for (see :func:`edgecae.noise.estimate`): nine
+in ten show no more."""
+
+LEFT_AT_5 = 5.4
+"""Mean squared error that noise of σ 5 leaves behind: the median of photos, by ``nano``, ``small``
+and ``base``."""
+
+LARGEST = 3.2
+"""Error on the clean photo that a network does worst on, as a multiple of its mean error: the
+largest of the three."""
 
 NEARLY_ALL = 0.95
 """The share from which on the whole result is taken."""
-
-LEFT_AT_5 = 5.0
-"""Mean squared error that noise of σ 5 leaves behind, a fifth of its variance. On training
-photos: 5.4 to 5.6 for ``nano``, ``small`` and ``base``, 1.3 for ``classic``; less than was measured
-keeps the result nearer to the frame."""
 
 
 def own_error(quality: Mapping[str, Mapping[str, float]]) -> float:
@@ -48,23 +54,39 @@ def own_error(quality: Mapping[str, Mapping[str, float]]) -> float:
     return max(1.0, 255**2 / 10 ** (psnr / 10) - LEFT_AT_5)
 
 
-def share_for(sigma: float, error: float) -> float:
+def distance(result: NDArray[np.int8], noisy: NDArray[np.uint8]) -> float:
+    """Mean square of what a network took away, 0–255 scale squared, over some of the rows.
+
+    Args:
+        result: of the interpreter, H×W×3.
+        noisy: what was denoised, H×W×3 or H×W×1.
+    """
+    step = max(1, len(result) // ROWS)
+    some = result[::step].view(np.uint8) ^ SIGN_BIT
+    away = some.astype(np.float32) - noisy[::step]
+    return float(np.mean(np.square(away, out=away)))
+
+
+def share_for(sigma: float, error: float, away: float) -> float:
     """The share of the denoised frame that is nearest to the clean one.
 
     A frame with noise of variance σ² and a result with an error of its own, independent of it, mix
     best as their precisions: σ² / (σ² + error) (the inverse-variance weighting of Gauss and
-    Aitken). On the side of the frame where that is uncertain: what clean photos show as noise is
-    taken off σ² first, and the error is that of textured frames.
+    Aitken). Both are uncertain. Texture looks like noise, and what clean photos show of it is taken
+    off σ². The error differs from frame to frame, by its texture: by the same independence, it is
+    what the result is away from the frame, less the noise. And there is no more noise than that.
 
     Args:
         sigma: estimated noise, 0–255 scale.
-        error: from :func:`own_error`.
+        error: from :func:`own_error`: mean over frames, and the least that one is taken for.
+        away: from :func:`distance`.
 
     Returns:
         0 to 1, growing with ``sigma``: 0 up to :data:`TEXTURE`.
     """
-    variance = max(0.0, sigma**2 - TEXTURE**2)
-    return min(1.0, variance / (variance + TEXTURED * error) / NEARLY_ALL)
+    variance = min(max(0.0, sigma**2 - TEXTURE**2), away)
+    error = min(max(error, away - variance), LARGEST * error)
+    return min(1.0, variance / (variance + error) / NEARLY_ALL)
 
 
 class Writer:

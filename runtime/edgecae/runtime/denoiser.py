@@ -11,7 +11,15 @@ from edgecae import models, noise
 from edgecae.errors import BackendError, FrameError, SettingError
 from edgecae.runtime import backend as backends
 from edgecae.runtime import model_file, tiling
-from edgecae.runtime.blend import SIGN_BIT, WHOLE, Writer, own_error, share_for
+from edgecae.runtime.blend import (
+    SIGN_BIT,
+    TEXTURE,
+    WHOLE,
+    Writer,
+    distance,
+    own_error,
+    share_for,
+)
 
 __all__ = ["LARGEST_AREA", "Denoiser"]
 
@@ -43,8 +51,9 @@ class Denoiser:
 
     Attributes:
         strength: share of the result, from 0 (the frame as it came) to 1; the rest is the frame.
-            Each value moves one way as it grows. None: chosen for each frame by its noise, see
-            :func:`edgecae.runtime.blend.share_for`. May be set between frames.
+            Each value moves one way as it grows. None: chosen for each frame by its noise and by
+            what the network takes away, see :func:`edgecae.runtime.blend.share_for`; in a frame
+            that goes through in tiles, the first tile speaks for all. May be set between frames.
         share: what the last frame got, 0 to 1.
         measure_noise: whether to estimate the noise also where nothing depends on it.
         noise: σ of the frames' noise, 0–255 scale, by :func:`edgecae.noise.estimate`, averaged
@@ -82,6 +91,7 @@ class Denoiser:
         self.measure_noise = False
         self._largest_area = largest_area
         self._error = own_error(self.metadata.quality)
+        self._away: float | None = None
         self._frame_size: tuple[int, int] | None = None
         self._planned: tuple[int, int] | None = None
         self._plan = tiling.Plan(0, 0, (), ())
@@ -130,9 +140,12 @@ class Denoiser:
             raise FrameError(
                 f"out is {out.dtype} {out.shape}, the frame is {frame.dtype} {frame.shape}"
             )
-        self.share = self._choose(frame)
-        parts = round(self.share * WHOLE)
-        if not parts:
+        share = self._choose(frame)
+        parts = None
+        if share is not None:
+            self.share = share
+            parts = round(share * WHOLE)
+        if parts == 0:
             if out is not frame:
                 np.copyto(out, frame)
             return out
@@ -156,6 +169,8 @@ class Denoiser:
                 _fill(interpreter.input()[0].view(np.uint8), tile)
                 interpreter.invoke()
                 kept = row.kept, column.kept
+                if parts is None:
+                    parts = self._settle(interpreter.output()[0][kept], tile[kept])
                 self._writer.write(
                     interpreter.output()[0][kept],
                     tile[kept],
@@ -164,17 +179,27 @@ class Denoiser:
                 )
         return out
 
-    def _choose(self, frame: NDArray[np.uint8]) -> float:
-        """The share for this frame; also keeps the estimate of the noise up to date."""
+    def _choose(self, frame: NDArray[np.uint8]) -> float | None:
+        """The share for this frame, None: it depends on the result; also estimates the noise."""
         strength = self._strength
         if strength is None or self.measure_noise:
             sigma = noise.estimate(frame)
             if self.noise is not None:
                 sigma = self.noise + RENEWED * (sigma - self.noise)
             self.noise = sigma
-            if strength is None:
-                return share_for(sigma, self._error)
+            if strength is None and sigma <= TEXTURE:
+                return 0.0
         return strength
+
+    def _settle(self, result: NDArray[np.int8], noisy: NDArray[np.uint8]) -> int:
+        """Choose the share by what the network took away, in parts of :data:`WHOLE`."""
+        assert self.noise is not None
+        away = distance(result, noisy)
+        if self._away is not None:
+            away = self._away + RENEWED * (away - self._away)
+        self._away = away
+        self.share = share_for(self.noise, self._error, away)
+        return round(self.share * WHOLE)
 
     def _plan_for(self, interpreter: backends.Interpreter, height: int, width: int) -> None:
         """Have tiles and interpreter ready for frames of this size."""
@@ -204,7 +229,7 @@ class Denoiser:
 
     def reset(self) -> None:
         """Forget earlier frames, of which the estimate of the noise is made."""
-        self.noise = None
+        self.noise = self._away = None
 
     def close(self) -> None:
         """Free the interpreter; the denoiser can't be used afterwards."""

@@ -174,19 +174,38 @@ class ModelFile:
         path: where it came from.
         content: the whole file.
         metadata: see :class:`Metadata`.
-        ops: the graph, in order.
         dtypes: of all tensors.
         frame_size: stored height and width.
-        parameters: how many weights and biases.
     """
 
     path: Path
     content: bytes
     metadata: Metadata
-    ops: tuple[Op, ...]
     dtypes: frozenset[str]
     frame_size: tuple[int, int]
-    parameters: int
+
+    @cached_property
+    def _parsed(self) -> Any:
+        # Only who looks into a file waits for LiteRT's schema, which takes its time to import.
+        return parse_flatbuffer(self.content)
+
+    @cached_property
+    def ops(self) -> tuple[Op, ...]:
+        """The graph, in order."""
+        return op_list(self._parsed)
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many weights and biases."""
+        return sum(
+            math.prod(int(n) for n in tensor.shape)
+            for tensor in self._parsed.subgraphs[0].tensors
+            if tensor.shape is not None
+            and len(tensor.shape)
+            and (data := self._parsed.buffers[tensor.buffer].data) is not None
+            and len(data)
+            and tensor.quantization is not None
+        )
 
     @cached_property
     def macs_per_pixel(self) -> float:
@@ -304,25 +323,12 @@ def read(path: Path) -> ModelFile:
         verified = verify.verify(content, METADATA_NAME)
         metadata = Metadata.from_json(verified.metadata)
         verified.graph.check_sizes(metadata.stride)
-        model = parse_flatbuffer(content)
     except ModelFileError as error:
         raise ModelFileError(f"model {path}: {error}") from error
-    graph = model.subgraphs[0]
-    constants = [
-        math.prod(int(n) for n in tensor.shape)
-        for tensor in graph.tensors
-        if tensor.shape is not None
-        and len(tensor.shape)
-        and (data := model.buffers[tensor.buffer].data) is not None
-        and len(data)
-        and tensor.quantization is not None
-    ]
     return ModelFile(
         path=path,
         content=content,
         metadata=metadata,
-        ops=op_list(model),
-        dtypes=frozenset(_DTYPES.get(t.type, f"type {t.type}") for t in graph.tensors),
+        dtypes=verified.graph.dtypes,
         frame_size=(verified.graph.frame.shape[1], verified.graph.frame.shape[2]),
-        parameters=sum(constants),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,7 +28,8 @@ class _Diverted:
             if self.holders == 1:
                 sys.stderr.flush()
                 self.saved = os.dup(2)
-                self.held = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
+                # In memory: needs no folder that can be written, and no module to find one.
+                self.held = os.fdopen(os.memfd_create("stderr"), "w+b")
                 os.dup2(self.held.fileno(), 2)
 
     def end(self, failed: bool) -> None:

@@ -7,7 +7,6 @@ sd_watchdog_enabled(3) describe it. Outside of systemd every call does nothing.
 from __future__ import annotations
 
 import os
-import socket
 
 __all__ = ["notify", "watchdog_interval"]
 
@@ -27,6 +26,8 @@ def notify(state: str) -> bool:
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return False
+    import socket
+
     if address.startswith("@"):  # how an abstract address is written, which begins with a NUL
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:

@@ -306,13 +306,15 @@ def train(
 
     Returns:
         The run directory: ``recipe.toml``, ``history.csv``, ``curves.png``, ``samples.png``,
-        ``held_out/``, ``checkpoints/``, ``float.weights.h5`` and ``qat.weights.h5``.
+        ``held_out/``, ``checkpoints/``, ``float.weights.h5`` and ``qat.weights.h5``; a noise
+        file as ``noise.toml``.
 
     Raises:
         RecipeError: the recipe does not fit the network or the devices, the directory is in use,
             there is nothing to resume, or the loss is no longer finite.
         DataError: there are no usable images.
     """
+    noise_file = Path(settings.noise) if settings.noise.endswith(".toml") else None
     settings = recipe.located(settings)
     architecture = architectures.get(settings.model)
     if not settings.float_phase.steps and start is None and not resume:
@@ -328,7 +330,7 @@ def train(
     noises = evaluate.levels(noise_models.parse(settings.noise))
     validation = evaluate.held_out(images.held_out(), architecture.stride, noises)
     run = _Run(settings, directory, architecture, chosen, images, validation, report)
-    state = _resume(run) if resume else _begin(run, start)
+    state = _resume(run) if resume else _begin(run, start, noise_file)
     chosen.barrier()
     with _tensorboard(directory, tensorboard and chosen.chief) as run.tensorboard:
         restored = resume and run.last.exists()
@@ -352,8 +354,11 @@ def held_out_folder(run: Path) -> Path:
     return run / "held_out"
 
 
-def _begin(run: _Run, start: dict[str, Any] | None) -> State:
-    """Make the run directory, with the weights to start from if there are any."""
+def _begin(run: _Run, start: dict[str, Any] | None, noise_file: Path | None) -> State:
+    """Make the run directory, with the weights to start from and the noise file if there are any.
+
+    The recipe has the numbers of the noise; the file says how they were measured as well.
+    """
     path = run.directory / "recipe.toml"
     if Path(run.recipe.data).resolve() in [*run.directory.resolve().parents]:
         raise RecipeError(f"{run.directory} lies in {run.recipe.data}: it would be trained on")
@@ -372,6 +377,8 @@ def _begin(run: _Run, start: dict[str, Any] | None) -> State:
         weights.save_weights(run.phase_weights(phase), network, run.architecture, "float")
     for index, image in enumerate(run.images.held_out()):
         picture_files.write(held_out_folder(run.directory) / f"{index:02}.png", Picture(image))
+    if noise_file is not None:
+        _write_text(run.directory / "noise.toml", noise_file.read_text(encoding="utf-8"))
     made_with = {**recipe.versions(), "images": run.images.fingerprint}
     _write_text(path, recipe.dumps(recipe.with_changes(run.recipe, {"made_with": made_with})))
     return State("float")
@@ -382,7 +389,7 @@ def _resume(run: _Run) -> State:
     path = run.directory / "recipe.toml"
     if not path.exists():
         raise RecipeError(f"{run.directory} holds no run to resume")
-    if recipe.digest(recipe.read(path)) != recipe.digest(run.recipe):
+    if recipe.digest(recipe.located(recipe.read(path))) != recipe.digest(run.recipe):
         raise RecipeError(f"{run.directory} was started with another recipe; see {path}")
     if recipe.read(path).made_with.get("images") != run.images.fingerprint:
         raise RecipeError(f"the images in {run.recipe.data} are not those that the run began with")

@@ -210,11 +210,13 @@ def with_changes(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
 
 
 def located(recipe: Recipe) -> Recipe:
-    """The recipe with absolute paths, so that it can be resumed from any folder."""
+    """The recipe with nothing in it that depends on the folder where it is read.
+
+    The path of the photos becomes an absolute one; of a noise file, the numbers are taken over, so
+    that the run, and what is made from it, need the file no more.
+    """
     data = recipe.data if recipe.data == BUILTIN else str(Path(recipe.data).resolve())
-    noise_file = recipe.noise.endswith(".toml")
-    model = str(Path(recipe.noise).resolve()) if noise_file else recipe.noise
-    return msgspec.structs.replace(recipe, data=data, noise=model)
+    return msgspec.structs.replace(recipe, data=data, noise=str(noise.parse(recipe.noise)))
 
 
 def dumps(recipe: Recipe) -> str:

@@ -81,6 +81,13 @@ class Sink(Protocol):
     def wants_slates(self) -> bool:
         """Whether it takes frames that say "offline since" while a live source is away."""
 
+    @property
+    def recovers(self) -> bool:
+        """Whether, after a frame that failed, the next one is another attempt.
+
+        Such a sink opens anew by itself, and never replaces what it wrote before.
+        """
+
     def write(self, frame: Frame) -> None:
         """Take one frame; its pixels may change once this returns."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecae.errors import SinkError
-from edgecae.runtime import images
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sinks.base import Settings
 
@@ -27,6 +26,7 @@ class ImageFolder:
 
     wants_before = False
     wants_slates = False
+    recovers = True
 
     def __init__(self, folder: Path, overwrite: bool = False) -> None:
         self.name = str(folder)
@@ -43,11 +43,14 @@ class ImageFolder:
 
     def write(self, frame: Frame) -> None:
         """See :class:`edgecae.runtime.sinks.Sink`."""
+        from edgecae.runtime import images
+
         name = frame.name or f"frame{self._count:06}"
         self._count += 1
         if name in self._written:  # a.png and a.jpg, or a.png of two folders
             name = f"{name}-{self._count:06}"
-        self._written.add(name)
+        if frame.name:  # a camera's frames have none, and never end
+            self._written.add(name)
         picture = images.Picture(frame.pixels, frame.alpha, frame.info)
         images.write(self._folder / f"{name}.png", picture)
 

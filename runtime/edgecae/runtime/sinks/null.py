@@ -13,6 +13,7 @@ class Null:
 
     wants_before = False
     wants_slates = False
+    recovers = False
     name = "null:"
 
     def write(self, frame: Frame) -> None:

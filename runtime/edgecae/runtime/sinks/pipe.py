@@ -6,8 +6,12 @@ Y4M says all that a reader must know: it is what ``ffmpeg``, ``x264``, ``mpv`` a
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgecae.errors import SinkError
 from edgecae.runtime.frame import Frame
@@ -17,6 +21,8 @@ from edgecae.runtime.sources.video_file import VideoFile, colour_matrix
 
 __all__ = ["PipeSink", "is_pipe", "open_sink"]
 
+log = logging.getLogger(__name__)
+
 _CHROMA = {"yuv420p": "420jpeg", "yuv444p": "444", "gray": "mono"}
 """Y4M's word for each pixel format that it is written in."""
 
@@ -24,8 +30,10 @@ _CHROMA = {"yuv420p": "420jpeg", "yuv444p": "444", "gray": "mono"}
 class PipeSink:
     """Writes frames to an open file as they come.
 
-    All frames must be of one size. Y4M is 4:2:0 where the source is, 4:4:4 where it is not, so that
-    no colour is lost on the way; gray frames stay gray.
+    Y4M is 4:2:0 where the source is, 4:4:4 where it is not, so that no colour is lost on the way;
+    gray frames stay gray. Neither form can change its size: frames of another size than the first
+    one's are scaled to it, as FFmpeg does (``-autoscale``), in their own proportions, with black
+    beside them.
 
     Args:
         file: for writing, binary.
@@ -38,6 +46,7 @@ class PipeSink:
 
     wants_before = False
     wants_slates = False
+    recovers = False
     name = "standard output"
 
     def __init__(self, file: BinaryIO, source: Source, raw: str | None = None) -> None:
@@ -60,7 +69,9 @@ class PipeSink:
             av.VideoFormat(raw or "yuv444p")
         except ValueError as error:
             raise SinkError(f"sink 'raw:{raw}': there is no such pixel format") from error
-        self._shape: tuple[int, ...] | None = None
+        self._size: tuple[int, int] | None = None
+        self._form = raw or ""
+        self._said = False
 
     def _format(self, frame: Frame) -> str:
         if frame.pixels.ndim == 2:
@@ -68,30 +79,54 @@ class PipeSink:
         even = not any(side % 2 for side in frame.pixels.shape[:2])
         return "yuv420p" if self._subsampled and even else "yuv444p"
 
+    def _picture(self, pixels: NDArray[np.uint8]) -> Any:
+        kind = "gray" if pixels.ndim == 2 else "rgb24"
+        return self._av.VideoFrame.from_ndarray(pixels, format=kind)
+
+    def _say_scaled(self, from_size: str) -> None:
+        """Once: pictures of a folder may each have a size of their own."""
+        if not self._said and self._size is not None:
+            self._said = True
+            log.warning(
+                "%s: a frame of %s is scaled to %d×%d, and so will be all others: a pipe keeps the "
+                "size that it began with; start anew for another, or write to a file",
+                *(self.name, from_size, self._size[1], self._size[0]),
+            )
+
+    def _fitted(self, pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The picture as large as it fits in, in the middle of a black one of ``size``."""
+        scale = min(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
+        height, width = (max(1, round(scale * side)) for side in pixels.shape[:2])
+        top, left = (size[0] - height) // 2, (size[1] - width) // 2
+        fitted = np.zeros((*size, *pixels.shape[2:]), np.uint8)
+        fitted[top : top + height, left : left + width] = (
+            self._picture(pixels).reformat(width=width, height=height).to_ndarray()
+        )
+        return fitted
+
     def write(self, frame: Frame) -> None:
         """See :class:`edgecae.runtime.sinks.Sink`.
 
         Raises:
-            SinkError: the frame's size differs from the first one's, or nobody reads any more.
+            SinkError: nobody reads any more.
         """
-        form = self._raw or self._format(frame)
         height, width = frame.pixels.shape[:2]
         head = b"" if self._raw else b"FRAME\n"
-        if self._shape is None:
-            self._shape = frame.pixels.shape
+        if self._size is None:
+            self._size = height, width
+            self._form = self._raw or self._format(frame)
             if not self._raw:
                 rate = self._rate.limit_denominator(65535)
                 head = (
                     f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A0:0 "
-                    f"C{_CHROMA[form]} XCOLORRANGE=LIMITED\nFRAME\n"
+                    f"C{_CHROMA[self._form]} XCOLORRANGE=LIMITED\nFRAME\n"
                 ).encode()
-        if frame.pixels.shape != self._shape:
-            raise SinkError(
-                f"{self.name}: a frame of {width}×{height} after others of another size"
-            )
-        kind = "gray" if frame.pixels.ndim == 2 else "rgb24"
-        picture = self._av.VideoFrame.from_ndarray(frame.pixels, format=kind)
-        picture = picture.reformat(
+        pixels = frame.pixels
+        if (height, width) != self._size:
+            self._say_scaled(f"{width}×{height}")
+            pixels = self._fitted(pixels, self._size)
+        form = self._form
+        picture = self._picture(pixels).reformat(
             format=form, src_colorspace=self._matrix, dst_colorspace=self._matrix
         )
         try:

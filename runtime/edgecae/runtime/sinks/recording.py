@@ -8,6 +8,7 @@ recorder that starts again overwrites nothing. A name with ``%`` is a pattern of
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,13 @@ from edgecae.runtime.sinks.video_file import VideoSink
 
 __all__ = ["Recording", "open_sink"]
 
+log = logging.getLogger(__name__)
+
 _MOST = 1_000_000
+
+_LOOK = 1.0
+"""Seconds between two looks whether the file is still there: a system writes on into one that was
+removed, and says nothing."""
 
 
 class Recording:
@@ -36,13 +43,14 @@ class Recording:
 
     wants_before = False
     wants_slates = True
+    recovers = True
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self.name = str(path)
         self._path, self._settings = path, settings
         self._number = 0
         self._shape: tuple[int, ...] | None = None
-        self._begin = 0.0
+        self._begin = self._looked = 0.0
         self._file: VideoSink | None = self._open()
 
     def _next(self) -> Path:
@@ -68,35 +76,62 @@ class Recording:
         # Only the one file that was named may be in the way, and only it may be replaced.
         path = self._next()
         rate, overwrite = settings.source.rate, settings.overwrite and path == self._path
-        return VideoSink(path, None, rate, settings.codec, overwrite, live=True)
+        try:
+            return VideoSink(path, None, rate, settings.codec, overwrite, live=True)
+        except SinkError:
+            self._give_number_back()
+            raise
 
     def write(self, frame: Frame) -> None:
-        """See :class:`edgecae.runtime.sinks.Sink`.
+        """See :class:`edgecae.runtime.sinks.Sink`; after a failure, goes on in another file.
 
         Raises:
             SinkError: writing failed.
         """
+        try:
+            self._write(frame)
+        except SinkError as error:
+            file = self._file
+            self._close(type(error), error, None)
+            if file is not None and file.empty:
+                self._give_number_back()
+            raise
+
+    def _give_number_back(self) -> None:
+        """Nothing came of a file: a disk that stays full shall not use numbers up."""
+        self._number -= self._number > 1
+
+    def _write(self, frame: Frame) -> None:
         seconds = (
             frame.time
             if frame.pts is None or frame.time_base is None
             else float(frame.pts * frame.time_base)
         )
-        if self._shape is None:
-            self._shape, self._begin = frame.pixels.shape, seconds
-        full = (
-            self._settings.segment is not None and seconds - self._begin >= self._settings.segment
-        )
-        if full or frame.pixels.shape[:2] != self._shape[:2]:
-            self._close()
+        segment, shape = self._settings.segment, frame.pixels.shape[:2]
+        if self._shape is not None:
+            full = segment is not None and seconds - self._begin >= segment
+            if full or shape != self._shape or self._is_gone(seconds):
+                self._close()
+        if self._file is None:
             self._file = self._open()
-            self._shape, self._begin = frame.pixels.shape, seconds
-        assert self._file is not None
+        if self._shape is None:
+            self._shape, self._begin, self._looked = shape, seconds, seconds
         if frame.pts is not None and frame.time_base is not None:
             frame = replace(frame, pts=frame.pts - round(self._begin / frame.time_base))
         self._file.write(frame)
 
+    def _is_gone(self, seconds: float) -> bool:
+        """Whether the file is not there any more; looked at now and then."""
+        if self._file is None or seconds - self._looked < _LOOK:
+            return False
+        self._looked = seconds
+        gone = not Path(self._file.name).exists()
+        if gone:
+            log.warning("%s was removed or renamed: going on in another file", self._file.name)
+        return gone
+
     def _close(self, *error: object) -> None:
-        file, self._file = self._file, None
+        file, self._file, self._shape = self._file, None, None
         if file is not None:
             file.__exit__(*(error or (None, None, None)))
 

@@ -6,6 +6,7 @@ written in place, in a container that plays when it is cut off.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
 from fractions import Fraction
@@ -55,6 +56,10 @@ class VideoSink:
         overwrite: replace an existing file.
         live: write in small pieces, so that little is lost when the process is killed.
 
+    Attributes:
+        empty: whether nothing came into the file; known once it is closed. Such a file is removed,
+            unless there was one before.
+
     Raises:
         SinkError: PyAV is not installed, the file exists, can't be written, or can't hold the
             codec.
@@ -62,6 +67,7 @@ class VideoSink:
 
     wants_before = False
     wants_slates = True
+    recovers = False
 
     def __init__(
         self,
@@ -105,6 +111,7 @@ class VideoSink:
         self._count = 0
         self._latest = -1
         self._live, self._failed = live, False
+        self.empty = False
         if source is not None:
             source.on_packet.append(self._waiting.append)
 
@@ -254,8 +261,11 @@ class VideoSink:
         except (self._av.FFmpegError, OSError) as error:
             if not quietly:
                 raise SinkError(f"{self.name} can't be finished: {error}") from error
-        if self._stream is None:
-            self._forget()
+        path = Path(self.name)
+        with contextlib.suppress(OSError):  # where its folder is gone, so is the file
+            self.empty = self._stream is None or not path.exists() or not path.stat().st_size
+            if self.empty:
+                self._forget()
 
 
 def open_sink(spec: str, settings: Settings) -> VideoSink | None:

@@ -31,6 +31,7 @@ class VirtualCamera:
 
     wants_before = False
     wants_slates = True
+    recovers = True
 
     def __init__(self, device: str, rate: float) -> None:
         try:
@@ -72,6 +73,7 @@ class VirtualCamera:
         try:
             self._camera.send(pixels)
         except (RuntimeError, OSError, ValueError) as error:
+            self._close()  # the next frame opens it anew
             raise SinkError(f"{self.name} can't be written: {error}") from error
 
     def _close(self) -> None:

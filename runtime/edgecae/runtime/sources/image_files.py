@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from edgecae.errors import SourceError
-from edgecae.runtime import images
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sources.base import Settings
 
@@ -38,6 +37,8 @@ class ImageFiles:
         self._paths = paths
 
     def __iter__(self) -> Iterator[Frame]:
+        from edgecae.runtime import images
+
         for path in self._paths:
             picture = images.read(path)
             yield Frame(
@@ -57,6 +58,8 @@ class ImageFiles:
 
 def open_source(spec: str, settings: Settings) -> ImageFiles | None:  # noqa: ARG001
     """Open a folder, a glob or an image file; None for any other description."""
+    from edgecae.runtime import images
+
     path = Path(spec)
     if path.is_dir():
         paths = sorted(p for p in path.iterdir() if p.suffix.lower() in images.SUFFIXES)

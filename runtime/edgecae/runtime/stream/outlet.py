@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 
-from edgecae.errors import EdgecaeError
+from edgecae.errors import EdgecaeError, SinkError
 from edgecae.runtime.buffers import Buffers
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sinks import Sink
+from edgecae.runtime.stream.capture import BACKOFF
 from edgecae.runtime.stream.channel import Channel, ClosedError
 from edgecae.runtime.stream.stats import Stats
 
@@ -57,14 +59,21 @@ class Shared:
 class Outlet:
     """The thread that hands frames to one sink.
 
+    A sink that failed and may recover gets none for a while, and then one as another attempt; the
+    longer it has failed, the longer the while (see :data:`.capture.BACKOFF`).
+
     Args:
         sink: opened; left open.
-        newest: whether a slow sink loses frames, or makes the stream wait.
+        newest: whether a slow sink loses frames, or makes the stream wait. A sink may only recover
+            where it loses some.
         stats: counts what a slow sink loses.
-        failed: called, from the thread, when the sink failed and will get no more.
+        failed: called, from the thread, when the sink failed.
 
     Attributes:
-        error: why the sink failed, if it did.
+        error: why the sink failed, if it did and has not recovered.
+        takes: whether it shall get frames now.
+        recovers: whether it will be tried again after a failure.
+        said: whether people know of the failure.
         frames: that the sink took.
         dropped: that it was too slow for.
     """
@@ -72,7 +81,9 @@ class Outlet:
     def __init__(self, sink: Sink, newest: bool, stats: Stats, failed: Callable[[], None]) -> None:
         self.sink, self._stats, self._failed = sink, stats, failed
         self.error: BaseException | None = None
+        self.takes, self.recovers, self.said = True, newest and sink.recovers, False
         self.frames = self.dropped = 0
+        self._wait, self._again = 0.0, -math.inf
         self._channel: Channel[Shared] = Channel(WAITING, newest, self._drop)
         self._thread = threading.Thread(target=self._work, name=f"sink {sink.name}", daemon=True)
 
@@ -102,23 +113,50 @@ class Outlet:
     def _work(self) -> None:
         while True:
             try:
-                shared = self._channel.get(60.0)
+                shared = self._channel.get(60.0 if self.takes else self._again - time.monotonic())
             except ClosedError:
                 return
+            if not self.takes and time.monotonic() >= self._again:
+                self.takes = True
             if shared is None:
                 continue
-            try:
-                self.sink.write(shared.frame)
-                self.frames += 1
-            except BaseException as error:  # raised again, or logged, by who runs the stream
-                self.error = error
+            if not self.takes:
                 shared.release(used=False)
+                continue
+            used = self._write(shared.frame)
+            shared.release(used)
+            if used:
+                continue
+            self._failed()
+            if not self.recovers:
                 self._channel.close(drain=False)
-                if not isinstance(error, EdgecaeError):
-                    log.debug("%s", self.sink.name, exc_info=error)
-                self._failed()
                 return
-            shared.release(used=True)
+
+    def _write(self, frame: Frame) -> bool:
+        """Hand a frame to the sink; whether it took it."""
+        try:
+            self.sink.write(frame)
+        except BaseException as error:  # raised again, or logged, by who runs the stream
+            if not isinstance(error, EdgecaeError):
+                log.debug("%s", self.sink.name, exc_info=error)
+            # Only what a sink says itself may pass: anything else is a bug.
+            self.recovers &= isinstance(error, SinkError)
+            self._put_off(time.monotonic())
+            if self.error is not None:
+                log.info("%s; trying again", error)
+            self.error = error
+            return False
+        self.frames += 1
+        if self.error is not None:
+            log.warning("%s works again", self.sink.name)
+            self.error, self.said = None, False
+        return True
+
+    def _put_off(self, now: float) -> None:
+        """Set the time of the next attempt, later each time unless it worked for a while."""
+        worked = now - self._again > BACKOFF[1]
+        self._wait = BACKOFF[0] if worked else min(2 * self._wait, BACKOFF[1])
+        self.takes, self._again = False, now + self._wait
 
 
 def latency_into(stats: Stats) -> Callable[[Frame], None]:

@@ -166,7 +166,7 @@ class _Stream:
         self.report(self.stats)
 
     def _send(self, frame: Frame, outlets: Sequence[Outlet], done: Callable[[Frame], None]) -> None:
-        takers = [outlet for outlet in outlets if outlet.error is None]
+        takers = [outlet for outlet in outlets if outlet.takes]
         if not takers:
             return
         shared = Shared(frame, len(takers), self.buffers, done)
@@ -175,15 +175,18 @@ class _Stream:
 
     def look_around(self) -> bool:
         """Between two frames: whether to go on."""
-        failed = [outlet for outlet in self.outlets if outlet.error is not None]
+        failed = [(each, each.error) for each in self.outlets if each.error is not None]
         if failed and not self.source.live:
             return False
-        for outlet in failed:
-            self.outlets.remove(outlet)
-            log.error("%s; the stream goes on without it", outlet.error)
-            if not self.outlets:
-                assert outlet.error is not None
-                raise outlet.error
+        if failed and len(failed) == len(self.outlets):
+            raise failed[-1][1]
+        for outlet, error in failed:
+            if not outlet.recovers:
+                self.outlets.remove(outlet)
+                log.error("%s; the stream goes on without it", error)
+            elif not outlet.said:
+                outlet.said = True
+                log.error("%s; trying again, the stream goes on meanwhile", error)
         since = offline_since(self.source)
         if since is not None:
             self._say_offline(since)
@@ -216,7 +219,7 @@ class _Stream:
                     log.warning("%s takes no frames any more: left behind", outlet.sink.name)
                     break
         self.stats.broken = self.source.broken
-        errors = [outlet.error for outlet in outlets if outlet.error is not None]
+        errors = [outlet.error for outlet in outlets if outlet.error and not outlet.said]
         if not failing:
             if self.capture.error is not None:
                 raise self.capture.error
@@ -244,8 +247,8 @@ def run(
         source: opened; read to its end, or until asked to stop.
         denoiser: opened; several work on successive frames; a function is called with the first
             frame and chooses them.
-        sinks: opened. A sink that fails ends the stream of a file; a live one goes on while there
-            is another.
+        sinks: opened. A sink that fails ends the stream of a file; a live one goes on while
+            another works, and tries those again that may recover.
         stop: looked at after each frame.
         report: told after each frame, and now and then while none comes.
         stats: to count in; a new one unless given.

@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from edgecae import models
 from edgecae.runtime import metrics, sinks, sources
@@ -13,7 +14,6 @@ from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.redact import redacted
 from edgecae.runtime.sinks.base import DEFAULT_CODEC
-from edgecae.runtime.stream import tune
 from edgecae.runtime.stream.capture import closing, open_lasting
 from edgecae.runtime.stream.control import StreamControl
 from edgecae.runtime.stream.load import Overload
@@ -21,6 +21,9 @@ from edgecae.runtime.stream.pipeline import run
 from edgecae.runtime.stream.stats import Stats
 from edgecae.runtime.stream.stop import Stop
 from edgecae.runtime.stream.watchdog import LIMIT
+
+if TYPE_CHECKING:
+    from edgecae.runtime.stream import tune
 
 __all__ = ["Session"]
 
@@ -148,6 +151,8 @@ class Session:
         self, frame: Frame, source: sources.Source, announce: Callable[[str], None]
     ) -> tune.Choice:
         """Measure on the first frame's size, and say what came of it."""
+        from edgecae.runtime.stream import tune
+
         measured = tune.measure(self._denoiser, frame.pixels.shape)
         rate = float(source.rate) if source.live and source.rate else None
         choice = tune.best(measured, rate, self.max_latency)

@@ -7,7 +7,6 @@ import time
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 __all__ = ["slate"]
 
@@ -24,6 +23,8 @@ def slate(shape: tuple[int, ...], since: float) -> NDArray[np.uint8]:
     Returns:
         uint8, of ``shape``.
     """
+    from PIL import Image, ImageDraw
+
     # The time of day of a moment on the monotonic clock; a clock that was set meanwhile shows.
     moment = datetime.datetime.fromtimestamp(time.time() - (time.monotonic() - since))
     image = Image.new("L", (shape[1], shape[0]), _DARK)

@@ -51,12 +51,14 @@ class Graph:
         frame: the input.
         denoised: the output.
         open_size: whether height and width may change.
+        dtypes: of all tensors.
     """
 
     operators: tuple[Operator, ...]
     frame: Tensor
     denoised: Tensor
     open_size: bool
+    dtypes: frozenset[str]
 
     def check_sizes(self, stride: int) -> None:
         """Try the graph at the stored size and at the smallest, the largest and uneven ones.
@@ -199,7 +201,8 @@ def read_graph(model: SimpleNamespace) -> Graph:
         not open_size or signature.tolist() == [1, -1, -1, 3],
         "its input is open in something else than height and width",
     )
-    return Graph(tuple(operators), frame, denoised, open_size)
+    dtypes = frozenset(tensor.dtype for tensor in tensors)
+    return Graph(tuple(operators), frame, denoised, open_size, dtypes)
 
 
 def _pick(tensors: list[Tensor], indices: np.ndarray | None) -> tuple[Tensor, ...]:

@@ -1,5 +1,6 @@
 """``view:``: a web page that shows the stream, before and after (extra ``view``).
 
+The server, and asyncio under it, are imported when a view is opened: other streams start sooner.
 Other machines only see it with a token, and nothing that a viewer does slows the stream: ``write``
 copies the frame and returns, everything else is the server's, see :mod:`.server`.
 """
@@ -7,14 +8,19 @@ copies the frame and returns, everything else is the server's, see :mod:`.server
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from edgecae.errors import SinkError
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sinks.base import Control, Settings
-from edgecae.runtime.sinks.view import address
-from edgecae.runtime.sinks.view.pictures import LARGEST_SIDE, Feed
 
-__all__ = ["View", "open_sink"]
+if TYPE_CHECKING:
+    from edgecae.runtime.sinks.view import address
+
+__all__ = ["LARGEST_SIDE", "View", "open_sink"]
+
+LARGEST_SIDE = 65500
+"""Pixels: JPEG's own limit, as libjpeg has it."""
 
 
 class View:
@@ -35,11 +41,14 @@ class View:
 
     wants_before = True
     wants_slates = False  # the page itself says since when the source is offline
+    recovers = False
 
     def __init__(self, where: address.Address, control: Control | None = None) -> None:
         try:
             import simplejpeg  # noqa: F401
 
+            from edgecae.runtime.sinks.view import address
+            from edgecae.runtime.sinks.view.pictures import Feed
             from edgecae.runtime.sinks.view.server import Server
         except ImportError as error:
             raise SinkError(
@@ -84,6 +93,8 @@ def open_sink(spec: str, settings: Settings) -> View | None:
     """
     if not spec.startswith("view:"):
         return None
+    from edgecae.runtime.sinks.view import address
+
     view = View(address.parse(spec), settings.control)
     if view.token_made:
         print(f"open {view.url}", file=sys.stderr, flush=True)

@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 from edgecae.runtime.buffers import Buffers
 from edgecae.runtime.frame import Frame
 
-__all__ = ["LARGEST_SIDE", "Feed", "Picture", "encode", "message"]
+__all__ = ["Feed", "Picture", "encode", "message"]
 
 QUALITY = 80
-LARGEST_SIDE = 65500
-"""Pixels: JPEG's own limit, as libjpeg has it."""
-
 FASTEST, SLOWEST = 1 / 15, 1 / 5
 """Seconds from one picture to the next for those who look."""
 
@@ -30,7 +27,7 @@ SHARE = 0.06
 
 
 def encode(pixels: NDArray[np.uint8]) -> bytes:
-    """A JPEG of uint8 pixels, H×W×3 (RGB), H×W×1 or H×W (gray), sides up to ``LARGEST_SIDE``."""
+    """A JPEG of uint8 pixels, H×W×3 (RGB), H×W×1 or H×W (gray), sides up to 65 500."""
     import simplejpeg
 
     if pixels.ndim == 3 and pixels.shape[2] == 3:
