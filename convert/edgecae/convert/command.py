@@ -8,6 +8,7 @@ import click
 
 from edgecae.convert.convert import convert
 from edgecae.convert.report import text
+from edgecae.runtime.commands import options
 
 __all__ = ["command"]
 
@@ -15,12 +16,40 @@ __all__ = ["command"]
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.option("--int8", "precision", flag_value="int8", help="Fully integer, from the QAT weights.")
+@click.option(
+    "--int16x8",
+    "precision",
+    flag_value="int16x8",
+    help="Activations of 16 bits, weights of 8; for comparison.",
+)
+@click.option(
+    "--float16",
+    "precision",
+    flag_value="float16",
+    help="Weights of 16 bits, computes in float; for comparison.",
+)
 @click.option("--float32", "precision", flag_value="float32", help="Float, for comparison.")
+@click.option(
+    "--ptq",
+    is_flag=True,
+    help="With --int8: post-training quantization of the float weights.",
+)
+@click.option(
+    "--calibrate",
+    metavar="FOLDER|builtin",
+    help="Photos for the ranges of --ptq and --int16x8.  [default: the run's training data]",
+)
+@click.option(
+    "--size",
+    metavar="WxH",
+    callback=options.size,
+    help="One fixed frame size, for targets that need static shapes.  [default: any size]",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file to write.  [default: RUN/MODEL-int8.tflite or -float32.tflite]",
+    help="The file to write.  [default: RUN/MODEL-int8.tflite, -int8-ptq, -float32 and so on]",
 )
 @click.option(
     "--max-drop",
@@ -33,21 +62,31 @@ __all__ = ["command"]
 def command(
     run: Path,
     precision: str | None,
+    ptq: bool,
+    calibrate: str | None,
+    size: tuple[int, int] | None,
     output: Path | None,
     max_drop: float,
     overwrite: bool,
 ) -> None:
     """Convert the run directory RUN to a TFLite file, and check it against the float network.
 
-    Fails, and leaves no file, where an int8 file holds a float tensor or is too much worse than
-    the float network on held-out images.
+    Fails, and leaves no file, where a tensor has a type that the format does not have, or the
+    file is too much worse than the float network on held-out images.
     """
     if precision is None:
-        raise click.UsageError("give --int8 or --float32")
+        raise click.UsageError("give --int8, --int16x8, --float16 or --float32")
+    if ptq and precision != "int8":
+        raise click.UsageError("--ptq goes with --int8")
+    if calibrate is not None and not (ptq or precision == "int16x8"):
+        raise click.UsageError("--calibrate goes with --ptq or --int16x8")
     report = convert(
         run,
         output,
-        int8=precision == "int8",
+        precision=precision,
+        ptq=ptq,
+        calibrate=calibrate,
+        size=size,
         max_drop=max_drop,
         overwrite=overwrite,
     )

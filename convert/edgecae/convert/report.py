@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from edgecae.errors import QualityError
 from edgecae.noise import gaussian
+from edgecae.runtime import model_file
 from edgecae.runtime.model_file import ModelFile
 
-__all__ = ["Report", "check", "text"]
+if TYPE_CHECKING:
+    from edgecae.convert.convert import Networks
+    from edgecae.train.evaluate import HeldOut
+
+__all__ = ["READABLE", "Report", "check", "tensors", "text"]
+
+READABLE = ("int8", "float32")
+"""Formats that :func:`edgecae.runtime.model_file.read` takes; only int8 is streamed."""
 
 LOW_SIGMA = 5
 LOW_SIGMA_DROP = 0.5
@@ -29,6 +40,10 @@ class Report:
         reference: PSNR of the float network.
         converted: PSNR of the file, through the runtime.
         backend: the interpreter that it was measured with.
+        ranges: where the activation ranges come from.
+        measured_on: what was measured on.
+        networks: float, QAT and whatever else was on the way.
+        validation: the pictures.
     """
 
     model: ModelFile
@@ -36,6 +51,21 @@ class Report:
     reference: Quality
     converted: Quality
     backend: str
+    ranges: str
+    measured_on: str
+    networks: Networks
+    validation: HeldOut
+
+    @property
+    def use(self) -> str:
+        """What the file can be used for."""
+        if self.model.metadata.precision != "int8":
+            return "for comparison: streaming runs int8 files"
+        height, width = self.model.frame_size
+        sizes = (
+            "frames of any size" if self.model.open_size else f"frames of {width}x{height} alone"
+        )
+        return f"can be streamed, {sizes}"
 
 
 def check(reference: Quality, converted: Quality, max_drop: float) -> None:
@@ -65,11 +95,26 @@ def check(reference: Quality, converted: Quality, max_drop: float) -> None:
         )
 
 
+def tensors(model: ModelFile) -> str:
+    """What the tensors of a file really are, constants and what operations make."""
+    parsed = model_file.parse_flatbuffer(model.content)
+    counts: dict[str, Counter[str]] = {"constants": Counter(), "activations": Counter()}
+    for tensor in parsed.subgraphs[0].tensors:
+        data = parsed.buffers[tensor.buffer].data
+        kind = "constants" if data is not None and np.size(data) else "activations"
+        counts[kind][model_file.dtype_name(tensor.type)] += 1
+    return "; ".join(
+        f"{kind} {', '.join(f'{n} {dtype}' for dtype, n in found.most_common())}"
+        for kind, found in counts.items()
+    )
+
+
 def text(report: Report) -> str:
     """The report as lines for a terminal."""
     model = report.model
     pixels = model.frame_size[0] * model.frame_size[1]
-    lines = [f"{'op':<24}{'dtype':<8}{'output at the stored size':<28}{'kMAC/pixel':>10}"]
+    size = f"{model.frame_size[1]}x{model.frame_size[0]}, {'open' if model.open_size else 'fixed'}"
+    lines = [f"{'op':<24}{'dtype':<8}{f'output at {size}':<28}{'kMAC/pixel':>10}"]
     for op in model.ops:
         shape = "×".join(str(n) for n in op.output_shape)
         macs = f"{op.macs / pixels / 1000:.3f}" if op.macs else ""
@@ -78,11 +123,14 @@ def text(report: Report) -> str:
     lines += [
         "",
         f"ops         {len(model.ops)} ({', '.join(f'{n} {d}' for d, n in dtypes.items())})",
-        f"tensors     {', '.join(sorted(model.dtypes))}",
+        f"tensors     {tensors(model)}",
         f"size        {len(model.content):,} bytes, {model.parameters:,} parameters",
         f"MACs        {model.macs_per_pixel / 1000:.2f} k per pixel, "
         f"{model.macs_per_pixel_padded / 1000:.2f} k with padded channels",
         f"stride      {model.metadata.stride}, halo {model.metadata.halo} pixels",
+        f"ranges      {report.ranges}",
+        f"measured    on {report.measured_on}",
+        f"use         {report.use}",
         "",
         f"{'PSNR (dB), held-out images':<28}{'noisy':>8}{'float':>8}"
         f"{model.metadata.precision:>9}{'drop':>8}   through {report.backend}",
