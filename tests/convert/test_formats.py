@@ -119,7 +119,7 @@ def test_formats_for_comparison(
     weights.load_weights(network, values)
     expected = evaluate.keras_denoiser(network)(photo).astype(int)
     assert np.abs(file_denoiser(made.model.content)(photo) - expected).max() <= largest
-    with pytest.raises(ModelFileError, match="for comparison only|which nothing streamed has"):
+    with pytest.raises(ModelFileError, match=r"for comparison only|which nothing streamed has"):
         Denoiser(made.model.path)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgecae.convert import page as pages
 from edgecae.convert.convert import convert
 from edgecae.convert.report import text
 from edgecae.runtime.commands import options
@@ -58,6 +59,13 @@ __all__ = ["command"]
     show_default=True,
     help="Largest mean loss of PSNR against the float network, dB.",
 )
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="Write a page: operations, times, and the error of every tensor.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 def command(
     run: Path,
@@ -67,6 +75,7 @@ def command(
     size: tuple[int, int] | None,
     output: Path | None,
     max_drop: float,
+    page: Path | None,
     overwrite: bool,
 ) -> None:
     """Convert the run directory RUN to a TFLite file, and check it against the float network.
@@ -80,6 +89,8 @@ def command(
         raise click.UsageError("--ptq goes with --int8")
     if calibrate is not None and not (ptq or precision == "int16x8"):
         raise click.UsageError("--calibrate goes with --ptq or --int16x8")
+    if page is not None:
+        pages.check(page, overwrite)
     report = convert(
         run,
         output,
@@ -92,3 +103,6 @@ def command(
     )
     click.echo(text(report))
     click.echo(f"\n{report.model.path}")
+    if page is not None:
+        pages.write(page, report)
+        click.echo(page)

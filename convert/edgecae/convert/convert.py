@@ -24,6 +24,7 @@ from edgecae.runtime.model_file import Metadata
 from edgecae.runtime.verify.graph import LARGEST_SIDE
 from edgecae.train import evaluate, recipe, weights
 from edgecae.train.architectures import describe
+from edgecae.train.equalize import align
 from edgecae.train.quantize import post_training, quantize
 
 __all__ = ["SIGMAS", "Networks", "convert"]
@@ -37,8 +38,7 @@ class Networks:
 
     Attributes:
         reference: the float network, which the file is held against.
-        exact: a float network with the very weights that the file rounds; of QAT, these are not
-            the reference's.
+        exact: the same with its channels scaled as the file has them, to compare tensor by tensor.
         converted: what goes into the converter.
         examples: for post-training quantization by the converter; None where ``converted``
             carries its roundings or has none.
@@ -174,6 +174,8 @@ def convert(
         + ("" if size is None else f", mirrored or cropped to {size[0]}x{size[1]}"),
         networks=networks,
         validation=validation,
+        quantized="" if precision != "int8" else "PTQ" if ptq else "QAT",
+        denoise=formats.file_denoiser(made.content),
     )
 
 
@@ -209,17 +211,21 @@ def _networks(
     if not after_training:
         if source.qat is None:
             return Networks(reference, reference, reference, None, "none: it computes in floats")
-        exact, converted = source.architecture.build(training=False), quantize(source.architecture)
-        for network in (exact, converted):
-            weights.load_weights(network, source.qat)
+        converted = quantize(source.architecture)
+        weights.load_weights(converted, source.qat)
+        exact = source.float_network()
+        align(exact, source.architecture.links, source.qat)
         steps = source.settings.qat.steps
         ranges = f"set on training patches of the run, then QAT of {steps} steps"
         return Networks(reference, exact, converted, None, ranges)
     data = source.settings.data if calibrate is None else calibrate
     examples = calibration.examples(data, source.settings)
     ranges = f"post-training, from {examples.source}"
+    exact, rounded = post_training(source.architecture, source.values, examples.batches)
     if precision == "int8":
-        exact, converted = post_training(source.architecture, source.values, examples.batches)
-        return Networks(reference, exact, converted, None, ranges)
-    converted = export.without_blocks(reference)
-    return Networks(reference, reference, converted, lambda: examples.singles(shape), ranges)
+        return Networks(reference, exact, rounded, None, ranges)
+    # The weights that int8 has, so that the activations make the difference.
+    wide = source.architecture.build(training=False)
+    weights.copy_weights(rounded, wide)
+    converted = export.without_blocks(wide)
+    return Networks(reference, exact, converted, lambda: examples.singles(shape), ranges)

@@ -16,7 +16,7 @@ from edgecae.runtime.model_file import ModelFile
 
 if TYPE_CHECKING:
     from edgecae.convert.convert import Networks
-    from edgecae.train.evaluate import HeldOut
+    from edgecae.train.evaluate import Denoise, HeldOut
 
 __all__ = ["READABLE", "Report", "check", "tensors", "text"]
 
@@ -44,6 +44,8 @@ class Report:
         measured_on: what was measured on.
         networks: float, QAT and whatever else was on the way.
         validation: the pictures.
+        quantized: ``QAT`` or ``PTQ`` where the network that was converted carries its roundings.
+        denoise: runs the file on frames whose sides are multiples of the stride.
     """
 
     model: ModelFile
@@ -55,6 +57,8 @@ class Report:
     measured_on: str
     networks: Networks
     validation: HeldOut
+    quantized: str
+    denoise: Denoise
 
     @property
     def use(self) -> str:
