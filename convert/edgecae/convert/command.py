@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edgecae.convert import c_header, outputs
 from edgecae.convert import page as pages
 from edgecae.convert.convert import convert
 from edgecae.convert.report import text
@@ -66,6 +67,13 @@ __all__ = ["command"]
     metavar="FILE.html",
     help="Write a page: operations, times, and the error of every tensor.",
 )
+@click.option(
+    "--c-array",
+    "c_array",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.h",
+    help="Write a C header with the model's bytes and quantization, too.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 def command(
     run: Path,
@@ -76,6 +84,7 @@ def command(
     output: Path | None,
     max_drop: float,
     page: Path | None,
+    c_array: Path | None,
     overwrite: bool,
 ) -> None:
     """Convert the run directory RUN to a TFLite file, and check it against the float network.
@@ -90,7 +99,10 @@ def command(
     if calibrate is not None and not (ptq or precision == "int16x8"):
         raise click.UsageError("--calibrate goes with --ptq or --int16x8")
     if page is not None:
-        pages.check(page, overwrite)
+        pages.check()
+    for other in (page, c_array):
+        if other is not None:
+            outputs.check(other, overwrite)
     report = convert(
         run,
         output,
@@ -106,3 +118,6 @@ def command(
     if page is not None:
         pages.write(page, report)
         click.echo(page)
+    if c_array is not None:
+        c_header.write(c_array, report.model)
+        click.echo(c_array)

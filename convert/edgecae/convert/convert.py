@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgecae import noise as noise_models
 from edgecae.convert import calibrate as calibration
-from edgecae.convert import export, formats, report, sources
+from edgecae.convert import export, formats, outputs, report, sources
 from edgecae.convert.pictures import fitted
 from edgecae.convert.sources import Source
 from edgecae.errors import SettingError, SinkError
@@ -101,10 +101,7 @@ def convert(
     stride = source.architecture.stride
     shape = _shape(size, stride)
     output = output or source.folder / _file_name(source.name, precision, ptq, size)
-    if output.exists() and not overwrite:
-        raise SinkError(f"{output} exists; --overwrite replaces it")
-    if not output.parent.is_dir():
-        raise SinkError(f"{output} can't be written: there is no folder {output.parent}")
+    outputs.check(output, overwrite)
     networks = _networks(source, precision, after_training, calibrate, shape)
 
     trained_for = noise_models.parse(source.settings.noise)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import quality
-from edgecae.convert import analysis, drawings, export
+from edgecae.convert import analysis, drawings, export, outputs
 from edgecae.convert.report import READABLE, Report, tensors
-from edgecae.errors import SettingError, SinkError
+from edgecae.errors import SettingError
 from edgecae.runtime import inspection
 from edgecae.train.evaluate import Denoise, HeldOut, keras_denoiser
 
@@ -27,18 +27,13 @@ LARGEST_SIDE = 256
 SHOWN = "gaussian:25"
 
 
-def check(path: Path, overwrite: bool) -> None:
-    """Find out before a long conversion whether its page can be written.
+def check() -> None:
+    """Find out before a long conversion whether there can be a page.
 
     Raises:
         SettingError: jinja2 is not installed.
-        SinkError: the file exists, or its folder does not.
     """
     _jinja()
-    if path.exists() and not overwrite:
-        raise SinkError(f"{path} exists; --overwrite replaces it")
-    if not path.parent.is_dir():
-        raise SinkError(f"{path} can't be written: there is no folder {path.parent}")
 
 
 def _jinja() -> Any:
@@ -77,12 +72,7 @@ def write(path: Path, report: Report) -> None:
     source = resources.files("edgecae.convert").joinpath("page.html").read_text("utf-8")
     environment = _jinja().Environment(autoescape=True, trim_blocks=True)
     text = environment.from_string(source).render(_context(report))
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise SinkError(f"{path} can't be written: {error.strerror}") from error
+    outputs.write_text(path, text)
 
 
 def _context(report: Report) -> dict[str, Any]:
