@@ -40,7 +40,6 @@ def test_nothing_is_replaced(run: Path, tmp_path: Path, what: str) -> None:
     [
         ([], "give --int8"),
         (["--float32", "--ptq"], "--ptq goes with --int8"),
-        (["--int8", "--calibrate", "builtin"], "--calibrate goes with"),
         (["--int8", "--size", "640"], "no WIDTHxHEIGHT"),
     ],
 )

@@ -13,7 +13,7 @@ from edgecae.convert.pictures import fit
 from edgecae.train.data import BUILTIN, Batches, Folder, open_images
 from edgecae.train.recipe import Recipe
 
-__all__ = ["Examples", "examples"]
+__all__ = ["Examples", "examples", "where"]
 
 BATCHES = 32
 PATCHES = 8
@@ -79,7 +79,12 @@ def examples(data: str, settings: Recipe) -> Examples:
         seed=2 * settings.seed + 1,  # as of the QAT phase
         gray=settings.gray,
     )
-    where = "the built-in generator" if data == BUILTIN else data
+    source = where(data)
     if isinstance(images, Folder):
-        where = f"{len(images.training)} images in {data}, of which none is held out"
-    return Examples(drawn, f"noisy patches ({settings.noise}) of {where}")
+        source = f"{len(images.training)} images in {source}, of which none is held out"
+    return Examples(drawn, f"noisy patches ({settings.noise}) of {source}")
+
+
+def where(data: str) -> str:
+    """A folder of photos, or ``builtin``, in words."""
+    return "the built-in generator" if data == BUILTIN else data

@@ -11,12 +11,13 @@ from edgecae.convert import page as pages
 from edgecae.convert.convert import convert
 from edgecae.convert.report import text
 from edgecae.runtime.commands import options
+from edgecae.train.architectures import ARCHITECTURES
 
 __all__ = ["command"]
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("path", type=click.Path(path_type=Path), metavar="RUN|MODEL")
 @click.option("--int8", "precision", flag_value="int8", help="Fully integer, from the QAT weights.")
 @click.option(
     "--int16x8",
@@ -41,6 +42,13 @@ __all__ = ["command"]
     metavar="FOLDER|builtin",
     help="Photos for the ranges of --ptq and --int16x8.  [default: the run's training data]",
 )
+@click.option(
+    "--architecture",
+    type=click.Choice(sorted(ARCHITECTURES)),
+    help="Of MODEL.weights.h5 that Keras wrote.",
+)
+@click.option("--noise", help="What MODEL was trained for.  [default: gaussian:0-55]")
+@click.option("--trust-code", is_flag=True, help="Run code that MODEL names.")
 @click.option(
     "--size",
     metavar="WxH",
@@ -76,10 +84,13 @@ __all__ = ["command"]
 )
 @click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 def command(
-    run: Path,
+    path: Path,
     precision: str | None,
     ptq: bool,
     calibrate: str | None,
+    architecture: str | None,
+    noise: str | None,
+    trust_code: bool,
     size: tuple[int, int] | None,
     output: Path | None,
     max_drop: float,
@@ -87,7 +98,10 @@ def command(
     c_array: Path | None,
     overwrite: bool,
 ) -> None:
-    """Convert the run directory RUN to a TFLite file, and check it against the float network.
+    """Convert a run directory or a model to a TFLite file, and check it against the float network.
+
+    A model trained elsewhere is MODEL.weights.h5 with an --architecture, MODEL.keras, MODEL.h5 or a
+    SavedModel directory; --calibrate then has the pictures for measuring, too.
 
     Fails, and leaves no file, where a tensor has a type that the format does not have, or the
     file is too much worse than the float network on held-out images.
@@ -96,20 +110,21 @@ def command(
         raise click.UsageError("give --int8, --int16x8, --float16 or --float32")
     if ptq and precision != "int8":
         raise click.UsageError("--ptq goes with --int8")
-    if calibrate is not None and not (ptq or precision == "int16x8"):
-        raise click.UsageError("--calibrate goes with --ptq or --int16x8")
     if page is not None:
         pages.check()
     for other in (page, c_array):
         if other is not None:
             outputs.check(other, overwrite)
     report = convert(
-        run,
+        path,
         output,
         precision=precision,
         ptq=ptq,
         calibrate=calibrate,
         size=size,
+        architecture=architecture,
+        noise=noise,
+        trust=trust_code,
         max_drop=max_drop,
         overwrite=overwrite,
     )

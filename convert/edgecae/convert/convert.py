@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgecae import noise as noise_models
 from edgecae.convert import calibrate as calibration
-from edgecae.convert import export, formats, outputs, report, sources
+from edgecae.convert import export, formats, outputs, receptive, report, sources
 from edgecae.convert.pictures import fitted
 from edgecae.convert.sources import Source
 from edgecae.errors import SettingError, SinkError
@@ -43,6 +43,7 @@ class Networks:
         examples: for post-training quantization by the converter; None where ``converted``
             carries its roundings or has none.
         ranges: where activation ranges come from, in words.
+        simulated: ``QAT`` or ``PTQ`` where ``converted`` carries its roundings, else nothing.
     """
 
     reference: Any
@@ -50,31 +51,40 @@ class Networks:
     converted: Any
     examples: Callable[[], Iterable[NDArray[np.float32]]] | None
     ranges: str
+    simulated: str = ""
 
 
 def convert(
-    run: Path,
+    path: Path,
     output: Path | None = None,
     *,
     precision: str = "int8",
     ptq: bool = False,
     calibrate: str | None = None,
     size: tuple[int, int] | None = None,
+    architecture: str | None = None,
+    noise: str | None = None,
+    trust: bool = False,
     max_drop: float = 0.1,
     overwrite: bool = False,
 ) -> report.Report:
-    """Convert a run to a TFLite file and check it against the float network.
+    """Convert a trained network to a TFLite file and check it against the float network.
 
     Args:
-        run: a run directory of :func:`edgecae.train.loop.train`.
+        path: a run directory of :func:`edgecae.train.loop.train`, or what else
+            :func:`edgecae.convert.sources.open_source` takes.
         output: the file to write; ``RUN/MODEL-int8.tflite``, ``-int8-ptq`` and so on unless given,
-            with ``-WxH`` for one fixed size.
+            with ``-WxH`` for one fixed size; beside a file for what is no run.
         precision: ``int8``, fully integer; ``float32``; or for comparison ``float16`` (weights
             only) or ``int16x8`` (activations of 16 bits).
         ptq: int8 by post-training quantization of the float weights, without those of QAT.
         calibrate: folder of photos, or ``builtin``, that post-training quantization and int16x8
-            take their activation ranges from; the run's training data unless given.
+            take their activation ranges from; the run's training data unless given. What is no run
+            is measured on those that it holds out, in any format.
         size: width and height of the only frames that the file takes; None: any.
+        architecture: of weights that don't say it.
+        noise: that a network which is no run was trained for; ``gaussian:0-55`` unless given.
+        trust: run code that a Keras file or a SavedModel names.
         max_drop: largest loss against the float network, dB; see :func:`report.check`.
         overwrite: replace an existing file.
 
@@ -82,7 +92,7 @@ def convert(
         What was made and how good it is.
 
     Raises:
-        RecipeError: ``run`` is not a finished run.
+        RecipeError: ``path`` is nothing that can be converted.
         SettingError: ``size`` does not fit the network, or the settings don't go together.
         DataError: there is nothing to calibrate on.
         QualityError: a tensor has a type that it must not have, TFLite does not have the format,
@@ -95,11 +105,19 @@ def convert(
     if ptq and precision != "int8":
         raise SettingError(f"ptq goes with int8; {precision} has no other form")
     after_training = ptq or precision == "int16x8"
-    if calibrate is not None and not after_training:
-        raise SettingError("calibrating goes with ptq or int16x8; QAT has its ranges already")
-    source = sources.open_run(run, qat=precision == "int8" and not ptq)
-    stride = source.architecture.stride
-    shape = _shape(size, stride)
+    source = sources.open_source(
+        path,
+        qat=precision == "int8" and not ptq,
+        architecture=architecture,
+        calibrate=calibrate,
+        noise=noise,
+        trust=trust,
+    )
+    if calibrate is not None and source.repeatable and not after_training:
+        raise SettingError(f"{path} is a run: calibrating goes with ptq or int16x8")
+    shape = _shape(size, source.stride) or source.size
+    if source.size is not None and shape != source.size:
+        raise SettingError(f"{path} takes frames of {source.size[1]}x{source.size[0]} alone")
     output = output or source.folder / _file_name(source.name, precision, ptq, size)
     outputs.check(output, overwrite)
     networks = _networks(source, precision, after_training, calibrate, shape)
@@ -108,48 +126,30 @@ def convert(
     noises = [noise_models.gaussian(sigma) for sigma in SIGMAS]
     if trained_for.gain != (0, 0):
         noises.append(trained_for)
-    validation = evaluate.held_out(fitted(source.held_out, shape), stride, noises)
+    validation = evaluate.held_out(fitted(source.held_out, shape), source.stride, noises)
     float_quality = validation.measure(evaluate.keras_denoiser(networks.reference))
     content = export.to_tflite(networks.converted, precision, shape, networks.examples)
-    reach = export.halo(source.architecture)
-    made_with = recipe.versions()
-    if ptq:
-        made_with["quantization"] = "post-training"
+    about = _metadata(source, precision, ptq, export.finish(content, precision == "int8", None))
 
-    def finished(quality: dict[str, dict[str, float]]) -> tuple[bytes, Metadata]:
+    def write(path: Path, quality: dict[str, dict[str, float]]) -> report.Written:
         rounded = {
             form: {spec: round(value, 4) for spec, value in figures.items()}
             for form, figures in quality.items()
         }
-        metadata = Metadata(
-            name=source.name,
-            architecture=describe(source.architecture),
-            precision=precision,
-            stride=stride,
-            halo=reach,
-            noise=source.settings.noise,
-            quality=rounded,
-            recipe=recipe.digest(source.settings),
-            made_with=made_with,
-        )
-        return export.finish(content, precision == "int8", metadata), metadata
-
-    def write(path: Path, quality: dict[str, dict[str, float]]) -> model_file.ModelFile:
-        finished_content, metadata = finished(quality)
-        path.write_bytes(finished_content)
-        if precision in report.READABLE:
-            return model_file.read(path)
-        return model_file.describe(path, finished_content, metadata)
+        metadata = dataclasses.replace(about, quality=rounded)
+        finished = export.finish(content, precision == "int8", metadata)
+        path.write_bytes(finished)
+        return report.written(path, finished, metadata, source.known is not None)
 
     temporary = output.with_name(f".{output.name}.tmp")
     try:
         made = write(temporary, {"float": float_quality})
-        formats.check_tensors(made)
-        if precision == "int8":
+        formats.check_tensors(made.model)
+        if precision == "int8" and made.refused is None:
             with Denoiser(temporary, threads=2) as denoiser:
                 quality = validation.measure(denoiser.process)
         else:
-            quality = validation.measure(formats.file_denoiser(made.content))
+            quality = validation.measure(formats.file_denoiser(made.model.content))
         report.check(float_quality, quality, max_drop)
         made = write(temporary, {"float": float_quality, precision: quality})
         temporary.replace(output)
@@ -161,18 +161,19 @@ def convert(
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return report.Report(
-        model=dataclasses.replace(made, path=output),
+        model=dataclasses.replace(made.model, path=output),
+        refused=made.refused,
         noisy=validation.measure(None),
         reference=float_quality,
         converted=quality,
         backend=str(backends.find()),
         ranges=networks.ranges,
         measured_on=f"{len(validation.clean)} {source.held_out_from}"
-        + ("" if size is None else f", mirrored or cropped to {size[0]}x{size[1]}"),
+        + ("" if shape is None else f", mirrored or cropped to {shape[1]}x{shape[0]}"),
         networks=networks,
         validation=validation,
-        quantized="" if precision != "int8" else "PTQ" if ptq else "QAT",
-        denoise=formats.file_denoiser(made.content),
+        quantized=networks.simulated,
+        denoise=formats.file_denoiser(made.model.content),
     )
 
 
@@ -204,25 +205,46 @@ def _networks(
     calibrate: str | None,
     shape: tuple[int, int] | None,
 ) -> Networks:
-    reference = source.float_network()
+    reference, known = source.network, source.known
     if not after_training:
-        if source.qat is None:
+        if known is None or known.qat is None:
             return Networks(reference, reference, reference, None, "none: it computes in floats")
-        converted = quantize(source.architecture)
-        weights.load_weights(converted, source.qat)
-        exact = source.float_network()
-        align(exact, source.architecture.links, source.qat)
+        converted = quantize(known.architecture)
+        weights.load_weights(converted, known.qat)
+        exact = known.float_network()
+        align(exact, known.architecture.links, known.qat)
         steps = source.settings.qat.steps
         ranges = f"set on training patches of the run, then QAT of {steps} steps"
-        return Networks(reference, exact, converted, None, ranges)
+        return Networks(reference, exact, converted, None, ranges, "QAT")
     data = source.settings.data if calibrate is None else calibrate
     examples = calibration.examples(data, source.settings)
     ranges = f"post-training, from {examples.source}"
-    exact, rounded = post_training(source.architecture, source.values, examples.batches)
+    if known is None:
+        return Networks(reference, reference, reference, lambda: examples.singles(shape), ranges)
+    exact, rounded = post_training(known.architecture, known.values, examples.batches)
     if precision == "int8":
-        return Networks(reference, exact, rounded, None, ranges)
+        return Networks(reference, exact, rounded, None, ranges, "PTQ")
     # The weights that int8 has, so that the activations make the difference.
-    wide = source.architecture.build(training=False)
+    wide = known.architecture.build(training=False)
     weights.copy_weights(rounded, wide)
     converted = export.without_blocks(wide)
     return Networks(reference, exact, converted, lambda: examples.singles(shape), ranges)
+
+
+def _metadata(source: Source, precision: str, ptq: bool, content: bytes) -> Metadata:
+    """What the file says of itself, but for its quality."""
+    made_with = recipe.versions()
+    if ptq:
+        made_with["quantization"] = "post-training"
+    known = source.known
+    return Metadata(
+        name=source.name,
+        architecture={"kind": "outside"} if known is None else describe(known.architecture),
+        precision=precision,
+        stride=source.stride,
+        halo=receptive.halo_of(content) if known is None else export.halo(known.architecture),
+        noise=source.settings.noise,
+        quality={},
+        recipe=recipe.digest(source.settings) if source.repeatable else "unknown",
+        made_with=made_with,
+    )

@@ -70,6 +70,8 @@ def to_tflite(
 
     export = Export()
     function = export.denoise.get_concrete_function()
+    # Of a Keras 3 model, which tf.Module does not look into.
+    export.variables_of_model = list(function.graph.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], export)
     _set_precision(converter, precision)
     if examples is not None:

@@ -81,7 +81,7 @@ def _context(report: Report) -> dict[str, Any]:
     exact = export.finish(export.to_tflite(networks.exact, "float32", shape), False, None)
     found = analysis.analyse(model.content, exact, _frames(report))
     profile = None
-    if model.metadata.precision in READABLE:
+    if model.metadata.precision in READABLE and report.refused is None:
         profile = inspection.profile(inspection.inspect(model.path))
     return {
         "name": model.metadata.name,

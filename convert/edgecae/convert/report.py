@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecae.errors import QualityError
+from edgecae.errors import ModelFileError, QualityError
 from edgecae.noise import gaussian
 from edgecae.runtime import model_file
-from edgecae.runtime.model_file import ModelFile
+from edgecae.runtime.model_file import Metadata, ModelFile
 
 if TYPE_CHECKING:
     from edgecae.convert.convert import Networks
     from edgecae.train.evaluate import Denoise, HeldOut
 
-__all__ = ["READABLE", "Report", "check", "tensors", "text"]
+__all__ = ["READABLE", "Report", "Written", "check", "tensors", "text", "written"]
 
 READABLE = ("int8", "float32")
 """Formats that :func:`edgecae.runtime.model_file.read` takes; only int8 is streamed."""
@@ -31,11 +32,50 @@ Quality = Mapping[str, float]
 
 
 @dataclass(frozen=True)
+class Written:
+    """A file, and whether the runtime takes it.
+
+    Attributes:
+        model: the file.
+        refused: why :func:`edgecae.runtime.model_file.read` does not take it; None where it does.
+    """
+
+    model: ModelFile
+    refused: str | None
+
+
+def written(path: Path, content: bytes, metadata: Metadata, ours: bool) -> Written:
+    """Look at a file that was just written, as the runtime will.
+
+    Args:
+        path: of the file.
+        content: of the file.
+        metadata: in the file.
+        ours: whether it is one of edgecae's networks, of which none may be refused.
+
+    Raises:
+        ModelFileError: it is refused, and must not be.
+    """
+    if metadata.precision not in READABLE:
+        refused = "for comparison: streaming runs int8 files"
+        return Written(model_file.describe(path, content, metadata), refused)
+    try:
+        return Written(model_file.read(path), None)
+    except ModelFileError as error:
+        if ours:
+            raise
+        reason = str(error).removeprefix(f"model {path}: ")
+        refused = f"for other runtimes than edgecae's: {reason}"
+        return Written(model_file.describe(path, content, metadata), refused)
+
+
+@dataclass(frozen=True)
 class Report:
     """A finished conversion.
 
     Attributes:
         model: the file that was written.
+        refused: why the runtime does not take it; None where it does.
         noisy: PSNR of the noisy held-out images, by noise.
         reference: PSNR of the float network.
         converted: PSNR of the file, through the runtime.
@@ -49,6 +89,7 @@ class Report:
     """
 
     model: ModelFile
+    refused: str | None
     noisy: Quality
     reference: Quality
     converted: Quality
@@ -63,6 +104,8 @@ class Report:
     @property
     def use(self) -> str:
         """What the file can be used for."""
+        if self.refused is not None:
+            return self.refused
         if self.model.metadata.precision != "int8":
             return "for comparison: streaming runs int8 files"
         height, width = self.model.frame_size
