@@ -156,7 +156,7 @@ def _quality(report: Report) -> Iterator[tuple[str, list[tuple[str, Mapping[str,
 
 def _timing(profile: inspection.Profile | None) -> str:
     if profile is None:
-        return "MACs at the stored frame size. Not timed: files for comparison can't be inspected."
+        return "MACs at the stored frame size. Not timed: edgecae inspect refuses the file."
     return (
         f"MACs at the stored frame size; times at {profile.width}×{profile.height}, each operation "
         f"by itself, median, {profile.threads} thread, {profile.backend}: {profile.sum:.2f} ms in "
