@@ -28,7 +28,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def float_file(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A float file of the same network; its weights don't matter to its speed."""
     architecture = architectures.get(name)
-    content = export.to_tflite(architecture.build(training=False), int8=False)
+    content = export.to_tflite(architecture.build(training=False), "float32")
     shipped = model_file.read(models.find(name)).metadata
     path = tmp_path_factory.mktemp("float") / f"{name}.tflite"
     path.write_bytes(export.finish(content, int8=False, metadata=shipped))

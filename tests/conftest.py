@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ EXPECTED_SKIPS = {
         "EDGECAE_TFLITE_PYTHON"
     ),
     "there is no C compiler": not shutil.which("cc"),
+    "tflite-micro is not installed": not importlib.util.find_spec("tflite_micro"),
     "chromium and its driver are not installed": not (
         shutil.which("chromium") and shutil.which("chromedriver")
     ),

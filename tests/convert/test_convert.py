@@ -8,7 +8,8 @@ from training import TINY
 
 from edgecae import noise
 from edgecae.convert import report
-from edgecae.convert.convert import convert, float_file_denoiser
+from edgecae.convert.convert import convert
+from edgecae.convert.formats import file_denoiser
 from edgecae.errors import ModelFileError, QualityError, RecipeError, SinkError
 from edgecae.runtime import Denoiser
 from edgecae.train import evaluate, loop, quantize, recipe, weights
@@ -53,12 +54,12 @@ def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_float_file_is_the_float_network(run: Path, tmp_path: Path, photo: np.ndarray) -> None:
-    made = convert(run, tmp_path / "model.tflite", int8=False)
+    made = convert(run, tmp_path / "model.tflite", precision="float32")
     assert "int8" not in made.model.dtypes
     architecture, _, values = weights.read_weights(run / "float.weights.h5")
     network = architecture.build()
     weights.load_weights(network, values)
-    got = float_file_denoiser(made.model.path)(photo).astype(int)
+    got = file_denoiser(made.model.content)(photo).astype(int)
     assert np.abs(got - evaluate.keras_denoiser(network)(photo)).max() <= 1
     with pytest.raises(ModelFileError, match="float model"):
         Denoiser(made.model.path)

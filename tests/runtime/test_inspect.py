@@ -239,7 +239,7 @@ def test_a_fixed_size(tmp_path: Path) -> None:
 def test_a_float_file(run: Path, tmp_path: Path) -> None:
     from edgecae.convert.convert import convert
 
-    path = convert(run, tmp_path / "float.tflite", int8=False).model.path
+    path = convert(run, tmp_path / "float.tflite", precision="float32").model.path
     report = inspection.inspect(path)
     assert not report.integer
     assert report.frame.scale is None

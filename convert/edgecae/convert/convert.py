@@ -1,8 +1,11 @@
-"""Convert a run directory to a model file."""
+"""Convert a trained network to a model file."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,65 +13,78 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import noise as noise_models
-from edgecae.convert import export, report
-from edgecae.errors import QualityError, RecipeError, SinkError
-from edgecae.runtime import Denoiser, images, model_file
+from edgecae.convert import calibrate as calibration
+from edgecae.convert import export, formats, outputs, receptive, report, sources
+from edgecae.convert.pictures import fitted
+from edgecae.convert.sources import Source
+from edgecae.errors import SettingError, SinkError
+from edgecae.runtime import Denoiser, model_file
 from edgecae.runtime import backend as backends
 from edgecae.runtime.model_file import Metadata
+from edgecae.runtime.verify.graph import LARGEST_SIDE
 from edgecae.train import evaluate, recipe, weights
 from edgecae.train.architectures import describe
-from edgecae.train.loop import held_out_folder
-from edgecae.train.quantize import quantize
+from edgecae.train.equalize import align
+from edgecae.train.quantize import post_training, quantize
 
-__all__ = ["convert", "float_file_denoiser"]
+__all__ = ["SIGMAS", "Networks", "convert"]
 
 SIGMAS = (5, 15, 25, 50)
 
 
-def float_file_denoiser(path: Path) -> evaluate.Denoise:
-    """Run a float32 model file on frames: the comparison, not a way to stream.
+@dataclass(frozen=True)
+class Networks:
+    """The forms of one network on its way into a file.
 
-    Args:
-        path: of a file that ``convert(…, int8=False)`` made.
-
-    Returns:
-        A function from uint8 H×W×3 to the same; sides must be multiples of the stride.
+    Attributes:
+        reference: the float network, which the file is held against.
+        exact: the same with its channels scaled as the file has them, to compare tensor by tensor.
+        converted: what goes into the converter.
+        examples: for post-training quantization by the converter; None where ``converted``
+            carries its roundings or has none.
+        ranges: where activation ranges come from, in words.
+        simulated: ``QAT`` or ``PTQ`` where ``converted`` carries its roundings, else nothing.
     """
-    interpreter = backends.Interpreter(model_file.read(path).content, 2, backends.find())
 
-    def denoise(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        interpreter.resize(*frame.shape[:2])
-        interpreter.input()[0] = frame / np.float32(255)
-        interpreter.invoke()
-        result = np.rint(np.clip(interpreter.output()[0], 0, 1) * 255)
-        return np.asarray(result, np.uint8)
-
-    return denoise
-
-
-def _load(run: Path, phase: str) -> tuple[Any, dict[str, NDArray[np.float32]]]:
-    path = run / f"{phase}.weights.h5"
-    if not path.exists():
-        hint = "; its QAT phase has not ended" if phase == "qat" else ""
-        raise RecipeError(f"{run} holds no {path.name}{hint}")
-    architecture, _, values = weights.read_weights(path)
-    return architecture, values
+    reference: Any
+    exact: Any
+    converted: Any
+    examples: Callable[[], Iterable[NDArray[np.float32]]] | None
+    ranges: str
+    simulated: str = ""
 
 
 def convert(
-    run: Path,
+    path: Path,
     output: Path | None = None,
     *,
-    int8: bool = True,
+    precision: str = "int8",
+    ptq: bool = False,
+    calibrate: str | None = None,
+    size: tuple[int, int] | None = None,
+    architecture: str | None = None,
+    noise: str | None = None,
+    trust: bool = False,
     max_drop: float = 0.1,
     overwrite: bool = False,
 ) -> report.Report:
-    """Convert a run to a TFLite file and check it against the float network.
+    """Convert a trained network to a TFLite file and check it against the float network.
 
     Args:
-        run: a run directory of :func:`edgecae.train.loop.train`.
-        output: the file to write; ``RUN/MODEL-int8.tflite`` or ``-float32`` unless given.
-        int8: fully integer, from the QAT weights; else float32, from the float weights.
+        path: a run directory of :func:`edgecae.train.loop.train`, or what else
+            :func:`edgecae.convert.sources.open_source` takes.
+        output: the file to write; ``RUN/MODEL-int8.tflite``, ``-int8-ptq`` and so on unless given,
+            with ``-WxH`` for one fixed size; beside a file for what is no run.
+        precision: ``int8``, fully integer; ``float32``; or for comparison ``float16`` (weights
+            only) or ``int16x8`` (activations of 16 bits).
+        ptq: int8 by post-training quantization of the float weights, without those of QAT.
+        calibrate: folder of photos, or ``builtin``, that post-training quantization and int16x8
+            take their activation ranges from; the run's training data unless given. What is no run
+            is measured on those that it holds out, in any format.
+        size: width and height of the only frames that the file takes; None: any.
+        architecture: of weights that don't say it.
+        noise: that a network which is no run was trained for; ``gaussian:0-55`` unless given.
+        trust: run code that a Keras file or a SavedModel names.
         max_drop: largest loss against the float network, dB; see :func:`report.check`.
         overwrite: replace an existing file.
 
@@ -76,79 +92,66 @@ def convert(
         What was made and how good it is.
 
     Raises:
-        RecipeError: ``run`` is not a finished run.
-        QualityError: a float tensor was left, or too much was lost; no file is written.
+        RecipeError: ``path`` is nothing that can be converted.
+        SettingError: ``size`` does not fit the network, or the settings don't go together.
+        DataError: there is nothing to calibrate on.
+        QualityError: a tensor has a type that it must not have, TFLite does not have the format,
+            or too much was lost; no file is written.
         SinkError: the file exists, or can't be written.
     """
-    if not (run / "recipe.toml").exists():
-        raise RecipeError(f"{run} is no run directory: it holds no recipe.toml")
-    settings = recipe.read(run / "recipe.toml")
-    if int8 and not settings.qat.steps:
-        raise RecipeError(f"{run} has no QAT phase, which int8 is made from")
-    precision = "int8" if int8 else "float32"
-    name = settings.name or settings.model
-    output = output or run / f"{name}-{precision}.tflite"
-    if output.exists() and not overwrite:
-        raise SinkError(f"{output} exists; --overwrite replaces it")
-    if not output.parent.is_dir():
-        raise SinkError(f"{output} can't be written: there is no folder {output.parent}")
-    architecture, float_values = _load(run, "float")
-    reference = architecture.build(training=False)
-    weights.load_weights(reference, float_values)
-    network = reference
-    if int8:
-        architecture, values = _load(run, "qat")
-        network = quantize(architecture)
-        weights.load_weights(network, values)
+    if precision not in model_file.PRECISIONS:
+        known = ", ".join(model_file.PRECISIONS)
+        raise SettingError(f"precision {precision!r} is unknown; there are {known}")
+    if ptq and precision != "int8":
+        raise SettingError(f"ptq goes with int8; {precision} has no other form")
+    after_training = ptq or precision == "int16x8"
+    source = sources.open_source(
+        path,
+        qat=precision == "int8" and not ptq,
+        architecture=architecture,
+        calibrate=calibrate,
+        noise=noise,
+        trust=trust,
+    )
+    if calibrate is not None and source.repeatable and not after_training:
+        raise SettingError(f"{path} is a run: calibrating goes with ptq or int16x8")
+    shape = _shape(size, source.stride) or source.size
+    if source.size is not None and shape != source.size:
+        raise SettingError(f"{path} takes frames of {source.size[1]}x{source.size[0]} alone")
+    output = output or source.folder / _file_name(source.name, precision, ptq, size)
+    outputs.check(output, overwrite)
+    networks = _networks(source, precision, after_training, calibrate, shape)
 
-    held_out = sorted(held_out_folder(run).glob("*.png"))
-    if not held_out:
-        raise RecipeError(f"{run} holds no held-out images to measure on")
-    trained_for = noise_models.parse(settings.noise)
+    trained_for = noise_models.parse(source.settings.noise)
     noises = [noise_models.gaussian(sigma) for sigma in SIGMAS]
     if trained_for.gain != (0, 0):
         noises.append(trained_for)
-    validation = evaluate.held_out(
-        [images.read(path).pixels for path in held_out], architecture.stride, noises
-    )
-    float_quality = validation.measure(evaluate.keras_denoiser(reference))
+    validation = evaluate.held_out(fitted(source.held_out, shape), source.stride, noises)
+    float_quality = validation.measure(evaluate.keras_denoiser(networks.reference))
+    content = export.to_tflite(networks.converted, precision, shape, networks.examples)
+    about = _metadata(source, precision, ptq, export.finish(content, precision == "int8", None))
 
-    def finished(content: bytes, quality: dict[str, dict[str, float]]) -> bytes:
+    def write(path: Path, quality: dict[str, dict[str, float]]) -> report.Written:
         rounded = {
             form: {spec: round(value, 4) for spec, value in figures.items()}
             for form, figures in quality.items()
         }
-        metadata = Metadata(
-            name=name,
-            architecture=describe(architecture),
-            precision=precision,
-            stride=architecture.stride,
-            halo=reach,
-            noise=str(trained_for),
-            quality=rounded,
-            recipe=recipe.digest(settings),
-            made_with=recipe.versions(),
-        )
-        return export.finish(content, int8, metadata)
+        metadata = dataclasses.replace(about, quality=rounded)
+        finished = export.finish(content, precision == "int8", metadata)
+        path.write_bytes(finished)
+        return report.written(path, finished, metadata, source.known is not None)
 
-    content = export.to_tflite(network, int8)
-    reach = export.halo(architecture)
     temporary = output.with_name(f".{output.name}.tmp")
     try:
-        temporary.write_bytes(finished(content, {"float": float_quality}))
-        made = model_file.read(temporary)
-        if int8:
-            unwanted = made.dtypes - {"int8", "int32", "bool"}
-            if unwanted:
-                raise QualityError(f"the file is not fully int8: it holds {', '.join(unwanted)}")
+        made = write(temporary, {"float": float_quality})
+        formats.check_tensors(made.model)
+        if precision == "int8" and made.refused is None:
             with Denoiser(temporary, threads=2) as denoiser:
-                used = str(denoiser.backend)
                 quality = validation.measure(denoiser.process)
         else:
-            used = str(backends.find())
-            quality = validation.measure(float_file_denoiser(temporary))
+            quality = validation.measure(formats.file_denoiser(made.model.content))
         report.check(float_quality, quality, max_drop)
-        temporary.write_bytes(finished(content, {"float": float_quality, precision: quality}))
+        made = write(temporary, {"float": float_quality, precision: quality})
         temporary.replace(output)
     except OSError as error:
         if isinstance(error, SinkError):
@@ -158,5 +161,90 @@ def convert(
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return report.Report(
-        model_file.read(output), validation.measure(None), float_quality, quality, used
+        model=dataclasses.replace(made.model, path=output),
+        refused=made.refused,
+        noisy=validation.measure(None),
+        reference=float_quality,
+        converted=quality,
+        backend=str(backends.find()),
+        ranges=networks.ranges,
+        measured_on=f"{len(validation.clean)} {source.held_out_from}"
+        + ("" if shape is None else f", mirrored or cropped to {shape[1]}x{shape[0]}"),
+        networks=networks,
+        validation=validation,
+        quantized=networks.simulated,
+        denoise=formats.file_denoiser(made.model.content),
+    )
+
+
+def _file_name(name: str, precision: str, ptq: bool, size: tuple[int, int] | None) -> str:
+    fixed = "" if size is None else f"-{size[0]}x{size[1]}"
+    return f"{name}-{precision}{'-ptq' * ptq}{fixed}.tflite"
+
+
+def _shape(size: tuple[int, int] | None, stride: int) -> tuple[int, int] | None:
+    """Height and width of a size that was asked for."""
+    if size is None:
+        return None
+    width, height = size
+    if min(size) < 1 or width % stride or height % stride or max(size) > LARGEST_SIDE:
+        near = "x".join(
+            str(min(-(-side // stride), LARGEST_SIDE // stride) * stride) for side in size
+        )
+        raise SettingError(
+            f"the network takes sides that are multiples of {stride}, up to {LARGEST_SIDE}, not "
+            f"{width}x{height}; {near} would do, and smaller frames are padded to it"
+        )
+    return height, width
+
+
+def _networks(
+    source: Source,
+    precision: str,
+    after_training: bool,
+    calibrate: str | None,
+    shape: tuple[int, int] | None,
+) -> Networks:
+    reference, known = source.network, source.known
+    if not after_training:
+        if known is None or known.qat is None:
+            return Networks(reference, reference, reference, None, "none: it computes in floats")
+        converted = quantize(known.architecture)
+        weights.load_weights(converted, known.qat)
+        exact = known.float_network()
+        align(exact, known.architecture.links, known.qat)
+        steps = source.settings.qat.steps
+        ranges = f"set on training patches of the run, then QAT of {steps} steps"
+        return Networks(reference, exact, converted, None, ranges, "QAT")
+    data = source.settings.data if calibrate is None else calibrate
+    examples = calibration.examples(data, source.settings)
+    ranges = f"post-training, from {examples.source}"
+    if known is None:
+        return Networks(reference, reference, reference, lambda: examples.singles(shape), ranges)
+    exact, rounded = post_training(known.architecture, known.values, examples.batches)
+    if precision == "int8":
+        return Networks(reference, exact, rounded, None, ranges, "PTQ")
+    # The weights that int8 has, so that the activations make the difference.
+    wide = known.architecture.build(training=False)
+    weights.copy_weights(rounded, wide)
+    converted = export.without_blocks(wide)
+    return Networks(reference, exact, converted, lambda: examples.singles(shape), ranges)
+
+
+def _metadata(source: Source, precision: str, ptq: bool, content: bytes) -> Metadata:
+    """What the file says of itself, but for its quality."""
+    made_with = recipe.versions()
+    if ptq:
+        made_with["quantization"] = "post-training"
+    known = source.known
+    return Metadata(
+        name=source.name,
+        architecture={"kind": "outside"} if known is None else describe(known.architecture),
+        precision=precision,
+        stride=source.stride,
+        halo=receptive.halo_of(content) if known is None else export.halo(known.architecture),
+        noise=str(noise_models.parse(source.settings.noise)),
+        quality={},
+        recipe=recipe.digest(source.settings) if source.repeatable else "unknown",
+        made_with=made_with,
     )

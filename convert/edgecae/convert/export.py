@@ -8,15 +8,21 @@ an output scale of exactly 1/255, and the metadata.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edgecae.errors import QualityError
 from edgecae.runtime.model_file import METADATA_NAME, Metadata, parse_flatbuffer
-from edgecae.train._tf import tf
+from edgecae.runtime.stderr import silenced
+from edgecae.train import weights
+from edgecae.train._tf import keras, tf
 from edgecae.train.architectures import Architecture
+from edgecae.train.layers import DepthToSpace, SpaceToDepth
 
-__all__ = ["STORED_SIDE", "finish", "halo", "to_tflite"]
+__all__ = ["STORED_SIDE", "finish", "halo", "to_tflite", "without_blocks"]
 
 STORED_SIDE = 64
 """Stored height and width: small, and a multiple of every stride in use."""
@@ -25,15 +31,28 @@ FRAME_SCALE = np.float32(1 / 255)
 FRAME_ZERO = -128
 
 
-def to_tflite(model: Any, int8: bool) -> bytes:
-    """Convert a network with height and width left open.
+def to_tflite(
+    model: Any,
+    precision: str = "int8",
+    size: tuple[int, int] | None = None,
+    examples: Callable[[], Iterable[NDArray[np.float32]]] | None = None,
+) -> bytes:
+    """Convert a network.
 
     Args:
-        model: the QAT network for int8, else the float one; N×H×W×3 in [0, 1].
-        int8: whether input and output are int8.
+        model: N×H×W×3 in [0, 1] to the same; for int8 the QAT network, which carries its
+            roundings, or with ``examples`` the float one.
+        precision: one of :data:`edgecae.runtime.model_file.PRECISIONS`.
+        size: height and width; None leaves them open. Where they are fixed, no arithmetic on
+            shapes is left in the graph.
+        examples: noisy pictures, 1×H×W×3 in [0, 1], for the converter's own post-training
+            quantization, which int16x8 always is.
 
     Returns:
         A TFLite file as the converter makes it.
+
+    Raises:
+        QualityError: TFLite does not have the format for an operation of the network.
     """
 
     class Export(tf.Module):
@@ -42,22 +61,85 @@ def to_tflite(model: Any, int8: bool) -> bytes:
             self.model = model
 
         @tf.function(  # type: ignore[untyped-decorator]
-            input_signature=[tf.TensorSpec([1, None, None, 3], tf.float32, name="frame")]
+            input_signature=[
+                tf.TensorSpec([1, *(size or (None, None)), 3], tf.float32, name="frame")
+            ]
         )
         def denoise(self, frame: Any) -> Any:
             return {"denoised": self.model(frame, training=False)}
 
     export = Export()
     function = export.denoise.get_concrete_function()
+    # Of a Keras 3 model, which tf.Module does not look into.
+    export.variables_of_model = list(function.graph.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], export)
-    if int8:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-    with warnings.catch_warnings():
+    _set_precision(converter, precision)
+    if examples is not None:
+        if precision == "int8":  # else what it can't round stays a float
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.representative_dataset = lambda: ([each] for each in examples())
+    with warnings.catch_warnings(), silenced():
         # It expects calibration statistics, which a QAT network carries itself.
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs")
-        content: bytes = converter.convert()
+        try:
+            content: bytes = converter.convert()
+        except Exception as error:  # of whatever kind its many stages raise
+            reason = str(error).strip().split("\n")[0]
+            raise QualityError(
+                f"TFLite has no {precision} form of this network: {reason}"
+            ) from error
     return content
+
+
+def _set_precision(converter: Any, precision: str) -> None:
+    if precision == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif precision == "int8":
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    else:
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+        converter.inference_input_type = converter.inference_output_type = tf.int16
+
+
+def _rearranging_kernel(block: int, channels: int) -> NDArray[np.float32]:
+    """What makes a convolution of stride ``block`` a space-to-depth, and transposed its inverse."""
+    kernel = np.zeros((block, block, channels, block * block * channels), np.float32)
+    for place, (row, column, channel) in enumerate(np.ndindex(block, block, channels)):
+        kernel[row, column, channel, place] = 1
+    return kernel
+
+
+def without_blocks(model: Any) -> Any:
+    """Put convolutions in the place of space-to-depth and depth-to-space.
+
+    TFLite has no kernels of 16 bits for these two. The convolutions copy pixels, and compute the
+    same.
+
+    Args:
+        model: a float network of edgecae.
+    """
+    values = {name: variable.numpy() for name, variable in weights.named_weights(model).items()}
+
+    def clone(layer: Any) -> Any:
+        if not isinstance(layer, SpaceToDepth):
+            config = layer.get_config()
+            config.pop("kernel_initializer", None)  # the weights come from elsewhere
+            return layer.__class__.from_config(config)
+        up = isinstance(layer, DepthToSpace)
+        kind = keras.layers.Conv2DTranspose if up else keras.layers.Conv2D
+        channels = int((layer.output if up else layer.input).shape[-1])
+        values[f"{layer.name}/kernel"] = _rearranging_kernel(layer.block, channels)
+        filters = channels * (1 if up else layer.block**2)
+        return kind(filters, layer.block, strides=layer.block, use_bias=False, name=layer.name)
+
+    twin = keras.models.clone_model(model, clone_function=clone)
+    weights.load_weights(twin, values)
+    return twin
 
 
 def _schema() -> Any:
@@ -86,15 +168,15 @@ def _frame_quantization(schema: Any) -> Any:
     )
 
 
-def _requantize_output(schema: Any, model: Any) -> None:
-    """Append a QUANTIZE operation that brings the output to the scale of a frame.
+def _requantize(schema: Any, model: Any, at_end: bool) -> None:
+    """Add a QUANTIZE operation that brings the output, or the input, to the scale of a frame.
 
     A sigmoid's int8 result has scale 1/256 by TFLite's definition, and the converter drops the
-    rounding that follows it.
+    rounding that follows it; ranges of its own post-training quantization are what was seen.
     """
     graph = model.subgraphs[0]
-    source = graph.outputs[0]
-    tensor = graph.tensors[source]
+    inner = int(graph.outputs[0] if at_end else graph.inputs[0])
+    tensor = graph.tensors[inner]
     model.buffers.append(schema.BufferT())
     graph.tensors.append(
         schema.TensorT(
@@ -111,25 +193,33 @@ def _requantize_output(schema: Any, model: Any) -> None:
     model.operatorCodes.append(
         schema.OperatorCodeT(deprecatedBuiltinCode=code, builtinCode=code, version=2)
     )
-    target = len(graph.tensors) - 1
-    graph.operators.append(
-        schema.OperatorT(
-            opcodeIndex=len(model.operatorCodes) - 1,
-            inputs=np.array([source], np.int32),
-            outputs=np.array([target], np.int32),
-            builtinOptionsType=schema.BuiltinOptions.QuantizeOptions,
-            builtinOptions=schema.QuantizeOptionsT(),
-        )
+    outer = len(graph.tensors) - 1
+    source, target = (inner, outer) if at_end else (outer, inner)
+    operation = schema.OperatorT(
+        opcodeIndex=len(model.operatorCodes) - 1,
+        inputs=np.array([source], np.int32),
+        outputs=np.array([target], np.int32),
+        builtinOptionsType=schema.BuiltinOptions.QuantizeOptions,
+        builtinOptions=schema.QuantizeOptionsT(),
     )
-    graph.outputs = np.array([target], np.int32)
+    graph.operators.insert(len(graph.operators) if at_end else 0, operation)
+    if at_end:
+        graph.outputs = np.array([outer], np.int32)
+    else:
+        tensor.name = b"frame_requantized"
+        graph.inputs = np.array([outer], np.int32)
 
 
 def _is_frame(tensor: Any) -> bool:
     quantization = tensor.quantization
     return bool(
-        abs(float(quantization.scale[0]) - float(FRAME_SCALE)) < 1e-8
+        np.float32(quantization.scale[0]) == FRAME_SCALE
         and int(quantization.zeroPoint[0]) == FRAME_ZERO
     )
+
+
+def _open(tensor: Any) -> bool:
+    return tensor.shapeSignature is not None and -1 in tensor.shapeSignature
 
 
 def finish(content: bytes, int8: bool, metadata: Metadata | None) -> bytes:
@@ -137,7 +227,7 @@ def finish(content: bytes, int8: bool, metadata: Metadata | None) -> bytes:
 
     Args:
         content: from :func:`to_tflite`.
-        int8: whether the output must have the scale of a frame.
+        int8: whether input and output must have the scale of a frame.
         metadata: to put into the file; a preliminary file may go without.
 
     Returns:
@@ -148,15 +238,18 @@ def finish(content: bytes, int8: bool, metadata: Metadata | None) -> bytes:
     schema = _schema()
     model = parse_flatbuffer(content)
     graph = model.subgraphs[0]
-    small, large = (_shapes_at(content, side) for side in (STORED_SIDE, 2 * STORED_SIDE))
-    # The interpreter may append tensors of its own to those of the file.
-    for tensor, shape, other in zip(graph.tensors, small, large, strict=False):
-        signature = [a if a == b else -1 for a, b in zip(shape, other, strict=True)]
-        if -1 in signature:
-            tensor.shape = np.array(shape, np.int32)
-            tensor.shapeSignature = np.array(signature, np.int32)
-    if int8 and not _is_frame(graph.tensors[graph.outputs[0]]):
-        _requantize_output(schema, model)
+    if _open(graph.tensors[graph.inputs[0]]):
+        small, large = (_shapes_at(content, side) for side in (STORED_SIDE, 2 * STORED_SIDE))
+        # The interpreter may append tensors of its own to those of the file.
+        for tensor, shape, other in zip(graph.tensors, small, large, strict=False):
+            signature = [a if a == b else -1 for a, b in zip(shape, other, strict=True)]
+            if -1 in signature:
+                tensor.shape = np.array(shape, np.int32)
+                tensor.shapeSignature = np.array(signature, np.int32)
+    if int8:
+        for at_end, (end,) in ((False, graph.inputs), (True, graph.outputs)):
+            if not _is_frame(graph.tensors[end]):
+                _requantize(schema, model, at_end)
     graph.tensors[graph.inputs[0]].name = b"frame"
     graph.tensors[graph.outputs[0]].name = b"denoised"
     model.description = b"edgecae"

@@ -119,16 +119,15 @@ class Denoiser:
     ) -> NDArray[np.uint8]:
         """Denoise one frame.
 
-        Args:
-            frame: uint8; RGB H×W×3, or gray H×W or H×W×1, with H, W ≥ 1.
-            out: where to write the result, of the frame's shape; may be the frame itself.
+            Args:
+                frame: uint8; RGB H×W×3, or gray H×W or H×W×1, with H, W ≥ 1.
+                out: where to write the result, of the frame's shape; may be the frame itself.
 
-        Returns:
-            ``out``, or a new array of the frame's shape.
+            Returns:
+                ``out``, or a new array of the frame's shape.
 
-        Raises:
-            FrameError: ``frame`` or ``out`` is not such an array.
-            BackendError: the denoiser is closed, or the interpreter failed.
+            Raises:
+        XX: the denoiser is closed, or the interpreter failed.
         """
         interpreter = self._interpreter
         if interpreter is None:
@@ -207,7 +206,16 @@ class Denoiser:
             return
         self._frame_size = None
         stride, halo = self.metadata.stride, self.metadata.halo
-        plan = tiling.plan(height, width, stride, halo, self._largest_area)
+        largest = self._largest_area
+        if not self.model.open_size:
+            high, wide = self.model.frame_size
+            if tiling.padded_size(height, width, stride) != (high, wide):
+                raise FrameError(
+                    f"{self.model.path} takes frames of {wide}x{high} alone, not {width}x{height}; "
+                    "edgecae convert without --size makes a file for any size"
+                )
+            largest = max(largest, high * wide)
+        plan = tiling.plan(height, width, stride, halo, largest)
         if self._planned != (plan.height, plan.width):
             self._planned = None
             interpreter.resize(plan.height, plan.width)

@@ -20,9 +20,12 @@ from edgecae.runtime import verify
 __all__ = [
     "FORMAT_VERSION",
     "METADATA_NAME",
+    "PRECISIONS",
     "Metadata",
     "ModelFile",
     "Op",
+    "describe",
+    "dtype_name",
     "op_list",
     "parse_flatbuffer",
     "read",
@@ -30,6 +33,9 @@ __all__ = [
 
 METADATA_NAME = "edgecae"
 FORMAT_VERSION = 1
+PRECISIONS = ("int8", "int16x8", "float16", "float32")
+"""What ``edgecae convert`` makes. int8 is streamed, float32 can be inspected; the others are for
+comparison, and :func:`read` refuses them."""
 LARGEST_FILE = 64 * 2**20
 """Bytes. The largest network in sight has a hundredth of this."""
 
@@ -41,7 +47,7 @@ class Metadata:
     Attributes:
         name: for people.
         architecture: kind and numbers of the network.
-        precision: ``int8`` or ``float32``.
+        precision: one of :data:`PRECISIONS`.
         stride: height and width of a frame are padded to multiples of this.
         halo: pixels at each side that the result of a pixel depends on.
         noise: what it was trained for, see :mod:`edgecae.noise`.
@@ -133,7 +139,7 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
             all(map(_number_or_line, value)) if isinstance(value, list) else _number_or_line(value)
         )
     ),
-    "precision": lambda value: value in ("int8", "float32"),
+    "precision": lambda value: value in PRECISIONS,
     "stride": _whole(1, 256),
     "halo": _whole(0, 4096),
     "noise": _line,
@@ -176,6 +182,7 @@ class ModelFile:
         metadata: see :class:`Metadata`.
         dtypes: of all tensors.
         frame_size: stored height and width.
+        open_size: whether frames of other sizes are taken too.
     """
 
     path: Path
@@ -183,6 +190,7 @@ class ModelFile:
     metadata: Metadata
     dtypes: frozenset[str]
     frame_size: tuple[int, int]
+    open_size: bool
 
     @cached_property
     def _parsed(self) -> Any:
@@ -234,6 +242,11 @@ _DTYPES = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16",
     9: "int8",
 }  # fmt: skip
+
+
+def dtype_name(number: int) -> str:
+    """Name of a TFLite data type."""
+    return _DTYPES.get(number, f"type {number}")
 
 
 def _schema() -> Any:
@@ -300,7 +313,7 @@ def op_list(model: Any) -> tuple[Op, ...]:
             positions = int(output.shape[1]) * int(output.shape[2])
             macs = positions * height * width * channels
             padded = positions * height * width * _up(channels, 16)
-        dtype = _DTYPES.get(output.type, f"type {output.type}")
+        dtype = dtype_name(output.type)
         shape = () if output.shape is None else tuple(int(n) for n in output.shape)
         found.append(Op(name, dtype, shape, macs, padded))
     return tuple(found)
@@ -323,12 +336,33 @@ def read(path: Path) -> ModelFile:
         verified = verify.verify(content, METADATA_NAME)
         metadata = Metadata.from_json(verified.metadata)
         verified.graph.check_sizes(metadata.stride)
+        graph = verified.graph
+        return ModelFile(
+            path=path,
+            content=content,
+            metadata=metadata,
+            dtypes=graph.dtypes,
+            frame_size=(graph.frame.shape[1], graph.frame.shape[2]),
+            open_size=graph.open_size,
+        )
     except ModelFileError as error:
         raise ModelFileError(f"model {path}: {error}") from error
+
+
+def describe(path: Path, content: bytes, metadata: Metadata) -> ModelFile:
+    """Describe a file that was just made, which :func:`read` may refuse.
+
+    Raises:
+        ModelFileError: it is no TFLite file.
+    """
+    graph = parse_flatbuffer(content).subgraphs[0]
+    frame = graph.tensors[graph.inputs[0]]
+    signature = frame.shapeSignature
     return ModelFile(
         path=path,
         content=content,
         metadata=metadata,
-        dtypes=verified.graph.dtypes,
-        frame_size=(verified.graph.frame.shape[1], verified.graph.frame.shape[2]),
+        dtypes=frozenset(dtype_name(t.type) for t in graph.tensors),
+        frame_size=(int(frame.shape[1]), int(frame.shape[2])),
+        open_size=signature is not None and -1 in signature,
     )

@@ -11,7 +11,7 @@ who balance the ranges of *weights*; these have a scale per channel here, activa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from edgecae.train._tf import keras
 from edgecae.train.links import Link
 from edgecae.train.weights import named_weights
 
-__all__ = ["equalize"]
+__all__ = ["align", "equalize"]
 
 LARGEST_FACTOR = 16.0
 HEADROOM = 0.8
@@ -63,12 +63,45 @@ def equalize(model: Any, links: Sequence[Link], batches: Iterable[NDArray[np.flo
         top = reach.max() if link.bound is None else HEADROOM * link.bound
         floor = top / LARGEST_FACTOR + 1e-9
         factor = np.maximum((top + 1e-9) / np.maximum(reach, floor), 1.0).astype(np.float32)
-        for name in link.writers:
-            for weight in ("kernel", "bias"):
-                variable = variables[f"{name}/{weight}"]
-                repeats = variable.shape[-1] // len(factor)
-                variable.assign(variable * np.tile(factor, repeats))
-        for name in link.readers:
-            kernel = variables[f"{name}/kernel"]
-            others = np.ones(kernel.shape[2] - len(factor), np.float32)
-            kernel.assign(kernel / np.concatenate([factor, others])[:, None])
+        _rescale(variables, link, factor)
+
+
+def align(model: Any, links: Sequence[Link], like: Mapping[str, NDArray[np.float32]]) -> None:
+    """Rescale the channels of a float network in place to those of weights that came from it.
+
+    For comparing the two tensor by tensor: the network computes what it did before. QAT weights
+    start as the equalized float ones and move little, so that the norms of a channel's kernel in
+    both have the factor between them.
+
+    Args:
+        model: the float network, trained.
+        links: of its architecture.
+        like: QAT weights by name, trained from the same float weights.
+    """
+    variables = named_weights(model)
+
+    def norms(kernel: NDArray[np.float32], channels: int) -> NDArray[np.float64]:
+        squares = np.square(kernel, dtype=np.float64).sum((0, 1, 2)).reshape(-1, channels)
+        return np.asarray(np.sqrt(squares.sum(0)) + 1e-12)
+
+    # What is rescaled for one link changes the norms of the next: once around for each.
+    for _ in links:
+        for link in links:
+            # The first on the way down: those on the way up depend on the link itself, and may
+            # have several outputs for a channel.
+            kernel = f"{link.writers[0]}/kernel"
+            channels = variables[kernel].shape[-1]
+            factor = norms(like[kernel], channels) / norms(variables[kernel].numpy(), channels)
+            _rescale(variables, link, factor.astype(np.float32))
+
+
+def _rescale(variables: Mapping[str, Any], link: Link, factor: NDArray[np.float32]) -> None:
+    for name in link.writers:
+        for weight in ("kernel", "bias"):
+            variable = variables[f"{name}/{weight}"]
+            repeats = variable.shape[-1] // len(factor)
+            variable.assign(variable * np.tile(factor, repeats))
+    for name in link.readers:
+        kernel = variables[f"{name}/kernel"]
+        others = np.ones(kernel.shape[2] - len(factor), np.float32)
+        kernel.assign(kernel / np.concatenate([factor, others])[:, None])

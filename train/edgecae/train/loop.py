@@ -28,9 +28,8 @@ from edgecae.train._tf import keras, tf
 from edgecae.train.architectures import Architecture
 from edgecae.train.checkpoint import State
 from edgecae.train.data import Batches, open_images, prefetch
-from edgecae.train.equalize import equalize
 from edgecae.train.phase import Phase
-from edgecae.train.quantize import calibrate, quantize
+from edgecae.train.quantize import post_training, quantize
 from edgecae.train.recipe import Phase as PhaseSettings
 from edgecae.train.recipe import Recipe
 
@@ -157,8 +156,6 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
 
 def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
     """Float weights, equalized and rounded, and the activation ranges of training patches."""
-    network = run.architecture.build(training=False)
-    weights.load_weights(network, start)
     # Shard 0 in every process: all must arrive at the same ranges.
     patches = run.batches("qat")
     patches.shard = 0
@@ -167,11 +164,8 @@ def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
         for step in range(CALIBRATION_BATCHES):
             yield np.asarray(patches.at(step)[0] / 255, np.float32)
 
-    equalize(network, run.architecture.links, batches())
-    found = weights.named_weights(
-        quantize(run.architecture, calibrate(network, batches()), network)
-    )
-    return {name: variable.numpy() for name, variable in found.items()}
+    _, network = post_training(run.architecture, start, batches)
+    return {name: v.numpy() for name, v in weights.named_weights(network).items()}
 
 
 def _validate(

@@ -18,7 +18,7 @@ Inference", 2018, sections 2 and 3; the wrapper layers are tensorflow-model-opti
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 
 from edgecae.train._tf import keras, tf, tfmot
 from edgecae.train.architectures import Architecture
+from edgecae.train.equalize import equalize
 from edgecae.train.layers import UnitInterval
-from edgecae.train.weights import copy_weights, named_weights
+from edgecae.train.weights import copy_weights, load_weights, named_weights
 
-__all__ = ["Calibration", "calibrate", "quantize", "round_kernel"]
+__all__ = ["Calibration", "calibrate", "post_training", "quantize", "round_kernel"]
 
 log = logging.getLogger(__name__)
 
@@ -321,3 +322,27 @@ def quantize(
                 alone = np.swapaxes(kernel.numpy(), 2, 3)
                 kernel.assign(np.swapaxes(round_kernel(alone, np.ones(1)), 2, 3))
     return model
+
+
+def post_training(
+    architecture: Architecture,
+    values: Mapping[str, Any],
+    batches: Callable[[], Iterator[NDArray[np.float32]]],
+) -> tuple[Any, Any]:
+    """Quantize a trained network without training it further: equalize, calibrate, round.
+
+    Where QAT starts, and what post-training quantization (PTQ) ends with.
+
+    Args:
+        architecture: which network.
+        values: its float weights by name.
+        batches: starts anew on noisy pictures, N×H×W×3 in [0, 1], of the noise that the network
+            was trained for; called twice.
+
+    Returns:
+        The float network, equalized, and its QAT form, rounded and with its ranges set.
+    """
+    network = architecture.build(training=False)
+    load_weights(network, values)
+    equalize(network, architecture.links, batches())
+    return network, quantize(architecture, calibrate(network, batches()), network)

@@ -132,7 +132,7 @@ class _Reader:
                 values[field] = number = default
                 continue
             if kind == "-":
-                raise ModelFileError(f"it holds a {name} with {field}, which edgecae never writes")
+                raise ModelFileError(f"it holds a {name} with {field}, which nothing streamed has")
             size = _size(kind) if kind in NUMBERS else 4
             if inside < 4 or inside + size > table_size:
                 raise ModelFileError(f"the file is damaged: {field} lies outside its {name}")

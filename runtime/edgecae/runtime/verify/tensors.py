@@ -15,6 +15,9 @@ __all__ = ["read_tensors", "text"]
 DTYPES = {0: "float32", 2: "int32", 9: "int8"}
 """TFLite's numbers of the data types that edgecae's files hold."""
 
+FOR_COMPARISON = {1: "float16", 7: "int16"}
+"""Those that only files for comparison hold."""
+
 LARGEST_SIDE = 8192
 LARGEST_TENSOR = 2**28
 """Elements."""
@@ -90,6 +93,11 @@ def read_tensors(graph: SimpleNamespace, buffers: list[SimpleNamespace]) -> list
     tensors = []
     for index, given in enumerate(graph.tensors):
         where = f"tensor {index}"
+        require(
+            given.type not in FOR_COMPARISON,
+            f"{where} is {FOR_COMPARISON.get(given.type)}: such files are for comparison only, "
+            "streaming runs int8 files: edgecae convert RUN --int8",
+        )
         require(given.type in DTYPES, f"{where} has type {given.type}, which edgecae never uses")
         dtype = DTYPES[given.type]
         require(given.shape is None or len(given.shape) <= 4, f"{where} has more than 4 dimensions")

@@ -1,0 +1,36 @@
+"""Files that a conversion writes: none that is there already, none half written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgecae.errors import SinkError
+
+__all__ = ["check", "write_text"]
+
+
+def check(path: Path, overwrite: bool) -> None:
+    """Find out before a long conversion whether a file can be written.
+
+    Raises:
+        SinkError: it exists, or its folder does not.
+    """
+    if path.exists() and not overwrite:
+        raise SinkError(f"{path} exists; --overwrite replaces it")
+    if not path.parent.is_dir():
+        raise SinkError(f"{path} can't be written: there is no folder {path.parent}")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file as UTF-8, whole or not at all; an existing one is replaced.
+
+    Raises:
+        SinkError: it can't be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise SinkError(f"{path} can't be written: {error.strerror}") from error

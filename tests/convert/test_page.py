@@ -1,0 +1,110 @@
+"""The error of every tensor, and the page that shows it."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from edgecae.convert import analysis, export, page
+from edgecae.convert.convert import convert
+from edgecae.convert.report import Report
+from edgecae.errors import SettingError
+
+ANY = 100.0
+"""A loss that any conversion stays below."""
+
+
+@pytest.fixture(scope="module")
+def made(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A conversion of each architecture."""
+    return convert(run, tmp_path_factory.mktemp("made") / f"{run.name}.tflite", max_drop=ANY)
+
+
+def exact(report: Report) -> bytes:
+    return export.finish(export.to_tflite(report.networks.exact, "float32"), False, None)
+
+
+class Page(HTMLParser):
+    """What a page holds and what it fetches."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [str(value) for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.words += f" {data} "
+
+
+def test_the_page(made: Report, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    page.write(path, made)
+    text = path.read_text()
+    shown = Page(text)
+    assert len(shown.fetched) == 4
+    assert all(each.startswith("data:image/png;base64,") for each in shown.fetched)
+    assert not re.search(r"url\(|@import|<script", text)
+    for expected in ("QAT network", "int8 file", "SSIM", "ms for the whole model", "CONV_2D"):
+        assert expected in shown.words
+    measured = page.figures(made.validation, made.denoise)["gaussian:15"]
+    assert measured["psnr"] == pytest.approx(made.converted["gaussian:15"], abs=0.02)
+    assert f"{measured['ssim']:.4f}" in shown.words
+
+
+def test_every_convolution_is_compared(made: Report, photo: np.ndarray) -> None:
+    found = analysis.analyse(made.model.content, exact(made), [photo])
+    convolutions = [op for op in made.model.ops if op.macs]
+    weights = [each for each in found.errors if each.kind == "weights"]
+    activations = [each for each in found.errors if each.kind == "activations"]
+    assert len(weights) == len(convolutions)
+    assert len(activations) >= len(convolutions)
+    assert [each.sqnr for each in found.errors] == sorted(each.sqnr for each in found.errors)
+    for each in weights:
+        assert 20 < each.sqnr < 80
+    assert all(each.sqnr > 10 for each in activations)
+    (result,) = [each for each in activations if each.name.startswith("denoised")]
+    difference = np.mean(np.square(found.exact - found.rounded, dtype=np.float64))
+    assert result.mse == pytest.approx(difference, rel=1e-3)
+
+
+def test_a_float_file_has_no_error(made: Report, photo: np.ndarray) -> None:
+    found = analysis.analyse(exact(made), exact(made), [photo])
+    assert {each.sqnr for each in found.errors} == {math.inf}
+    assert {each.saturated for each in found.errors} == {0.0}
+
+
+def test_clipped_ranges_show_as_saturation(run: Path, tmp_path: Path, photo: np.ndarray) -> None:
+    spoilt = tmp_path / run.name
+    shutil.copytree(run, spoilt)
+    layer = "encode2" if run.name == "classic" else "down1_enter"
+    with h5py.File(spoilt / "qat.weights.h5", "r+") as file:
+        file[layer]["output_max"][()] /= 4
+    made = convert(spoilt, max_drop=ANY)
+    found = analysis.analyse(made.model.content, exact(made), [photo])
+    (clipped,) = [
+        each
+        for each in found.errors
+        if layer in each.name and each.kind == "activations" and "CONV" in each.name
+    ]
+    assert clipped.saturated > 0.01
+    assert clipped.representable is not None
+    assert clipped.seen[1] > 2 * clipped.representable[1]
+
+
+def test_without_jinja(monkeypatch: pytest.MonkeyPatch) -> None:
+    page.check()
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(SettingError, match=r"edgecae\[report\]"):
+        page.check()
