@@ -4,8 +4,8 @@
 
 writes ``runtime/edgecae/bench/peers/tuned.json``: the settings with the best mean PSNR in the 8-bit
 protocol. Photos are taken evenly over the sorted folder, the middle of each; clips, for peers that
-look at several frames, alike. A grid is searched one setting after the other, and its first one, the
-strength, once more. ``--only`` leaves the settings of the other peers as they are.
+look at several frames, alike. A grid is searched one setting after the other, and its first one,
+the strength, once more. ``--only`` leaves the settings of the other peers as they are.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from edgecae.quality import psnr
 from edgecae.runtime import sources
 
 SIGMAS = (5, 15, 25, 50)
-PHOTOS, SIDE = 12, 192
+PHOTOS, SIDE = 16, 256
 CLIPS, FRAMES = 3, 12
 
 Settings = dict[str, float]

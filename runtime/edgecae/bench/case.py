@@ -47,8 +47,8 @@ class Case:
         threads: of what computes.
         backend: the interpreter of models.
         sigma: of the noise in the frames, 0–255 scale.
-        seconds: that it may take, about; at least :data:`LEAST_RUNS` frames are measured, unless
-            the first one took longer than that: then one.
+        seconds: that it may take, about; at least :data:`LEAST_RUNS` frames are measured, but only
+            one where a frame takes longer than that.
     """
 
     method: str
@@ -104,13 +104,13 @@ def measure(case: Case, clock: Callable[[], float] = time.perf_counter) -> Times
             return clock() - begin
 
         began = clock()
-        first = timed()
+        timed()
         for _ in range(WARM_UPS - 1):
             if clock() - began > case.seconds / 5:
                 break
             timed()
-        least = LEAST_RUNS if first < case.seconds else 1
-        times: list[float] = []
+        times = [timed()]
+        least = LEAST_RUNS if times[0] < case.seconds else 1
         while len(times) < least or clock() - began + times[-1] < case.seconds:
             times.append(timed())
         peak = _memory("VmHWM")
@@ -132,7 +132,7 @@ def run(case: Case, python: str = sys.executable) -> Times:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(names, str(case.threads))}
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - the Python that the user named
             [python, "-P", "-m", "edgecae.bench.case"],
             input=json.dumps(dataclasses.asdict(case)),
             capture_output=True,

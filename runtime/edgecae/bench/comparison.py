@@ -1,9 +1,10 @@
 """Two measurements of the same: tell a regression from noise.
 
 A case counts as slower only where *every* round of the one took longer than every round of the
-other (the extreme of the rank test of Mann and Whitney, 1947: by chance once in 20 with three rounds
-on each side, once in 252 with five), and by more than :data:`TOLERANCE` in the middle. Rounds
-measured in turn are compared round by round, since what else the machine did met both.
+other (the extreme of the rank test of Mann and Whitney, 1947: by chance once in 20 with three
+rounds on each side, once in 252 with five), and by more than :data:`TOLERANCE` in the middle.
+Rounds measured in turn are compared round by round, since what else the machine did met both: there
+every round must agree (the sign test: by chance once in 8 with three rounds, once in 32 with five).
 """
 
 from __future__ import annotations
@@ -85,8 +86,8 @@ def require_alike(before: Conditions, after: Conditions) -> None:
     """
     if (before.cpu, before.cores) != (after.cpu, after.cores):
         raise SettingError(
-            f"the saved times are of another machine ({before.cpu}, {before.cores} cores) than this "
-            f"one ({after.cpu}, {after.cores} cores): compare with a file that was made here"
+            f"the saved times are of another machine ({before.cpu}, {before.cores} cores) than "
+            f"this one ({after.cpu}, {after.cores} cores): compare with a file that was made here"
         )
 
 

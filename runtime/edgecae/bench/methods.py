@@ -48,6 +48,7 @@ class Method:
             context that gives a :data:`Stream`.
         macs_per_pixel: multiply-accumulates of the convolutions; None: it has none, or too many
             layers of other people's to count.
+        precision: ``int8`` or ``float32`` of a model, empty for others.
         temporal: whether it looks at several frames, and leaves a single one as it is.
     """
 
@@ -55,6 +56,7 @@ class Method:
     made_with: str
     open: Callable[[float, int], AbstractContextManager[Stream]]
     macs_per_pixel: float | None = None
+    precision: str = ""
     temporal: bool = False
 
 
@@ -93,8 +95,9 @@ def find(name: str, backend: str = "auto") -> Method:
     def open_float(_sigma: float, threads: int) -> Iterator[Stream]:
         yield one_by_one(FloatFile(file, threads, backend).process)
 
-    opener = open_int8 if file.metadata.precision == "int8" else open_float
-    return Method(name, made_with, opener, file.macs_per_pixel)
+    precision = file.metadata.precision
+    opener = open_int8 if precision == "int8" else open_float
+    return Method(name, made_with, opener, file.macs_per_pixel, precision)
 
 
 def _float_network(name: str) -> Method:
@@ -111,7 +114,7 @@ def _float_network(name: str) -> Method:
         yield lambda frames: (denoise(frame) for frame in frames)
 
     macs = model_file.read(models.find(base)).macs_per_pixel if base in models.names() else None
-    return Method(name, "tensorflow", opened, macs)
+    return Method(name, "tensorflow", opened, macs, "float32")
 
 
 def float_of(name: str, among: Sequence[str]) -> str | None:

@@ -217,7 +217,7 @@ def _row(
 
 
 def _place(frame: Pixels) -> tuple[slice, slice]:
-    """Where a frame has most detail: of squares beside each other, the one of largest variance."""
+    """Where a frame has most detail: of squares side by side, the one of the largest steps."""
     height, width = frame.shape[:2]
     corners = [
         (top, left)
@@ -225,7 +225,8 @@ def _place(frame: Pixels) -> tuple[slice, slice]:
         for left in range(0, max(1, width - SIDE + 1), SIDE // 2)
     ]
     places = [(slice(top, top + SIDE), slice(left, left + SIDE)) for top, left in corners]
-    return max(places, key=lambda place: float(frame[place].var()))
+    gray = frame.mean(axis=2)
+    return max(places, key=lambda place: float(np.abs(np.diff(gray[place], axis=1)).mean()))
 
 
 def _strip(clean: Set, sigma: float, given: Sequence[tuple[Pixels, ...]]) -> Strip:

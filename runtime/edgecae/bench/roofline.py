@@ -47,13 +47,15 @@ class Convolution:
 
 
 LARGE = (
+    Convolution(64, 64, 3),
+    Convolution(48, 128, 3),
     Convolution(128, 128, 3),
     Convolution(64, 256, 3),
     Convolution(128, 128, 1),
     Convolution(64, 512, 1),
 )
-"""What the machine's best rate is looked for with: a kernel's tiles full, little to load for much to
-compute."""
+"""What the machine's best rate is looked for with: full tiles, and much to compute for little to
+load."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,7 @@ def convolution(of: Convolution) -> bytes:
     return bytes(builder.Output())
 
 
-def best_rate(
-    threads: int, backend: backends.Backend, of: Sequence[Convolution] = LARGE
-) -> float:
+def best_rate(threads: int, backend: backends.Backend, of: Sequence[Convolution] = LARGE) -> float:
     """10⁹ int8 multiply-accumulates a second, the best of large convolutions, each a median.
 
     Raises:

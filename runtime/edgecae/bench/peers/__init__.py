@@ -18,9 +18,7 @@ from edgecae.errors import SettingError
 __all__ = ["PEERS", "TUNED", "settings", "tuned"]
 
 PEERS: dict[str, Peer] = {
-    peer.name: peer
-    for module in (opencv, scikit_image, cbm3d, ffmpeg)
-    for peer in module.PEERS
+    peer.name: peer for module in (opencv, scikit_image, cbm3d, ffmpeg) for peer in module.PEERS
 }
 """By name, in the order of tables."""
 

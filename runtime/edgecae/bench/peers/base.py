@@ -34,7 +34,8 @@ of σ, so that a level of noise that was not tuned for has settings too."""
 class Process(Protocol):
     """``Denoiser.process`` and its like."""
 
-    def __call__(self, frame: Pixels, out: Pixels | None = None, /) -> Pixels: ...
+    def __call__(self, frame: Pixels, out: Pixels | None = None, /) -> Pixels:
+        """Denoise a frame into ``out``, which is returned."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Peer:
     open: Callable[..., AbstractContextManager[Stream]]
     grid: Grid
     temporal: bool = False
-    check: Callable[[], None] = lambda: None
+    check: Callable[[], object] = lambda: None
 
     def require(self) -> str:
         """Name and version of the package.

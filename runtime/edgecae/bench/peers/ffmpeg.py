@@ -2,8 +2,8 @@
 
 The boundary where what PyAV raises becomes a :class:`SettingError`. A filter works on planar RGB or
 on YUV with all of the colour, whichever is better (setting ``yuv``, 0 or 1): the usual quarter of
-the colour would cost quality that is not the filter's. The conversion both ways is part of the time,
-as in a video pipeline.
+the colour would cost quality that is not the filter's. The conversion both ways is part of the
+time, as in a video pipeline.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ __all__ = ["PEERS"]
 
 
 def _to_frame(result: NDArray[np.floating]) -> Pixels:
-    return np.rint(np.clip(result, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(result, 0, 1) * 255), np.uint8)
 
 
 def wavelet(noisy: Pixels, sigma: float, strength: float) -> Pixels:
@@ -50,13 +50,13 @@ PEERS = (
         "skimage.restoration.denoise_wavelet, BayesShrink (Chang, Yu and Vetterli, 2000)",
         still(wavelet),
         {"strength": (0.6, 0.8, 1, 1.2, 1.5, 2)},
-        check=lambda: _WAVELETS.require("wavelet") and None,
+        check=lambda: _WAVELETS.require("wavelet"),
     ),
     Peer(
         "tv",
         _SKIMAGE,
         "skimage.restoration.denoise_tv_chambolle (Chambolle, 2004)",
         still(tv),
-        {"weight": (0.4, 0.6, 0.8, 1, 1.2, 1.5, 2)},
+        {"weight": (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.2, 1.5, 2)},
     ),
 )
