@@ -12,7 +12,7 @@ import numpy as np
 
 from edgecae.bench import case as cases
 from edgecae.bench.case import Case, Times
-from edgecae.errors import EdgecaeError
+from edgecae.errors import BackendError
 
 __all__ = ["SIZES", "Latency", "key", "label", "measure", "summarize"]
 
@@ -119,6 +119,9 @@ def measure(
 
     Returns:
         For each of ``pythons`` a latency a case, None where it failed; and what failed, and why.
+
+    Raises:
+        SettingError: one of ``pythons`` can't be run.
     """
     found: dict[tuple[str, Case], list[Times]] = {}
     failed: dict[str, str] = {}
@@ -130,7 +133,7 @@ def measure(
         tell(f"{number + 1} of {len(turns)}: {name}")
         try:
             found.setdefault((python, case), []).append(run(case, python))
-        except EdgecaeError as error:
+        except BackendError as error:
             failed[name] = str(error)
             found.pop((python, case), None)
     return [list(_latencies(found, python, every)) for python in pythons], failed

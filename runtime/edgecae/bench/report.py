@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import importlib.util
+import importlib
 import io
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -41,8 +41,10 @@ def require_writable(path: Path, overwrite: bool) -> None:
 
 def _require_packages() -> None:
     for name in ("jinja2", "matplotlib"):
-        if importlib.util.find_spec(name) is None:
-            raise SettingError(f"--report needs {name}: pip install 'edgecae[report]'")
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise SettingError(f"a report needs {name}: pip install 'edgecae[report]'") from error
 
 
 def _png(pixels: Pixels) -> str:

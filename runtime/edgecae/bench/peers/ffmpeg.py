@@ -139,7 +139,7 @@ PEERS = (
         "bm3d",
         "Dabov et al., 2007; its first step, on each channel",
         _bm3d,
-        {"strength": (8, 12, 16, 20, 24, 32, 48)},
+        {"strength": (8, 12, 16, 20, 24, 32, 48, 64)},
     ),
     _peer(
         "atadenoise",
