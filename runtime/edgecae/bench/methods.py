@@ -4,13 +4,15 @@
 ``noisy``             nothing is done: what all the others are measured against
 a peer                denoisers of other projects, see :mod:`edgecae.bench.peers`
 a name or a file      a shipped model or a file of ``edgecae convert``, int8 or float32
-``NAME:float``        the float network of a shipped model, where ``edgecae[train]`` is installed
+``NAME:float``        the float network of a shipped model, a run or a weights file, where
+                      ``edgecae[train]`` is installed
 ====================  ======================================================================
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -108,9 +110,14 @@ def _float_network(name: str) -> Method:
         raise SettingError(f"{name} needs {error.name}: pip install 'edgecae[train]'") from error
     base = name.removesuffix(FLOAT)
 
+    @functools.cache
+    def network() -> Callable[[Pixels], Pixels]:
+        denoise: Callable[[Pixels], Pixels] = denoiser(base)
+        return denoise
+
     @contextlib.contextmanager
     def opened(_sigma: float, _threads: int) -> Iterator[Stream]:
-        denoise = denoiser(base)
+        denoise = network()
         yield lambda frames: (denoise(frame) for frame in frames)
 
     macs = model_file.read(models.find(base)).macs_per_pixel if base in models.names() else None
