@@ -32,6 +32,7 @@ def measured(*rounds: float, made_with: str = "litert 2.3.0") -> Latency:
         # …which nobody sees who mixes the rounds.
         ((10.0, 15.0, 20.0), (11.0, 16.5, 22.0), False, "same"),
         ((10.0, 15.0, 20.0), (11.0, 14.0, 22.0), True, "same"),
+        ((10.0, 10.1, 10.2), (20.0, 20.1), False, "unsure"),
     ],
 )
 def test_verdicts(

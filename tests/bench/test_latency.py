@@ -42,6 +42,9 @@ def test_the_least_number_of_runs_gives_way_to_time() -> None:
     ticks: Iterator[float] = itertools.count(0.0, 10.0)
     found = cases.measure(Case("noisy", 32, 32, seconds=1.0), lambda: next(ticks))
     assert len(found.ms) == 1
+    ticks = itertools.chain([0.0, 1.0, 31.0], itertools.count(100.0, 10.0))
+    found = cases.measure(Case("noisy", 32, 32, seconds=1.0), lambda: next(ticks))
+    assert found.ms == (30000.0,)  # the first one: nobody waits for another
     ticks = itertools.count(0.0, 0.001)
     found = cases.measure(Case("noisy", 32, 32, seconds=0.002), lambda: next(ticks))
     assert len(found.ms) == cases.LEAST_RUNS

@@ -32,6 +32,9 @@ LEAST_RUNS = 5
 WARM_UPS = 5
 """Frames at most; or a fifth of the time, but always one: it plans memory and packs weights."""
 
+SLOW = 10
+"""A first frame that takes so many times ``seconds`` is measured: warm or not makes no odds."""
+
 FRAMES = 4
 """That take turns, so that no peer's cache knows the picture, and a temporal one sees it move."""
 
@@ -104,12 +107,12 @@ def measure(case: Case, clock: Callable[[], float] = time.perf_counter) -> Times
             return clock() - begin
 
         began = clock()
-        timed()
+        first = timed()
         for _ in range(WARM_UPS - 1):
             if clock() - began > case.seconds / 5:
                 break
             timed()
-        times = [timed()]
+        times = [first if first > SLOW * case.seconds else timed()]
         least = LEAST_RUNS if times[0] < case.seconds else 1
         while len(times) < least or clock() - began + times[-1] < case.seconds:
             times.append(timed())

@@ -27,6 +27,9 @@ __all__ = ["TOLERANCE", "Change", "QualityChange", "compare", "compare_quality",
 TOLERANCE = 0.03
 """Of a time: less is nobody's concern, however sure."""
 
+LEAST_ROUNDS = 3
+"""With fewer, on either side, nothing is proved."""
+
 DECIBELS = 0.005
 """Of a PSNR, which has no noise: it comes out the same to the digits shown, with one interpreter on
 one CPU."""
@@ -42,7 +45,8 @@ class Change:
         after_ms: likewise.
         ratio: after over before, median over the rounds.
         spread: smallest and largest ratio.
-        verdict: ``slower``, ``faster`` or ``same`` (no difference that the rounds prove).
+        verdict: ``slower``, ``faster``, ``same`` (no difference that the rounds prove) or
+            ``unsure`` (too few rounds).
     """
 
     case: str
@@ -116,7 +120,9 @@ def _change(before: Latency, after: Latency, in_turn: bool) -> Change:
     ratios = [a / b for a, b in pairs]
     ratio, low, high = statistics.median(ratios), min(ratios), max(ratios)
     verdict = "same"
-    if low > 1 and ratio > 1 + TOLERANCE:
+    if min(len(before.rounds), len(after.rounds)) < LEAST_ROUNDS:
+        verdict = "unsure"
+    elif low > 1 and ratio > 1 + TOLERANCE:
         verdict = "slower"
     elif high < 1 and ratio < 1 / (1 + TOLERANCE):
         verdict = "faster"

@@ -14,7 +14,14 @@ from edgecae.bench.roofline import CONVOLUTIONS, Roofline
 
 __all__ = ["compared", "render"]
 
-COLOURS = {"slower": "red", "worse": "red", "faster": "green", "better": "green", "same": None}
+COLOURS = {
+    "slower": "red",
+    "worse": "red",
+    "faster": "green",
+    "better": "green",
+    "same": None,
+    "unsure": None,
+}
 
 
 def _title(text: str) -> str:
