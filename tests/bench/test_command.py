@@ -108,6 +108,7 @@ def test_another_installation_is_timed_in_turn() -> None:
     about = json.loads(done.stdout)
     (change,) = about["comparison"]["latency"]
     assert 1 / 20 < change["ratio"] < 20
+    assert change["spread"][0] < change["spread"][1]  # two measurements, not one beside itself
     assert done.returncode == (change["verdict"] == "slower")
 
 

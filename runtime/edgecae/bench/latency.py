@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,25 +123,25 @@ def measure(
     Raises:
         SettingError: one of ``pythons`` can't be run.
     """
-    found: dict[tuple[str, Case], list[Times]] = {}
+    times: dict[tuple[int, Case], list[Times]] = {}
     failed: dict[str, str] = {}
-    turns = [(python, case) for _ in range(rounds) for case in every for python in pythons]
-    for number, (python, case) in enumerate(turns):
-        name = label(case) if python == pythons[0] else f"{label(case)}, {python}"
+    # By place: the two may be one and the same Python, to see how much is noise.
+    turns = [
+        (which, case) for _ in range(rounds) for case in every for which in range(len(pythons))
+    ]
+    for number, (which, case) in enumerate(turns):
+        name = f"{label(case)}, {pythons[which]}" if which else label(case)
         if name in failed:
             continue
         tell(f"{number + 1} of {len(turns)}: {name}")
         try:
-            found.setdefault((python, case), []).append(run(case, python))
+            times.setdefault((which, case), []).append(run(case, pythons[which]))
         except BackendError as error:
             failed[name] = str(error)
-            found.pop((python, case), None)
-    return [list(_latencies(found, python, every)) for python in pythons], failed
+            times.pop((which, case), None)
 
+    def latency(which: int, case: Case) -> Latency | None:
+        of_case = times.get((which, case))
+        return summarize(case, of_case) if of_case else None
 
-def _latencies(
-    found: dict[tuple[str, Case], list[Times]], python: str, every: Sequence[Case]
-) -> Iterator[Latency | None]:
-    for case in every:
-        times = found.get((python, case))
-        yield summarize(case, times) if times else None
+    return [[latency(which, case) for case in every] for which in range(len(pythons))], failed
