@@ -26,6 +26,7 @@ EXPECTED_SKIPS = {
         "EDGECAE_TFLITE_PYTHON"
     ),
     "there is no C compiler": not shutil.which("cc"),
+    "there is no program ffmpeg": not shutil.which("ffmpeg"),
     "chromium and its driver are not installed": not (
         shutil.which("chromium") and shutil.which("chromedriver")
     ),

@@ -82,6 +82,7 @@ class Peer:
         grid: settings that are tuned; empty for one that only wants σ.
         temporal: whether it looks at several frames, and leaves a single one as it is.
         check: raises SettingError where the package lacks it.
+        instead: name and version of what computes where the package can't; None: the package does.
     """
 
     name: str
@@ -91,13 +92,16 @@ class Peer:
     grid: Grid
     temporal: bool = False
     check: Callable[[], object] = lambda: None
+    instead: Callable[[], str | None] = lambda: None
 
     def require(self) -> str:
-        """Name and version of the package.
+        """Name and version of what computes.
 
         Raises:
-            SettingError: it is not installed, or lacks this one.
+            SettingError: the package is not installed, or lacks this one.
         """
+        if (other := self.instead()) is not None:
+            return other
         version = self.package.require(self.name)
         self.check()
         return version

@@ -1,4 +1,5 @@
-"""FFmpeg's filters, through the filter graph of PyAV and with the build that it brings.
+"""FFmpeg's filters, through the filter graph of PyAV and with the build that it brings; those that
+it leaves out through the program ``ffmpeg``, if there is one that has them.
 
 The boundary where what PyAV raises becomes a :class:`SettingError`. A filter works on planar RGB or
 on YUV with all of the colour, whichever is better (setting ``yuv``, 0 or 1): the usual quarter of
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecae.bench.peers import ffmpeg_program
 from edgecae.bench.peers.base import Grid, Package, Peer, Pixels, Stream
 from edgecae.errors import SettingError
 
@@ -45,9 +47,12 @@ def _filter(
 
     @contextlib.contextmanager
     def opened(sigma: float, threads: int, yuv: float, **settings: float) -> Iterator[Stream]:
-        import av
-
         text, formats = arguments(sigma, **settings), "yuv444p" if yuv else "gbrp"
+        if _instead(name) is not None:
+            graph = f"format={formats},{name}={text},format=rgb24"
+            yield lambda frames: ffmpeg_program.stream(frames, graph, threads)
+            return
+        import av
 
         def stream(frames: Iterable[Pixels]) -> Iterator[Pixels]:
             try:
@@ -81,15 +86,23 @@ def _pull(av: Any, sink: Any) -> Iterator[Pixels]:
         yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
-def _has(name: str) -> Callable[[], None]:
-    def check() -> None:
-        import av
-        import av.filter
+def _lacks(name: str) -> bool:
+    try:
+        from av.filter import filters_available
+    except ImportError:
+        return False  # said elsewhere
+    return name not in filters_available
 
-        if name not in av.filter.filters_available:
-            raise SettingError(f"PyAV {av.__version__} brings an FFmpeg without the filter {name}")
 
-    return check
+def _instead(name: str) -> str | None:
+    return ffmpeg_program.version(name) if _lacks(name) else None
+
+
+def _check(name: str) -> None:
+    if _lacks(name):
+        raise SettingError(
+            f"neither PyAV's FFmpeg nor a program ffmpeg has the filter {name}: apt install ffmpeg"
+        )
 
 
 def _nlmeans(sigma: float, strength: float, patch: float) -> str:
@@ -125,7 +138,16 @@ def _peer(
     opener = _filter(name, arguments)
     about = f"FFmpeg's {name} ({about})"
     grid = {**grid, "yuv": (0, 1)}
-    return Peer(f"ffmpeg-{name}", _PYAV, about, opener, grid, temporal, _has(name))
+    return Peer(
+        f"ffmpeg-{name}",
+        _PYAV,
+        about,
+        opener,
+        grid,
+        temporal,
+        check=lambda: _check(name),
+        instead=lambda: _instead(name),
+    )
 
 
 PEERS = (
