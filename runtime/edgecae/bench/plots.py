@@ -10,7 +10,10 @@ from dataclasses import dataclass
 __all__ = ["Point", "front", "pareto"]
 
 NEAR = 0.045
-"""Of the plot's height: labels that are nearer to each other are moved apart."""
+"""A line of text, as a share of the plot's height."""
+
+WIDTH = 0.0125
+"""A letter, of its width."""
 
 HEIGHT = 290
 """Of the plot, points."""
@@ -60,6 +63,7 @@ def pareto(points: Sequence[Point], cost: str, floor: float | None = None) -> st
     """
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     figure = Figure(figsize=(7.2, 4.8), layout="constrained")
     axes = figure.add_subplot()
@@ -85,15 +89,17 @@ def pareto(points: Sequence[Point], cost: str, floor: float | None = None) -> st
     costs = [p.cost for p in points]
     left, right = min(costs), max(costs)
     decades = math.log10(right / left) + 0.3
-    axes.set_xlim(left / 10 ** (0.06 * decades), right * 10 ** (0.24 * decades))
+    axes.set_xlim(left / 10 ** (0.14 * decades), right * 10 ** (0.24 * decades))
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}" if decades < 1.2 else "")
-    heights = _label_heights(points, NEAR * span, 0.25 * decades)
-    for point, height in zip(points, heights, strict=True):
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    axes.xaxis.set_minor_formatter("{x:g}" if decades < 2.5 else "")
+    places = [(math.log10(p.cost) / (1.38 * decades), (p.psnr - low) / span) for p in points]
+    labels = _labels(places, [point.name for point in points])
+    for point, (left_of, up) in zip(points, labels, strict=True):
         axes.annotate(
             point.name, (point.cost, point.psnr), size=8, va="center", zorder=3,
-            xytext=(7, (height - point.psnr) / span * HEIGHT), textcoords="offset points",
-            color=_COLOURS[point.ours],
+            xytext=(-7 if left_of else 7, up * HEIGHT), textcoords="offset points",
+            ha="right" if left_of else "left", color=_COLOURS[point.ours],
         )  # fmt: skip
     text = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "edgecae"}):
@@ -102,14 +108,36 @@ def pareto(points: Sequence[Point], cost: str, floor: float | None = None) -> st
     return svg[svg.index("<svg") :]
 
 
-def _label_heights(points: Sequence[Point], gap: float, decades: float) -> list[float]:
-    """Where to write names: at their points, but a gap apart where costs are as near as that."""
-    placed: dict[int, float] = {}
-    for index in sorted(range(len(points)), key=lambda i: points[i].psnr):
-        point, height = points[index], points[index].psnr
-        for other, at in sorted(placed.items(), key=lambda item: item[1]):
-            near = abs(math.log10(points[other].cost / point.cost)) < decades
-            if near and abs(height - at) < gap:
-                height = at + gap
-        placed[index] = height
-    return [placed[index] for index in range(len(points))]
+def _labels(
+    places: Sequence[tuple[float, float]], names: Sequence[str]
+) -> list[tuple[bool, float]]:
+    """Where to write names: the first place near its point that nothing else has taken.
+
+    Args:
+        places: of the points, in shares of the plot's width and height.
+        names: likewise.
+
+    Returns:
+        Whether it stands left of its point, and how far above it, in shares of the height.
+    """
+    taken = [(x - 0.01, x + 0.01, y) for x, y in places]
+    found: list[tuple[bool, float]] = []
+    ways = [(left, NEAR * up) for up in (0, 0.8, -0.8, 1.6, -1.6) for left in (False, True)]
+    for (x, y), name in zip(places, names, strict=True):
+        wide = WIDTH * len(name)
+        boxes = [
+            (x - 0.015 - wide if left else x + 0.015, x - 0.015 if left else x + 0.015 + wide, up)
+            for left, up in ways
+        ]
+        free = [
+            index
+            for index, (start, end, up) in enumerate(boxes)
+            if not any(
+                a < end and start < b and abs(y + up - at) < 0.8 * NEAR for a, b, at in taken
+            )
+        ]
+        chosen = free[0] if free else 0
+        start, end, up = boxes[chosen]
+        taken.append((start, end, y + up))
+        found.append(ways[chosen])
+    return found
