@@ -1,13 +1,10 @@
-"""Measure models and their peers on folders of clean images and on clips, in the 8-bit protocol.
+"""Measure models and their peers on sets that take hours: a run can be stopped, and goes on.
 
     python benchmarks/evaluate.py --results results.jsonl --set kodak24/ noisy small cbm3d
 
-noisy = round(clip(clean + σ·n, 0, 255)), n from ``numpy.random.default_rng(0)`` made anew for each
-set and σ, images in sorted order; PSNR over all pixels and channels of an image, then the mean.
-A method is ``noisy``, a peer of ``benchmarks/peers.py``, the name of a shipped model or a model
-file (int8), the same with ``:float`` for its float weights, or a file of float weights. With
-``:raw``, the float network gets noise that is neither rounded nor clipped (the protocol of most
-papers). What ``--results`` holds already is not measured again, so that a run can be stopped.
+The 8-bit protocol and the methods are those of ``edgecae bench`` (:mod:`edgecae.bench.quality`,
+:mod:`edgecae.bench.methods`). With ``:raw``, a float network gets noise that is neither rounded nor
+clipped (the protocol of most papers). What ``--results`` holds already is not measured again.
 """
 
 from __future__ import annotations
@@ -21,17 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecae import models
+from edgecae.bench import methods, peers
+from edgecae.bench.peers.base import Pixels
+from edgecae.bench.quality import read_set
 from edgecae.noise import gaussian
 from edgecae.quality import psnr
-from edgecae.runtime import Denoiser, sources
 
 __all__ = ["Method", "find_method", "measure", "table"]
 
 SIGMAS = (0, 5, 15, 25, 50)
-Pixels = NDArray[np.uint8]
+RAW = ":raw"
 
 
 @dataclass(frozen=True)
@@ -49,28 +47,15 @@ class Method:
     quality: Callable[[Pixels, int, np.random.Generator], float]
 
 
-def _on_noisy(denoise: Callable[[Pixels, int], Pixels]) -> Callable[..., float]:
-    def quality(clean: Pixels, sigma: int, rng: np.random.Generator) -> float:
-        noisy = gaussian(sigma).add(clean, rng)
-        return psnr(clean, denoise(noisy, sigma))
-
-    return quality
-
-
-def _float(path: Path, raw: bool) -> Callable[..., float]:
+def _raw(path: Path) -> Callable[[Pixels, int, np.random.Generator], float]:
     from edgecae.runtime.tiling import pad_edges, padded_size
-    from edgecae.train import evaluate, weights
+    from edgecae.train import evaluate
 
-    architecture, _, values = weights.read_weights(path)
-    network = architecture.build(training=False)
-    weights.load_weights(network, values)
-    if not raw:
-        denoise = evaluate.keras_denoiser(network, architecture.stride)
-        return _on_noisy(lambda noisy, _: denoise(noisy))
+    network, stride = evaluate.float_network(path)
 
     def quality(clean: Pixels, sigma: int, rng: np.random.Generator) -> float:
         height, width = clean.shape[:2]
-        plane = np.empty((*padded_size(height, width, architecture.stride), 3), np.float32)
+        plane = np.empty((*padded_size(height, width, stride), 3), np.float32)
         plane[:height, :width] = clean + sigma * rng.standard_normal(clean.shape)
         pad_edges(plane, height, width)
         result = np.asarray(network(plane[None] / 255, training=False))[0, :height, :width]
@@ -84,26 +69,27 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def find_method(name: str, threads: int = 1) -> Method:
+def find_method(name: str) -> Method:
     """Look up a method by the name that the command line uses."""
-    import peers
-
-    base, _, form = name.partition(":")
-    if name == "noisy":
-        return Method(name, "", _on_noisy(lambda noisy, _: noisy))
-    if name in peers.PEERS:
-        peer = peers.PEERS[name]
-        strengths = peers.STRENGTHS.get(name, "")
-        return Method(name, str(strengths), _on_noisy(peer))
-    if form or base.endswith(".h5"):
+    if name.endswith((RAW, methods.FLOAT)):
         from edgecae.train import shipped
 
-        path = shipped.find(base)
-        return Method(name, _digest(path), _float(path, form == "raw"))
-    denoiser = Denoiser(base, threads)
-    return Method(
-        name, _digest(models.find(base)), _on_noisy(lambda noisy, _: denoiser.process(noisy))
-    )
+        path = shipped.find(name.rpartition(":")[0])
+        if name.endswith(RAW):
+            return Method(name, _digest(path), _raw(path))
+        key = _digest(path)
+    elif name in peers.PEERS:
+        settings = peers.tuned()["settings"].get(name, "")
+        key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
+    else:
+        key = "" if name == methods.NOISY else _digest(models.find(name))
+    method = methods.find(name)
+
+    def quality(clean: Pixels, sigma: int, rng: np.random.Generator) -> float:
+        (result,) = methods.run(method, [gaussian(sigma).add(clean, rng)], sigma, 1)
+        return psnr(clean, result)
+
+    return Method(name, key, quality)
 
 
 def _read(path: Path) -> dict[tuple[Any, ...], float]:
@@ -120,8 +106,7 @@ def measure(
     means = {}
     sigmas = list(sigmas)
     for folder in sets:
-        with sources.open_source(str(folder)) as source:
-            clean = [frame.pixels for frame in source]
+        clean = [frame for group in read_set(folder).groups for frame in group]
         for method in methods:
             for sigma in sigmas:
                 rng, values = np.random.default_rng(0), []

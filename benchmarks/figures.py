@@ -2,7 +2,7 @@
 
     python benchmarks/figures.py --results results.jsonl kodak24/ cbsd68/
 
-measures every shipped model and every peer (see ``evaluate.py``), writes
+measures every shipped model and some peers (see ``evaluate.py``), writes
 ``runtime/edgecae/models/figures.json`` and fills the tables of README.md and docs/models.md.
 ``--tables`` only fills the tables from the JSON file; ``--without cbm3d`` leaves out a peer that
 takes hours.
@@ -15,17 +15,18 @@ import importlib.metadata
 import json
 import platform
 import re
-import time
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from evaluate import find_method, measure
-from peers import PEERS
 
 from edgecae import models
-from edgecae.runtime import Denoiser, machine, model_file
+from edgecae.bench import latency
+from edgecae.bench.case import Case
+from edgecae.runtime import machine, model_file
 
 __all__ = ["fill", "main"]
 
@@ -34,19 +35,21 @@ FIGURES = ROOT / "runtime" / "edgecae" / "models" / "figures.json"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "models.md")
 SIGMAS = {"8-bit": (0, 5, 15, 25, 50), "float": (15, 25, 50)}
 TITLES = {"kodak24": "Kodak24", "cbsd68": "CBSD68"}
-FRAMES = 100
+PEERS = ("bilateral", "nlmeans", "cbm3d")
+"""That the tables show; ``edgecae bench --peers`` has more."""
 
 
-def milliseconds(name: str, threads: int) -> float:
-    """Median time of ``process`` on a frame of 480×640."""
-    frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    times = []
-    with Denoiser(name, threads) as denoiser:
-        for _ in range(FRAMES):
-            begin = time.perf_counter()
-            denoiser.process(frame)
-            times.append(time.perf_counter() - begin)
-    return float(np.median(times[FRAMES // 10 :]) * 1000)
+def milliseconds() -> dict[str, dict[str, float]]:
+    """Median time of a frame of 480×640, by model and threads."""
+    cases = [Case(name, 640, 480, threads) for name in models.names() for threads in (1, 2)]
+    (rows,), failed = latency.measure(cases, 3, [sys.executable])
+    if failed:
+        sys.exit(f"not measured: {failed}")
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if row is not None:
+            found.setdefault(row.method, {})[str(row.threads)] = round(row.median_ms, 2)
+    return found
 
 
 def cpu() -> str:
@@ -177,10 +180,7 @@ def main() -> None:
                 "python": platform.python_version(),
                 **{package: importlib.metadata.version(package) for package in packages},
             },
-            "milliseconds": {
-                name: {str(n): round(milliseconds(name, n), 2) for n in (1, 2)}
-                for name in models.names()
-            },
+            "milliseconds": milliseconds(),
             "psnr": _psnr(
                 options.sets, options.results, [p for p in PEERS if p not in options.without]
             ),

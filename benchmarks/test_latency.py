@@ -1,7 +1,8 @@
-"""Latency of one VGA frame: ``process`` against the bare interpreter, float against int8."""
+"""Latency of one VGA frame: ``process``, the bare interpreter, float against int8, the peers."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,16 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecae import models
+from edgecae.bench import methods, peers
 from edgecae.convert import export
+from edgecae.errors import SettingError
+from edgecae.noise import gaussian
 from edgecae.runtime import Denoiser, backend, model_file
 from edgecae.train import architectures
 
 THREADS = (1, 2)
+SLOW = {"cbm3d", "ffmpeg-bm3d"}
+"""Peers that take a minute a frame, or nearly; ``edgecae bench --peers`` has them."""
 
 
 @pytest.fixture(scope="module", params=["small", "classic"])
@@ -73,3 +79,17 @@ def test_float_interpreter(benchmark: Any, float_file: Path, threads: int) -> No
     """Inference alone, in float32."""
     interpreter = bare(float_file, threads)
     benchmark.pedantic(interpreter.invoke, rounds=20, warmup_rounds=3)
+
+
+@pytest.mark.parametrize("peer", [name for name in peers.PEERS if name not in SLOW])
+def test_peer(benchmark: Any, peer: str, vga: NDArray[np.uint8]) -> None:
+    """Denoisers of other projects, told σ, on one thread."""
+    try:
+        method = methods.find(peer)
+    except SettingError as error:
+        pytest.skip(str(error))
+    noisy = gaussian(25).add(vga, np.random.default_rng(0))
+    benchmark.extra_info["made_with"] = method.made_with
+    with method.open(25, 1) as stream:
+        results = stream(itertools.repeat(noisy))
+        benchmark.pedantic(next, (results,), rounds=5, warmup_rounds=1)

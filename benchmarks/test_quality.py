@@ -1,4 +1,4 @@
-"""Quality: MSE and PSNR of int8 against float, and of both against the clean picture.
+"""Quality: PSNR, SSIM and MSE of int8 against float, and of both against the clean picture.
 
 Each benchmark also times what it measures; the figures are in ``extra_info`` of the JSON and on
 standard output with ``-s``.
@@ -14,10 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecae import models, noise
+from edgecae.bench.quality import differences
 from edgecae.convert.convert import convert
-from edgecae.quality import mse, psnr
+from edgecae.quality import psnr
 from edgecae.runtime import Denoiser
-from edgecae.train import evaluate, loop, recipe, weights
+from edgecae.train import evaluate, loop, recipe
 
 TRAINING = {
     "validate_every": 200,
@@ -40,10 +41,7 @@ def test_int8_against_float(
     benchmark: Any, run: Path, pictures: list[NDArray[np.uint8]], sigma: float
 ) -> None:
     """The file that conversion makes, beside the float network that it comes from."""
-    architecture, _, values = weights.read_weights(run / "float.weights.h5")
-    network = architecture.build(training=False)
-    weights.load_weights(network, values)
-    reference = evaluate.keras_denoiser(network, architecture.stride)
+    reference = evaluate.float_denoiser(run)
     path = run / f"{run.name}-int8.tflite"
     if not path.exists():
         convert(run, path, max_drop=10)
@@ -55,18 +53,15 @@ def test_int8_against_float(
         )
     expected = [reference(frame) for frame in noisy]
 
-    def mean(measure: Any, a: list[Any], b: list[Any]) -> float:
-        return round(float(np.mean([measure(x, y) for x, y in zip(a, b, strict=True)])), 4)
-
-    figures = {
-        "psnr_noisy": mean(psnr, pictures, noisy),
-        "psnr_float": mean(psnr, pictures, expected),
-        "psnr_int8": mean(psnr, pictures, got),
-        "psnr_int8_against_float": mean(psnr, expected, got),
-        "mse_float": mean(mse, pictures, expected),
-        "mse_int8": mean(mse, pictures, got),
-        "mse_int8_against_float": mean(mse, expected, got),
-    }
+    figures: dict[str, float | None] = {}
+    for name, reference_, images in (
+        ("noisy", pictures, noisy),
+        ("float", pictures, expected),
+        ("int8", pictures, got),
+        ("int8_against_float", expected, got),
+    ):
+        named = zip(("psnr", "ssim", "mse"), differences(reference_, images), strict=True)
+        figures |= {f"{measure}_{name}": value for measure, value in named}
     benchmark.extra_info.update(figures)
     print(f"\n{run.name}, sigma {sigma}: {figures}")
 

@@ -28,6 +28,7 @@ EXPECTED_SKIPS = {
     ),
     "there is no C compiler": not shutil.which("cc"),
     "tflite-micro is not installed": not importlib.util.find_spec("tflite_micro"),
+    "there is no program ffmpeg": not shutil.which("ffmpeg"),
     "chromium and its driver are not installed": not (
         shutil.which("chromium") and shutil.which("chromedriver")
     ),

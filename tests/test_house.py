@@ -20,6 +20,10 @@ HEAVY = (
     "tf_keras",
     "keras",
     "matplotlib",
+    "jinja2",
+    "cv2",
+    "skimage",
+    "bm3d",
     "msgspec",
     "rich",
     "av",
@@ -43,6 +47,7 @@ def test_the_runtime_imports_nothing_heavy() -> None:
     code = (
         "import sys, edgecae.cli, edgecae.noise, edgecae.quality, edgecae.models\n"
         "import edgecae.runtime.commands.denoise, edgecae.runtime.commands.stream\n"
+        "import edgecae.bench.command, edgecae.bench.case\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -37,6 +37,11 @@ COMMANDS = {
         None,
         "Look into a model file: what it holds, costs and takes.",
     ),
+    "bench": (
+        "edgecae.bench.command:command",
+        None,
+        "Measure speed and quality, beside what else one could run.",
+    ),
     "noise": (
         "edgecae.runtime.commands.noise:command",
         None,

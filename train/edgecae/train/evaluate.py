@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,19 @@ from numpy.typing import NDArray
 from edgecae.noise import Noise, gaussian
 from edgecae.quality import psnr
 from edgecae.runtime.tiling import pad_edges, padded_size
+from edgecae.train import shipped
+from edgecae.train import weights as weights_files
 from edgecae.train._tf import tf
 
-__all__ = ["Denoise", "HeldOut", "held_out", "keras_denoiser", "levels"]
+__all__ = [
+    "Denoise",
+    "HeldOut",
+    "float_denoiser",
+    "float_network",
+    "held_out",
+    "keras_denoiser",
+    "levels",
+]
 
 Pixels = NDArray[np.uint8]
 Denoise = Callable[[Pixels], Pixels]
@@ -101,3 +112,31 @@ def held_out(images: Sequence[Pixels], stride: int, noises: Sequence[Noise]) -> 
         rng = np.random.default_rng(0)
         noisy[str(noise)] = tuple(noise.add(image, rng) for image in clean)
     return HeldOut(clean, noisy)
+
+
+def float_denoiser(weights: str | Path) -> Denoise:
+    """The float network of weights on frames of 8 bits.
+
+    Args:
+        weights: name of a shipped model, a run directory or a weights file.
+
+    Raises:
+        RecipeError: there are no such weights.
+    """
+    network, stride = float_network(weights)
+    return keras_denoiser(network, stride)
+
+
+def float_network(weights: str | Path) -> tuple[Any, int]:
+    """The float network of weights, N×H×W×3 in [0, 1] to the same, and its stride.
+
+    Args:
+        weights: see :func:`float_denoiser`.
+
+    Raises:
+        RecipeError: there are no such weights.
+    """
+    architecture, _, values = weights_files.read_weights(shipped.find(weights))
+    network = architecture.build(training=False)
+    weights_files.load_weights(network, values)
+    return network, architecture.stride

@@ -26,7 +26,7 @@ from edgecae.runtime.inspection.report import Report
 from edgecae.runtime.stderr import silenced
 from edgecae.runtime.verify.operators import Known
 
-__all__ = ["Profile", "profile", "single"]
+__all__ = ["Profile", "load", "medians_ms", "profile", "single"]
 
 WARM_UPS = 2
 LEAST_RUNS, MOST_RUNS = 5, 30
@@ -87,11 +87,11 @@ def profile(report: Report, threads: int = 1, backend: str = "auto") -> Profile:
         if op.output.dtype != "int32":
             shapes = [known[each.index].values for each in op.inputs if each.data is None]
             content = single(report.file.content, number, known)
-            runs[number] = _load(content, shapes, threads, found)
+            runs[number] = load(content, shapes, threads, found)
     whole = backends.Interpreter(report.file.content, threads, found)
     whole.resize(height, width)
     whole.input()[:] = 0
-    *times, model = _medians_ms([*runs.values(), whole.invoke])
+    *times, model = medians_ms([*runs.values(), whole.invoke])
     by_number = dict(zip(runs, times, strict=True))
     ops = tuple(by_number.get(number) for number in range(len(report.graph.operators)))
     return Profile(str(found), threads, width, height, ops, model)
@@ -153,13 +153,26 @@ def single(content: bytes, number: int, known: dict[int, Known]) -> bytes:
     return bytes(builder.Output())
 
 
-def _load(
+def load(
     content: bytes,
     values: list[tuple[int, ...] | None],
     threads: int,
     backend: backends.Backend,
 ) -> Callable[[], None]:
-    """An interpreter over a model of several inputs, ready to run on these; None: zeros."""
+    """An interpreter over a small model of any inputs, ready to run.
+
+    Args:
+        content: of the file, which was just made.
+        values: of each input; None: zeros.
+        threads: of the interpreter.
+        backend: from :func:`edgecae.runtime.backend.find`.
+
+    Returns:
+        What runs it once.
+
+    Raises:
+        BackendError: the interpreter does not take it.
+    """
     module = importlib.import_module(backends.BACKENDS[backend.name][0])
     with silenced():
         try:
@@ -181,9 +194,10 @@ def _load(
     return run
 
 
-def _medians_ms(
+def medians_ms(
     runs: Sequence[Callable[[], None]], clock: Callable[[], float] = time.perf_counter
 ) -> list[float]:
+    """Median milliseconds of each, in turn, after a few that warm up."""
     for _ in range(WARM_UPS):
         for run in runs:
             run()

@@ -1,0 +1,174 @@
+"""Ways to denoise, by the names that the command line uses.
+
+====================  ======================================================================
+``noisy``             nothing is done: what all the others are measured against
+a peer                denoisers of other projects, see :mod:`edgecae.bench.peers`
+a name or a file      a shipped model or a file of ``edgecae convert``, int8 or float32
+``NAME:float``        the float network of a shipped model, a run or a weights file, where
+                      ``edgecae[train]`` is installed
+====================  ======================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae import models
+from edgecae.bench import peers
+from edgecae.bench.float_file import FloatFile
+from edgecae.bench.peers.base import Pixels, Stream, one_by_one
+from edgecae.errors import SettingError
+from edgecae.runtime import Denoiser, model_file
+from edgecae.runtime import backend as backends
+
+__all__ = ["FLOAT", "NOISY", "Method", "find", "float_of", "names_of_floats", "run"]
+
+NOISY = "noisy"
+FLOAT = ":float"
+
+_FLOAT_NETWORK = "edgecae.train.evaluate", "float_denoiser"
+"""Where the float networks are. A name, not an import: this package works without TensorFlow."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to denoise.
+
+    Attributes:
+        name: as it was asked for.
+        made_with: package and version of what computes.
+        open: noise's σ (0–255 scale; a model doesn't look at it) and a number of threads, to a
+            context that gives a :data:`Stream`.
+        macs_per_pixel: multiply-accumulates of the convolutions; None: it has none, or too many
+            layers of other people's to count.
+        precision: ``int8`` or ``float32`` of a model, empty for others.
+        temporal: whether it looks at several frames, and leaves a single one as it is.
+    """
+
+    name: str
+    made_with: str
+    open: Callable[[float, int], AbstractContextManager[Stream]]
+    macs_per_pixel: float | None = None
+    precision: str = ""
+    temporal: bool = False
+
+
+def find(name: str, backend: str = "auto") -> Method:
+    """Look up a way to denoise.
+
+    Args:
+        name: see the table at the top of this module.
+        backend: the interpreter of models, see :func:`edgecae.runtime.backend.find`.
+
+    Raises:
+        ModelFileError: there is neither a method nor a model of that name.
+        BackendError: no interpreter is installed.
+        SettingError: a package that it needs is not installed, or lacks it.
+    """
+    if name == NOISY:
+        return Method(NOISY, "", lambda _sigma, _threads: contextlib.nullcontext(iter))
+    if name in peers.PEERS:
+        peer = peers.PEERS[name]
+
+        def open_peer(sigma: float, threads: int) -> AbstractContextManager[Stream]:
+            return peer.open(sigma, threads, **peers.settings(name, sigma))
+
+        return Method(name, peer.require(), open_peer, temporal=peer.temporal)
+    if name.endswith(FLOAT):
+        return _float_network(name)
+    file = model_file.read(models.find(name))
+    made_with = str(backends.find(backend))
+
+    @contextlib.contextmanager
+    def open_int8(_sigma: float, threads: int) -> Iterator[Stream]:
+        with Denoiser(name, threads, backend) as denoiser:
+            yield one_by_one(denoiser.process)
+
+    @contextlib.contextmanager
+    def open_float(_sigma: float, threads: int) -> Iterator[Stream]:
+        yield one_by_one(FloatFile(file, threads, backend).process)
+
+    precision = file.metadata.precision
+    opener = open_int8 if precision == "int8" else open_float
+    return Method(name, made_with, opener, file.macs_per_pixel, precision)
+
+
+def _float_network(name: str) -> Method:
+    module, attribute = _FLOAT_NETWORK
+    try:
+        denoiser: Any = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise SettingError(f"{name} needs {error.name}: pip install 'edgecae[train]'") from error
+    base = name.removesuffix(FLOAT)
+
+    @functools.cache
+    def network() -> Callable[[Pixels], Pixels]:
+        denoise: Callable[[Pixels], Pixels] = denoiser(base)
+        return denoise
+
+    @contextlib.contextmanager
+    def opened(_sigma: float, _threads: int) -> Iterator[Stream]:
+        denoise = network()
+        yield lambda frames: (denoise(frame) for frame in frames)
+
+    macs = model_file.read(models.find(base)).macs_per_pixel if base in models.names() else None
+    return Method(name, "tensorflow", opened, macs, "float32")
+
+
+def float_of(name: str, among: Sequence[str]) -> str | None:
+    """The float network that an int8 model was made of.
+
+    Args:
+        name: of a model.
+        among: other models that are measured: a float32 file of the same recipe is one.
+
+    Returns:
+        A name for :func:`find`, which may not be there; None for what is no int8 model, or where
+        nobody can know.
+    """
+    about = _metadata(name)
+    if about is None or about.precision != "int8":
+        return None
+    for other in among:
+        twin = _metadata(other)
+        if twin is not None and twin.precision == "float32" and twin.recipe == about.recipe:
+            return other
+    return f"{name}{FLOAT}" if name in models.names() else None
+
+
+def names_of_floats(names: Sequence[str]) -> list[str]:
+    """What has to be measured as well, so that every int8 model can be compared."""
+    found = [float_of(name, names) for name in names]
+    return [name for name in dict.fromkeys(found) if name is not None and name not in names]
+
+
+def _metadata(name: str) -> model_file.Metadata | None:
+    if name == NOISY or name in peers.PEERS or name.endswith(FLOAT):
+        return None
+    return model_file.read(models.find(name)).metadata
+
+
+def run(method: Method, frames: Iterable[Pixels], sigma: float, threads: int) -> list[Pixels]:
+    """Denoise frames: a clip, or, where there is one, a photo.
+
+    Args:
+        method: from :func:`find`.
+        frames: uint8, H×W×3, of one size.
+        sigma: of their noise, 0–255 scale.
+        threads: of what computes.
+
+    Returns:
+        As many frames of that shape.
+    """
+    with method.open(sigma, threads) as stream:
+        results: list[NDArray[np.uint8]] = [frame.copy() for frame in stream(frames)]
+        return results

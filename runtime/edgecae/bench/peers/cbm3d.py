@@ -1,0 +1,28 @@
+"""CBM3D by its authors: the yardstick among methods that are no networks, and slow."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgecae.bench.peers.base import Package, Peer, Pixels, still
+
+__all__ = ["PEERS"]
+
+
+def cbm3d(noisy: Pixels, sigma: float) -> Pixels:
+    """Without settings but σ."""
+    import bm3d
+
+    result = bm3d.bm3d_rgb(noisy / 255.0, sigma / 255.0)
+    return np.asarray(np.rint(np.clip(result, 0, 1) * 255), np.uint8)
+
+
+PEERS = (
+    Peer(
+        "cbm3d",
+        Package("bm3d", "bm3d"),
+        "bm3d.bm3d_rgb (Dabov et al., 2007; Mäkinen et al., 2020)",
+        still(cbm3d),
+        {},
+    ),
+)

@@ -1,0 +1,235 @@
+"""How good the results are, against the clean image and against the float network.
+
+The 8-bit protocol: noisy = round(clip(clean + σ·n, 0, 255)) as uint8, n from
+``numpy.random.default_rng(0)`` made anew for each set and σ, images in sorted order. PSNR, SSIM and
+MSE over all pixels and channels of an image, then the mean over the images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecae.bench import methods
+from edgecae.bench.methods import Method
+from edgecae.bench.peers.base import Pixels
+from edgecae.errors import EdgecaeError, SourceError
+from edgecae.noise import gaussian
+from edgecae.quality import mse, psnr, ssim
+from edgecae.runtime import sources
+
+__all__ = ["SIGMAS", "Quality", "Set", "Strip", "differences", "measure", "noisy", "read_set"]
+
+SIGMAS = (5.0, 15.0, 25.0, 50.0)
+
+SIDE = 128
+"""Of the crops in a strip, pixels."""
+
+
+@dataclass(frozen=True)
+class Set:
+    """Clean pictures.
+
+    Attributes:
+        name: of the folder or clip.
+        groups: a group for each photo, or one of all frames of a clip; uint8, H×W×3.
+    """
+
+    name: str
+    groups: tuple[tuple[Pixels, ...], ...]
+
+    @property
+    def images(self) -> int:
+        """How many."""
+        return sum(len(group) for group in self.groups)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good a method is on a set, at a level of noise.
+
+    Attributes:
+        method: see :mod:`edgecae.bench.methods`.
+        set: its name.
+        sigma: of the noise, 0–255 scale.
+        images: how many.
+        psnr: dB, mean over the images; None where one is without any error.
+        ssim: mean over the images.
+        mse: mean over the images, 0–255 scale squared.
+        float_method: the float network that this int8 model was made of, where it was measured.
+        psnr_to_float: dB of the int8 result with the float one for reference; None: none, or equal.
+        mse_to_float: likewise.
+    """
+
+    method: str
+    set: str
+    sigma: float
+    images: int
+    psnr: float | None
+    ssim: float
+    mse: float
+    float_method: str | None = None
+    psnr_to_float: float | None = None
+    mse_to_float: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the attributes."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The same place of one picture, as each method leaves it.
+
+    Attributes:
+        set: where the picture is from.
+        sigma: of the noise.
+        crops: by method, ``clean`` and ``noisy`` among them; uint8, up to :data:`SIDE` a side.
+    """
+
+    set: str
+    sigma: float
+    crops: dict[str, Pixels] = field(default_factory=dict)
+
+
+def read_set(path: Path) -> Set:
+    """Read a folder of images, an image or a clip, all of it into memory.
+
+    Raises:
+        SourceError: there is none, or it can't be read.
+    """
+    with sources.open_source(str(path)) as source:
+        if source.live:
+            raise SourceError(f"{path} is live: quality is measured on a folder or a file")
+        frames = tuple(_rgb(frame.pixels) for frame in source)
+        photos = source.rate is None
+    return Set(path.name, tuple((frame,) for frame in frames) if photos else (frames,))
+
+
+def _rgb(pixels: Pixels) -> Pixels:
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+
+
+def noisy(clean: Set, sigma: float) -> Iterator[tuple[Pixels, ...]]:
+    """The groups of a set with noise on them, the same at every call."""
+    rng, noise = np.random.default_rng(0), gaussian(sigma)
+    for group in clean.groups:
+        yield tuple(noise.add(frame, rng) for frame in group)
+
+
+def differences(
+    reference: Sequence[Pixels], images: Sequence[Pixels]
+) -> tuple[float | None, float, float]:
+    """Means of PSNR in dB (None where two are equal), SSIM and MSE over pairs of images."""
+    pairs = list(zip(reference, images, strict=True))
+    decibels = [psnr(a, b) for a, b in pairs]
+    return (
+        round(float(np.mean(decibels)), 4) if all(map(math.isfinite, decibels)) else None,
+        round(float(np.mean([ssim(a, b) for a, b in pairs])), 5),
+        round(float(np.mean([mse(a, b) for a, b in pairs])), 4),
+    )
+
+
+def measure(
+    every: Mapping[str, Method],
+    sets: Sequence[Set],
+    sigmas: Sequence[float] = SIGMAS,
+    threads: int = 1,
+    tell: Callable[[str], None] = lambda text: None,
+) -> tuple[list[Quality], Strip | None, dict[str, str]]:
+    """Measure methods on sets.
+
+    Args:
+        every: by name; those of float networks are compared with their int8 models.
+        sets: clean pictures.
+        sigmas: of the noise.
+        threads: of what computes; they don't change the result.
+        tell: is told what is measured.
+
+    Returns:
+        One :class:`Quality` a set, σ and method; crops of the first set's first picture, at the σ
+        nearest to 25; and what could not be measured, and why.
+    """
+    found: list[Quality] = []
+    strip: Strip | None = None
+    failed: dict[str, str] = {}
+    twins = {name: methods.float_of(name, list(every)) for name in every}
+    shown = min(sigmas, key=lambda sigma: abs(sigma - 25), default=None)
+    # A float network first, so that its results are there for its int8 models.
+    order = sorted(every, key=lambda name: name not in twins.values())
+    for clean in sets:
+        for sigma in sigmas:
+            given = list(noisy(clean, sigma))
+            reference = [frame for group in clean.groups for frame in group]
+            results: dict[str, list[Pixels]] = {}
+            rows: dict[str, Quality] = {}
+            for name in order:
+                tell(f"{name} on {clean.name} at σ {sigma:g}")
+                try:
+                    images = _run(every[name], given, sigma, threads)
+                except EdgecaeError as error:
+                    failed[f"{name} on {clean.name} at σ {sigma:g}"] = str(error)
+                    continue
+                if name in twins.values():
+                    results[name] = images
+                rows[name] = _row(name, clean, sigma, images, results, twins[name])
+                if clean is sets[0] and sigma == shown:
+                    strip = strip or _strip(clean, sigma, given)
+                    strip.crops[name] = images[0][_place(reference[0])].copy()
+            found += [rows[name] for name in every if name in rows]
+    return found, strip, failed
+
+
+def _run(
+    method: Method, given: Sequence[tuple[Pixels, ...]], sigma: float, threads: int
+) -> list[Pixels]:
+    if method.temporal and len(given) > 1:
+        raise SourceError(f"{method.name} looks at several frames: measure it on a clip")
+    images: list[Pixels] = []
+    with method.open(sigma, threads) as stream:
+        for group in given:
+            images += [frame.copy() for frame in stream(group)]
+    return images
+
+
+def _row(
+    name: str,
+    clean: Set,
+    sigma: float,
+    images: Sequence[Pixels],
+    results: Mapping[str, Sequence[Pixels]],
+    twin: str | None,
+) -> Quality:
+    reference = [frame for group in clean.groups for frame in group]
+    row = Quality(name, clean.name, sigma, clean.images, *differences(reference, images))
+    if twin is None or twin not in results:
+        return row
+    to_float, _, mse_to_float = differences(results[twin], images)
+    return dataclasses.replace(
+        row, float_method=twin, psnr_to_float=to_float, mse_to_float=mse_to_float
+    )
+
+
+def _place(frame: Pixels) -> tuple[slice, slice]:
+    """Where a frame has most detail: of squares side by side, the one of the largest steps."""
+    height, width = frame.shape[:2]
+    corners = [
+        (top, left)
+        for top in range(0, max(1, height - SIDE + 1), SIDE // 2)
+        for left in range(0, max(1, width - SIDE + 1), SIDE // 2)
+    ]
+    places = [(slice(top, top + SIDE), slice(left, left + SIDE)) for top, left in corners]
+    gray = frame.mean(axis=2)
+    return max(places, key=lambda place: float(np.abs(np.diff(gray[place], axis=1)).mean()))
+
+
+def _strip(clean: Set, sigma: float, given: Sequence[tuple[Pixels, ...]]) -> Strip:
+    place = _place(clean.groups[0][0])
+    crops = {"clean": clean.groups[0][0][place], methods.NOISY: given[0][0][place]}
+    return Strip(clean.name, sigma, crops)

@@ -1,0 +1,219 @@
+"""Ways to denoise, and the denoisers of other projects."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import shutil
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from edgecae import models
+from edgecae.bench import methods, peers
+from edgecae.bench.peers import ffmpeg_program
+from edgecae.bench.peers.base import Peer
+from edgecae.convert import export
+from edgecae.errors import ModelFileError, SettingError
+from edgecae.noise import gaussian
+from edgecae.quality import psnr
+from edgecae.runtime import model_file
+from edgecae.train import architectures
+
+LACKING = "vaguedenoiser"
+"""What PyAV's build of FFmpeg leaves out: it is under the GPL."""
+
+SLOW = {"cbm3d"}
+
+
+@pytest.fixture(scope="module")
+def float_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A float32 file that says it is of nano's recipe; its weights are random."""
+    about = replace(model_file.read(models.find("nano")).metadata, precision="float32")
+    content = export.to_tflite(architectures.get("nano").build(training=False), int8=False)
+    path = tmp_path_factory.mktemp("float") / "nano-float32.tflite"
+    path.write_bytes(export.finish(content, int8=False, metadata=about))
+    return path
+
+
+@pytest.mark.parametrize("name", sorted(peers.PEERS.keys() - SLOW))
+def test_a_peer_denoises(name: str, photo: np.ndarray) -> None:
+    """Each gains what it was made for, and gives back what colours and edges there are."""
+    if name.endswith(LACKING) and not shutil.which("ffmpeg"):
+        pytest.skip("there is no program ffmpeg")
+    method = methods.find(name)
+    rng = np.random.default_rng(0)
+    clip = [photo] * (9 if method.temporal else 1)
+    noisy = [gaussian(25).add(frame, rng) for frame in clip]
+    given = [frame.copy() for frame in noisy]
+    got = methods.run(method, noisy, 25, 1)
+    assert len(got) == len(clip)
+    assert all(frame.dtype == np.uint8 and frame.shape == photo.shape for frame in got)
+    middle = len(clip) // 2
+    assert psnr(photo, got[middle]) > psnr(photo, noisy[middle]) + 2.5
+    assert all(np.array_equal(a, b) for a, b in zip(given, noisy, strict=True))
+    assert method.made_with.split(" ")[1][0].isdigit()
+
+
+def test_cbm3d_denoises(photo: np.ndarray) -> None:
+    clean = photo[48:96, 48:96].copy()
+    noisy = gaussian(25).add(clean, np.random.default_rng(0))
+    (got,) = methods.run(methods.find("cbm3d"), [noisy], 25, 1)
+    assert psnr(clean, got) > psnr(clean, noisy) + 4
+
+
+def test_a_filter_that_nobody_has_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SettingError, match=f"has the filter {LACKING}: apt install ffmpeg"):
+        methods.find(f"ffmpeg-{LACKING}")
+    program = tmp_path / "ffmpeg"
+    program.write_text('#!/bin/sh\necho "Unknown filter"\n')
+    program.chmod(0o755)
+    with pytest.raises(SettingError, match=LACKING):
+        methods.find(f"ffmpeg-{LACKING}")
+
+
+@pytest.fixture
+def program() -> None:
+    """Skips where there is none."""
+    if not shutil.which("ffmpeg"):
+        pytest.skip("there is no program ffmpeg")
+
+
+def test_the_program_ffmpeg_keeps_frames_in_order(program: None) -> None:
+    frames = [np.full((48, 36, 3), value, np.uint8) for value in range(0, 200, 10)]
+    got = list(ffmpeg_program.stream(frames, "null", 1))
+    assert all(np.array_equal(a, b) for a, b in zip(frames, got, strict=True))
+    assert list(ffmpeg_program.stream([], "null", 1)) == []
+
+
+def test_whoever_has_enough_leaves_no_program_behind(program: None) -> None:
+    frame = np.zeros((480, 640, 3), np.uint8)
+    results = ffmpeg_program.stream(itertools.repeat(frame), "null", 1)
+    next(results)
+    children = Path("/proc/self/task", str(threading.get_native_id()), "children")
+    assert children.read_text().split()
+    results.close()
+    assert not children.read_text().split()
+    assert not [t for t in threading.enumerate() if t.name.startswith("Thread-") and t.daemon]
+
+
+def test_what_the_program_says_is_passed_on(program: None) -> None:
+    with pytest.raises(SettingError, match="nonesuch"):
+        list(ffmpeg_program.stream([np.zeros((8, 8, 3), np.uint8)], "nonesuch", 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "package", "extra"),
+    [
+        ("bilateral", "cv2", "opencv-python-headless", "peers"),
+        ("wavelet", "pywt", "PyWavelets", "peers"),
+        ("cbm3d", "bm3d", "bm3d", "peers"),
+        ("ffmpeg-nlmeans", "av", "av", "video"),
+    ],
+)
+def test_a_package_that_is_missing_is_named(
+    name: str, module: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SettingError) as caught:
+        methods.find(name)
+    assert package in str(caught.value)
+    assert f"edgecae[{extra}]" in str(caught.value)
+
+
+def test_every_module_of_peers_is_registered() -> None:
+    folder = Path(peers.__file__).parent
+    for path in folder.glob("[a-z]*.py"):
+        module = importlib.import_module(f"edgecae.bench.peers.{path.stem}")
+        for peer in getattr(module, "PEERS", ()):
+            assert isinstance(peer, Peer)
+            assert peers.PEERS[peer.name] is peer
+
+
+def test_every_peer_was_tuned_on_photos_that_nothing_is_measured_on(shared: Path) -> None:
+    tuned = peers.tuned()
+    assert set(tuned["settings"]) == {n for n, p in peers.PEERS.items() if p.grid}
+    for name, of_sigma in tuned["settings"].items():
+        for settings in of_sigma.values():
+            grid = peers.PEERS[name].grid
+            assert settings.keys() == grid.keys()
+            assert all(value in grid[key] for key, value in settings.items())
+    assert (ROOT / tuned["command"].split()[1]).is_file()
+    assert {path.name for path in (shared / "train").iterdir()} >= set(tuned["photos"])
+    assert {path.name for path in (shared / "video/train").iterdir()} >= set(tuned["clips"])
+
+
+def test_settings_are_those_of_the_nearest_level(tmp_path: Path) -> None:
+    def at(sigma: float) -> dict[str, float]:
+        return peers.settings("bilateral", sigma)
+
+    table = peers.tuned()["settings"]["bilateral"]
+    assert at(1) == at(8) == table["5"]
+    assert at(9) == at(15) == table["15"]
+    assert at(100) == table["50"]
+    assert peers.settings("cbm3d", 25) == {}
+    with pytest.raises(SettingError, match="nothing to do"):
+        at(0)
+
+
+def test_peers_that_nobody_tuned_say_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "tuned.json"
+    path.write_text(json.dumps({"command": "", "photos": [], "clips": [], "settings": {}}))
+    monkeypatch.setattr(peers, "TUNED", path)
+    with pytest.raises(SettingError, match="was not tuned"):
+        peers.settings("tv", 25)
+
+
+def test_float_networks_are_found(float_file: Path) -> None:
+    other = str(float_file)
+    assert methods.float_of("nano", ["nano", other]) == other
+    assert methods.float_of("nano", ["nano"]) == "nano:float"
+    assert methods.float_of("small", ["nano", other]) == "small:float"
+    assert methods.float_of(other, ["nano"]) is None
+    assert methods.float_of("noisy", []) is None
+    assert methods.names_of_floats(["nano", other]) == []
+    assert methods.names_of_floats(["nano", "small"]) == ["nano:float", "small:float"]
+
+
+def test_a_float_file_is_what_its_network_is(float_file: Path, photo: np.ndarray) -> None:
+    """Its interpreter on padded frames, against the very same tensor."""
+    from edgecae.runtime import backend
+
+    frame = photo[:101, :83].copy()
+    (got,) = methods.run(methods.find(str(float_file)), [frame], 25, 1)
+    file = model_file.read(float_file)
+    interpreter = backend.Interpreter(file.content, 1, backend.find())
+    interpreter.resize(104, 88)
+    padded = np.pad(frame, ((0, 3), (0, 5), (0, 0)), mode="edge")
+    interpreter.input()[0] = padded / np.float32(255)
+    interpreter.invoke()
+    expected = np.clip(np.rint(interpreter.output()[0, :101, :83] * np.float32(255)), 0, 255)
+    assert np.abs(got - expected).max() <= 1
+    assert got.shape == frame.shape
+
+
+def test_the_float_network_of_a_shipped_model(photo: np.ndarray) -> None:
+    noisy = gaussian(25).add(photo, np.random.default_rng(0))
+    (got,) = methods.run(methods.find("nano:float"), [noisy], 25, 1)
+    (int8,) = methods.run(methods.find("nano"), [noisy], 25, 1)
+    assert psnr(got, int8) > 40
+
+
+def test_without_training_installed_float_networks_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "edgecae.train.evaluate", None)
+    with pytest.raises(SettingError, match=r"nano:float needs .*edgecae\[train\]"):
+        methods.find("nano:float")
+
+
+def test_what_is_neither_is_refused() -> None:
+    with pytest.raises(ModelFileError, match="neither a file nor shipped"):
+        methods.find("bilaterall")

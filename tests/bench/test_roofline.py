@@ -1,0 +1,67 @@
+"""The roofline: one convolution made from nothing, and what a profile says beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from edgecae.bench import roofline
+from edgecae.bench.roofline import Convolution
+from edgecae.errors import ModelFileError
+from edgecae.runtime import backend, inspection
+
+
+def test_the_large_convolution_computes_one() -> None:
+    """Against the sum of products at one place, requantized by hand."""
+    of = Convolution(6, 8, 3)
+    interpreter = Interpreter(model_content=roofline.convolution(of), num_threads=1)
+    interpreter.allocate_tensors()
+    frame = np.random.default_rng(1).integers(-128, 128, (1, 6, 6, 8), np.int8)
+    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.set_tensor(given["index"], frame)
+    interpreter.invoke()
+    got = interpreter.get_tensor(made["index"])
+    weights = next(t for t in interpreter.get_tensor_details() if t["name"] == "weights")
+    kernel = interpreter.get_tensor(weights["index"]).astype(np.int64)
+    sums = np.einsum("hwc,nhwc->n", frame[0, 1:4, 2:5].astype(np.int64) + 128, kernel)
+    scale = given["quantization"][0] * weights["quantization_parameters"]["scales"][0]
+    expected = np.clip(np.rint(sums * scale / made["quantization"][0]) - 128, -128, 127)
+    assert np.abs(got[0, 2, 3] - expected).max() <= 1
+    assert np.unique(got).size > 20
+
+
+def test_the_best_rate_is_that_of_the_fastest() -> None:
+    of = [Convolution(24, 32, 3), Convolution(8, 8, 1)]
+    rate = roofline.best_rate(1, backend.find(), of)
+    assert 0.05 < rate < 5000
+
+
+def test_what_a_profile_says() -> None:
+    report = inspection.inspect("nano", (128, 96))
+    ops = tuple(None if op.dtype == "int32" else 1.0 for op in report.file.ops)
+    profile = inspection.Profile("litert 2.3.0", 1, 128, 96, ops, 20.0)
+    found = roofline.of_profile("nano", report, profile, 100.0)
+    macs = report.file.macs_per_pixel * 128 * 96
+    convolutions = sum(op.macs > 0 for op in report.file.ops)
+    assert found.floor_ms == convolutions
+    assert found.over_floor == 20 / convolutions
+    assert found.ideal_ms == pytest.approx(macs / 100e9 * 1e3)
+    assert sum(step.macs for step in found.steps) == pytest.approx(macs)
+    assert sum(step.share for step in found.steps) == pytest.approx(1)
+    others = len(found.steps) - convolutions
+    assert sum(found.others.values()) == pytest.approx(others / len(found.steps))
+    assert not found.others.keys() & roofline.CONVOLUTIONS
+    first = found.steps[1]
+    assert first.gmacs == pytest.approx(first.macs / 1e6)
+    assert first.output_shape[1:3] == (48, 64)
+
+
+def test_a_model_is_measured() -> None:
+    found = roofline.measure("classic", (64, 64))
+    assert found.model_ms > 0
+    assert found.best_gmacs > 1
+    assert 0.3 < found.over_floor < 10
+    assert "RESIZE_NEAREST_NEIGHBOR" in found.others
+    with pytest.raises(ModelFileError, match="neither a file"):
+        roofline.measure("nothing")
