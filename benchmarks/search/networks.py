@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecae.train._tf import keras, tf
+from edgecae.train.architectures import Architecture
 from edgecae.train.architectures.unet import features_start, to_frame
 from edgecae.train.layers import DepthToSpace, SpaceToDepth, UnitInterval
 
@@ -93,7 +94,7 @@ class Candidate:
         """H and W must be multiples of this."""
         return int(self.factor * 2 ** (len(self.channels) - 1))
 
-    def build(self, policy: str = "float32", training: bool = True) -> Any:  # noqa: ARG002
+    def build(self, policy: str = "float32", training: bool = True, leak: Any = None) -> Any:  # noqa: ARG002
         """See :class:`edgecae.train.architectures.Architecture`."""
         layers = keras.layers
         kernels = {"kernel_initializer": "he_normal"}
@@ -154,7 +155,7 @@ class Candidate:
         return keras.Model(inputs, outputs, name=self.kind)
 
 
-def kmacs(candidate: Candidate) -> float:
+def kmacs(candidate: Architecture) -> float:
     """Thousands of multiply-accumulates a pixel, of the convolutions."""
     side = candidate.stride * 2
     model = candidate.build()

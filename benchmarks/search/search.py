@@ -18,8 +18,26 @@ from typing import Any
 from networks import Candidate, kmacs
 
 from edgecae.train import architectures, loop, recipe
+from edgecae.train.architectures import Architecture
+from edgecae.train.architectures.unet import UNet
 
-CANDIDATES: dict[str, tuple[Candidate, dict[str, Any]]] = {
+SMALL = UNet((40, 32, 48), (0, 0, 1), (1, 0))
+BASE = UNet((64, 64, 64), (0, 1, 2), (1, 1))
+SEPARABLE = UNet((48, 64, 64), (1, 2, 2), (4, 2), block="separable", features=32)
+
+
+def decaying(rate: float, decay: float, leak: float = 0.0) -> dict[str, Any]:
+    """Settings of a short run on small patches with weight decay."""
+    return {
+        "float.learning_rate": rate,
+        "float.weight_decay": decay,
+        "float.leak": leak,
+        "float.batch": 16,
+        "float.patch": 48,
+    }
+
+
+CANDIDATES: dict[str, tuple[Architecture, dict[str, Any]]] = {
     "start": (Candidate(), {}),
     "loss psnr": (Candidate(), {"float.loss": "psnr"}),
     "four levels": (Candidate((24, 32, 48, 64), (0, 1, 1, 2), (1, 1, 1)), {}),
@@ -70,17 +88,38 @@ CANDIDATES: dict[str, tuple[Candidate, dict[str, Any]]] = {
     "rate 2e-3": (Candidate(), {"float.learning_rate": 2e-3}),
     "identity": (Candidate(collapsible=0), {}),
     "collapsible": (Candidate(collapsible=128), {}),
+    "small, decay 0": (SMALL, decaying(4e-3, 0)),
+    "small, decay 0, leak": (SMALL, decaying(4e-3, 0, 0.1)),
+    "small, decay 0.3": (SMALL, decaying(4e-3, 0.3)),
+    "small, decay 0.6": (SMALL, decaying(4e-3, 0.6)),
+    "small, 2e-3, decay 0.6": (SMALL, decaying(2e-3, 0.6)),
+    "small, 8e-3, decay 0.3": (SMALL, decaying(8e-3, 0.3)),
+    "small, 8e-3, decay 0.6": (SMALL, decaying(8e-3, 0.6)),
+    "small, 8e-3, decay 0.6, leak": (SMALL, decaying(8e-3, 0.6, 0.1)),
+    "small, 8e-3, decay 1": (SMALL, decaying(8e-3, 1)),
+    "small, 16e-3, decay 0.3": (SMALL, decaying(16e-3, 0.3)),
+    "plain base, decay 0.3": (BASE, decaying(4e-3, 0.3)),
+    "plain base, 8e-3, decay 0.6": (BASE, decaying(8e-3, 0.6)),
+    "plain base, 8e-3, decay 0.6, leak": (BASE, decaying(8e-3, 0.6, 0.1)),
+    "separable base": (SEPARABLE, decaying(4e-3, 0.3, 0.1)),
+    "separable base, 48 features": (
+        UNet((48, 64, 64), (1, 2, 2), (3, 2), block="separable"),
+        decaying(4e-3, 0.3, 0.1),
+    ),
 }
 """By name: the network, and settings of the recipe that differ from the default."""
 
+PLAIN = {"float.weight_decay": 0.0, "float.leak": 0.0}
+"""What holds for all that say nothing else."""
 
-def train(candidate: Candidate, changes: dict[str, Any], steps: int, out: Path) -> Any:
+
+def train(candidate: Architecture, changes: dict[str, Any], steps: int, out: Path) -> Any:
     """Train for some steps; returns seconds a step and the last row of the history."""
     architectures.ARCHITECTURES["candidate"] = candidate
     architectures.KINDS["candidate"] = Candidate
     settings = recipe.with_changes(
-        recipe.Recipe(model="candidate", noise="gaussian:0-55"),
-        {"float.steps": steps, "qat.steps": 0, "validate_every": steps, **changes},
+        recipe.Recipe(model="candidate", noise="gaussian:0-55", gray=0.0),
+        {"float.steps": steps, "qat.steps": 0, "validate_every": steps, **PLAIN, **changes},
     )
     times: list[float] = []
     rows: list[dict[str, Any]] = []

@@ -56,7 +56,7 @@ class Phase:
         optimizer_name: str,
         clip_norm: float,
         average: float,
-        weight_decay: float,
+        weight_decay: float = 0.0,
         leak: Any = None,
     ) -> None:
         self.network, self.averaged, self.strategy = network, averaged, strategy
