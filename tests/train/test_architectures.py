@@ -10,8 +10,11 @@ import pytest
 
 from edgecae.convert import export
 from edgecae.errors import RecipeError
+from edgecae.runtime import model_file
 from edgecae.train import architectures, quantize, weights
+from edgecae.train._tf import keras, tf
 from edgecae.train.architectures import ARCHITECTURES, Architecture
+from edgecae.train.layers import LeakyReLU6
 
 
 @pytest.fixture(params=sorted(ARCHITECTURES))
@@ -121,6 +124,31 @@ def test_a_rounded_kernel_is_on_its_grid_and_keeps_the_mean_response() -> None:
         return np.abs(((k - kernel) * means[:, None]).sum((0, 1, 2))) / step
 
     assert error(rounded).max() < 0.5 < error(np.rint(kernel / step) * step).max()
+
+
+def test_depthwise_kernels_have_a_scale_for_each_channel(picture: np.ndarray) -> None:
+    architecture = ARCHITECTURES["base"]
+    model = architecture.build()
+    twin = quantize.quantize(architecture, quantize.calibrate(model, [picture]), model)
+    graph = model_file.parse_flatbuffer(export.to_tflite(twin, "int8")).subgraphs[0]
+    kernels = [t for t in graph.tensors if len(t.shape) == 4 and list(t.shape[:3]) == [1, 3, 3]]
+    kernels = [t for t in kernels if t.buffer and t.quantization.scale is not None]
+    assert len(kernels) == sum(architecture.down) + sum(architecture.up) - 1
+    assert all(len(t.quantization.scale) == t.shape[3] for t in kernels)
+
+
+def test_a_leak_goes_beyond_both_bounds_until_it_is_closed(picture: np.ndarray) -> None:
+    leak = tf.Variable(0.1)
+    values = tf.constant([-2.0, 3.0, 8.0])
+    np.testing.assert_allclose(LeakyReLU6(leak)(values), [-0.2, 3, 6.2], rtol=1e-6)
+    keras.utils.set_random_seed(0)
+    plain = ARCHITECTURES["small"].build()
+    leaking = ARCHITECTURES["small"].build(leak=leak)
+    weights.copy_weights(plain, leaking)
+    expected = np.asarray(plain(picture, training=False))
+    assert np.abs(np.asarray(leaking(picture, training=False)) - expected).max() > 1e-3
+    leak.assign(0.0)
+    np.testing.assert_allclose(np.asarray(leaking(picture, training=False)), expected, atol=1e-6)
 
 
 def test_a_layer_that_is_dead_is_named(

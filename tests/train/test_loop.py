@@ -12,7 +12,7 @@ from training import TINY
 
 from edgecae.errors import RecipeError
 from edgecae.runtime import images
-from edgecae.train import loop, phase, recipe, weights
+from edgecae.train import architectures, loop, phase, recipe, weights
 from edgecae.train._tf import tf
 from edgecae.train.layers import Dropout, UnitInterval
 from edgecae.train.quantize import quantize
@@ -158,6 +158,20 @@ def test_a_run_starts_from_other_weights(run: Path, photos: Path, tmp_path: Path
         weights.load_weights(network, values)
         results.append(np.asarray(network(picture, training=False)))
     assert 0 < np.abs(results[0] - results[1]).mean() < 2 / 255
+
+
+def test_only_what_starts_from_random_weights_leaks(photos: Path, tmp_path: Path) -> None:
+    network = architectures.get("nano").build()
+    given = {name: v.numpy() for name, v in weights.named_weights(network).items()}
+
+    def history(leak: float, start: dict[str, Any] | None) -> str:
+        changes = {"model": "nano", "float.steps": 2, "qat.steps": 0, "validate_every": 2}
+        out = tmp_path / f"{leak}-{start is None}"
+        loop.train(settings(photos, **changes, **{"float.leak": leak}), out, start=start)
+        return (out / "history.csv").read_text()
+
+    assert history(0.0, given) == history(0.9, given)
+    assert history(0.0, None) != history(0.9, None)
 
 
 def test_what_does_not_fit_is_refused(run: Path, photos: Path, tmp_path: Path) -> None:

@@ -38,3 +38,18 @@ def test_kernels_step_orthogonally_and_the_rest_as_adam_does() -> None:
     assert values.min() > 0.3
     assert values.max() < 1.3
     assert np.sum(step * gradients[0].numpy().reshape(36, 8)) < 0
+
+
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_weight_decay_takes_from_hidden_kernels_alone(name: str) -> None:
+    shapes = {
+        "conv/kernel": (3, 3, 4, 8),
+        "to_image/kernel": (3, 3, 4, 8),
+        "block/depthwise_kernel": (3, 3, 4, 1),
+        "conv/bias": (8,),
+    }
+    variables = [tf.Variable(tf.ones(s), name=n) for n, s in shapes.items()]
+    optimizer = OPTIMIZERS[name](0.1, weight_decay=0.5)
+    optimizer.build(variables)
+    optimizer.apply_gradients([(tf.zeros_like(v), v) for v in variables])
+    assert [float(v.numpy().max()) for v in variables] == pytest.approx([0.95, 1, 1, 1])

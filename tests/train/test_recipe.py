@@ -62,3 +62,9 @@ def test_the_rate_climbs_and_then_never_does(warmup: int, steps: int, schedule) 
 def test_a_plateau_lowers_the_rate() -> None:
     phase = Phase(steps=10, learning_rate=1.0, warmup=0, schedule="plateau", final_rate=0.1)
     assert [recipe.rate(phase, 5, f) for f in (1, 0.5, 0.01)] == [1, 0.5, 0.1]
+
+
+def test_the_leak_is_closed_after_three_fifths() -> None:
+    phase = Phase(steps=100, learning_rate=1.0, leak=0.2)
+    leaks = [recipe.leak(phase, step) for step in (0, 30, 60, 99)]
+    assert leaks == pytest.approx([0.2, 0.1, 0, 0])
