@@ -61,11 +61,6 @@ def test_a_shipped_model_improves_real_pictures(name: str, sigma: int, photos: P
             assert psnr(photo, denoiser.process(noisy)) > psnr(photo, noisy)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="trained with noise of its own in each channel, they take noise that is alike in all "
-    "three for picture",
-)
 @pytest.mark.parametrize("name", ["nano", "small", "base"])
 def test_gray_frames_work_through_the_colour_models(name: str, photo) -> None:
     gray = photo.mean(axis=2).astype(np.uint8)
