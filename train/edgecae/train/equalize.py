@@ -81,6 +81,8 @@ def align(model: Any, links: Sequence[Link], like: Mapping[str, NDArray[np.float
     variables = named_weights(model)
 
     def norms(kernel: NDArray[np.float32], channels: int) -> NDArray[np.float64]:
+        if kernel.shape[-1] == 1:
+            kernel = np.swapaxes(kernel, 2, 3)
         squares = np.square(kernel, dtype=np.float64).sum((0, 1, 2)).reshape(-1, channels)
         return np.asarray(np.sqrt(squares.sum(0)) + 1e-12)
 
@@ -89,19 +91,26 @@ def align(model: Any, links: Sequence[Link], like: Mapping[str, NDArray[np.float
         for link in links:
             # The first on the way down: those on the way up depend on the link itself, and may
             # have several outputs for a channel.
-            kernel = f"{link.writers[0]}/kernel"
+            kernel = _kernel(variables, link.writers[0])
             channels = variables[kernel].shape[-1]
+            channels = variables[kernel].shape[2] if channels == 1 else channels
             factor = norms(like[kernel], channels) / norms(variables[kernel].numpy(), channels)
             _rescale(variables, link, factor.astype(np.float32))
 
 
+def _kernel(variables: Mapping[str, Any], layer: str) -> str:
+    """Name of a convolution's kernel: H×W×input×output, or H×W×channels×1 of a depthwise one."""
+    name = f"{layer}/kernel"
+    return name if name in variables else f"{layer}/depthwise_kernel"
+
+
 def _rescale(variables: Mapping[str, Any], link: Link, factor: NDArray[np.float32]) -> None:
     for name in link.writers:
-        for weight in ("kernel", "bias"):
-            variable = variables[f"{name}/{weight}"]
-            repeats = variable.shape[-1] // len(factor)
-            variable.assign(variable * np.tile(factor, repeats))
+        kernel, bias = variables[_kernel(variables, name)], variables[f"{name}/bias"]
+        repeated = np.tile(factor, bias.shape[0] // len(factor))
+        bias.assign(bias * repeated)
+        kernel.assign(kernel * (repeated[:, None] if kernel.shape[-1] == 1 else repeated))
     for name in link.readers:
-        kernel = variables[f"{name}/kernel"]
+        kernel = variables[_kernel(variables, name)]
         others = np.ones(kernel.shape[2] - len(factor), np.float32)
         kernel.assign(kernel / np.concatenate([factor, others])[:, None])

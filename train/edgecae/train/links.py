@@ -12,10 +12,11 @@ class Link:
     """Channels that several layers share, named by layer.
 
     Attributes:
-        writers: convolutions, 3×3 or 1×1, that compute the channels; one with n times as many
+        writers: convolutions that compute the channels; one with n times as many
             outputs computes channel c as its outputs c, c + C, c + 2C, …, as depth-to-space
             reads them.
-        readers: convolutions that read the channels, as the first of their inputs.
+        readers: convolutions, depthwise ones among them, that read the channels, as the first of
+            their inputs.
         seen: layers whose outputs are the channels, where their ranges are measured. Between
             writers and readers there may be nothing but ReLU, depth-to-space and additions.
         bound: where all channels are cut off above, and what their rounding is made for; none:

@@ -41,8 +41,12 @@ TAIL = 1e-4
 SMALLEST_RANGE = 0.05
 """Of an activation: one that is all zero still needs a scale, and one of its neighbours' order."""
 
-SMALLEST_KERNEL = 1e-6
-"""Largest magnitude of a kernel that is all zero, which still needs a scale."""
+SMALLEST_KERNEL = 1e-3
+"""What counts as the largest magnitude of an output channel's kernel that is smaller, or zero.
+
+A bias has the scale of its input times that of its channel's kernel, in 32 bits: those of channels
+that weight decay has all but closed would not fit.
+"""
 
 SIGMOID_RANGE = (0.0, 255.0 / 256.0)
 """TFLite fixes the result of its int8 sigmoid at scale 1/256, zero point −128."""

@@ -123,16 +123,7 @@ class UNet:
         last = f"up0_conv{self.up[0] - 1}"
         features = Link((last,), ("to_image",), ("features",), bound=1.0)
         if self.block == "separable":
-            # The channels of the sums are shared by all blocks of a level: they stay.
-            counts = [*enumerate(self.down)], [*enumerate((self.up[0] - 1, *self.up[1:]))]
-            names = [
-                f"{way}{level}_block{i}"
-                for way, levels in zip(("down", "up"), counts, strict=True)
-                for level, count in levels
-                for i in range(count)
-            ]
-            inner = (Link((f"{n}_expand",), (f"{n}_project",), (f"{n}_expand",)) for n in names)
-            return (*inner, features)
+            return (*self._separable_links(last), features)
         down = [
             [f"down{level}_enter", *(f"down{level}_conv{i}" for i in range(count))]
             for level, count in enumerate(self.down)
@@ -159,6 +150,31 @@ class UNet:
                 found.append(Link((up[level][-1],), (above,), (up[level][-1],)))
         found.append(Link((down[-1][-1],), (f"up{lowest - 1}_enter",), (down[-1][-1],)))
         return (*found, features)
+
+    def _separable_links(self, last: str) -> tuple[Link, ...]:
+        """Links of all but the features: two in each block, and the sums of each level."""
+        found = []
+        for level, below in enumerate(self.down):
+            lowest = level == len(self.channels) - 1
+            above = 0 if lowest else self.up[level] - (not level)
+            blocks = [f"down{level}_block{i}" for i in range(below)]
+            blocks += [f"up{level}_block{i}" for i in range(above)]
+            for name in blocks:
+                within = f"{name}_depthwise", f"{name}_expand", f"{name}_project"
+                found += [Link((a,), (b,), (a,)) for a, b in pairwise(within)]
+            # All blocks add to the same channels, on the way down and up.
+            writers, seen = [f"down{level}_enter"], [f"down{level}_enter"]
+            readers = [f"up{level - 1}_enter" if level else last]
+            if not lowest:
+                writers.append(f"up{level}_enter")
+                seen += [f"up{level}_depth_to_space", f"up{level}_add"]
+                readers.append(f"down{level + 1}_enter")
+            for name in blocks:
+                writers.append(f"{name}_project")
+                readers.append(f"{name}_depthwise")
+                seen += [f"{name}_project", f"{name}_relu6"]
+            found.append(Link(tuple(writers), tuple(readers), tuple(seen)))
+        return tuple(found)
 
     def build(self, policy: str = "float32", training: bool = True, leak: Any = None) -> Any:  # noqa: ARG002
         """See :class:`edgecae.train.architectures.Architecture`."""
