@@ -7,12 +7,13 @@ import pytest
 from training import TINY
 
 from edgecae import noise
-from edgecae.convert import report
+from edgecae.convert import export, report
 from edgecae.convert.convert import convert
 from edgecae.convert.formats import file_denoiser
 from edgecae.errors import ModelFileError, QualityError, RecipeError, SinkError
-from edgecae.runtime import Denoiser
+from edgecae.runtime import Denoiser, model_file
 from edgecae.train import evaluate, loop, quantize, recipe, weights
+from edgecae.train.architectures import ARCHITECTURES
 
 ANY = 100.0
 """A loss that any conversion stays below."""
@@ -150,3 +151,13 @@ def test_what_is_no_finished_run(run: Path, tmp_path: Path) -> None:
     (tmp_path / "float.weights.h5").write_bytes((run / "float.weights.h5").read_bytes())
     with pytest.raises(RecipeError, match="QAT phase has not ended"):
         convert(tmp_path)
+
+
+def test_biases_that_are_zero_stay_in_the_graph(photo: np.ndarray) -> None:
+    architecture = ARCHITECTURES["classic"]
+    model = architecture.build(training=False)
+    assert not model.get_layer("decode1").bias.numpy().any()
+    picture = photo[None, :64, :64] / np.float32(255)
+    twin = quantize.quantize(architecture, quantize.calibrate(model, [picture]), model)
+    graph = model_file.parse_flatbuffer(export.to_tflite(twin)).subgraphs[0]
+    assert "float32" not in {model_file.dtype_name(t.type) for t in graph.tensors}

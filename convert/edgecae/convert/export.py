@@ -68,6 +68,7 @@ def to_tflite(
         def denoise(self, frame: Any) -> Any:
             return {"denoised": self.model(frame, training=False)}
 
+    _keep_biases(model)
     export = Export()
     function = export.denoise.get_concrete_function()
     # Of a Keras 3 model, which tf.Module does not look into.
@@ -89,6 +90,19 @@ def to_tflite(
                 f"TFLite has no {precision} form of this network: {reason}"
             ) from error
     return content
+
+
+def _keep_biases(model: Any) -> None:
+    """Make all-zero biases of transposed convolutions 10⁻⁹, in place, which rounds to zero.
+
+    The converter drops what adds zero, and then does not see that the convolution before it is
+    followed by its activation's rounding: it would leave all three in float.
+    """
+    for layer in model.layers:
+        inner = getattr(layer, "layer", layer)  # of a layer that QAT has wrapped
+        transposed = isinstance(inner, keras.layers.Conv2DTranspose) and inner.use_bias
+        if transposed and not inner.bias.numpy().any():
+            inner.bias.assign(tf.fill(inner.bias.shape, 1e-9))
 
 
 def _set_precision(converter: Any, precision: str) -> None:

@@ -169,16 +169,18 @@ def _kernel(layer: Any) -> str:
     return "depthwise_kernel" if isinstance(layer, keras.layers.DepthwiseConv2D) else "kernel"
 
 
-def _bounded_next(layer: Any) -> bool:
-    """Whether all that reads ``layer`` bounds it first, and does the rounding."""
-    readers = [node.outbound_layer for node in layer.outbound_nodes]
-    bounds = (UnitInterval, keras.layers.Activation)
-    return bool(readers) and all(isinstance(reader, bounds) for reader in readers)
-
-
 def _is_sigmoid(layer: Any) -> bool:
     return isinstance(layer, keras.layers.Activation) and layer.activation is (
         keras.activations.sigmoid
+    )
+
+
+def _bounded_next(layer: Any) -> bool:
+    """Whether all that reads ``layer`` bounds it, in the same operation, and does the rounding."""
+    readers = [node.outbound_layer for node in layer.outbound_nodes]
+    bounds = (UnitInterval, keras.layers.Activation)
+    return bool(readers) and all(
+        isinstance(reader, bounds) and not _is_sigmoid(reader) for reader in readers
     )
 
 
