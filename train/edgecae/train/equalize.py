@@ -24,7 +24,7 @@ from edgecae.train.weights import named_weights
 __all__ = ["align", "equalize"]
 
 LARGEST_FACTOR = 16.0
-HEADROOM = 0.8
+HEADROOM = 0.6
 """How much of a bound the channels are made to fill; pictures may hold more than those seen."""
 
 TAIL = 1e-4

@@ -35,7 +35,7 @@ __all__ = ["Calibration", "calibrate", "post_training", "quantize", "round_kerne
 
 log = logging.getLogger(__name__)
 
-TAIL = 1e-4
+TAIL = 3e-5
 """Share of an activation's values that lie beyond each end of its range."""
 
 SMALLEST_RANGE = 0.05
