@@ -36,7 +36,8 @@ def main(run: Path, data: str | None) -> None:
     model = noise.parse(settings.noise)
     noises = [noise.gaussian(sigma) for sigma in SIGMAS]
     held_out = evaluate.held_out(images.held_out(), architecture.stride, noises)
-    batches = Batches(images, model, settings.qat.batch, settings.qat.patch, settings.seed * 2 + 1)
+    patches = settings.qat.batch, settings.qat.patch, settings.seed * 2 + 1
+    batches = Batches(images, model, *patches, gray=settings.gray)
 
     def noisy() -> Iterator[NDArray[np.float32]]:
         for step in range(CALIBRATION_BATCHES):
