@@ -142,14 +142,16 @@ class Outlet:
             # Only what a sink says itself may pass: anything else is a bug.
             self.recovers &= isinstance(error, SinkError)
             self._put_off(time.monotonic())
-            if self.error is not None:
+            if self.error is None:
+                self.said = False  # before there is something to be said
+            else:
                 log.info("%s; trying again", error)
             self.error = error
             return False
         self.frames += 1
         if self.error is not None:
             log.warning("%s works again", self.sink.name)
-            self.error, self.said = None, False
+            self.error = None
         return True
 
     def _put_off(self, now: float) -> None:

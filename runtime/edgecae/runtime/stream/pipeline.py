@@ -219,7 +219,11 @@ class _Stream:
                     log.warning("%s takes no frames any more: left behind", outlet.sink.name)
                     break
         self.stats.broken = self.source.broken
-        errors = [outlet.error for outlet in outlets if outlet.error and not outlet.said]
+        unsaid = [outlet for outlet in outlets if outlet.error is not None and not outlet.said]
+        for outlet in unsaid:
+            if outlet.recovers:  # it would have been tried again: no reason to fail
+                log.error("%s", outlet.error)
+        errors = [each.error for each in unsaid if each.error and not each.recovers]
         if not failing:
             if self.capture.error is not None:
                 raise self.capture.error
