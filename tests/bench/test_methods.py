@@ -36,7 +36,7 @@ SLOW = {"cbm3d"}
 def float_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A float32 file that says it is of nano's recipe; its weights are random."""
     about = replace(model_file.read(models.find("nano")).metadata, precision="float32")
-    content = export.to_tflite(architectures.get("nano").build(training=False), int8=False)
+    content = export.to_tflite(architectures.get("nano").build(training=False), "float32")
     path = tmp_path_factory.mktemp("float") / "nano-float32.tflite"
     path.write_bytes(export.finish(content, int8=False, metadata=about))
     return path

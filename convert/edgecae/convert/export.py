@@ -98,7 +98,7 @@ def _keep_biases(model: Any) -> None:
     The converter drops what adds zero, and then does not see that the convolution before it is
     followed by its activation's rounding: it would leave all three in float.
     """
-    for layer in model.layers:
+    for layer in getattr(model, "layers", ()):  # a SavedModel has none
         inner = getattr(layer, "layer", layer)  # of a layer that QAT has wrapped
         transposed = isinstance(inner, keras.layers.Conv2DTranspose) and inner.use_bias
         if transposed and not inner.bias.numpy().any():
