@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecae.convert import outputs
-from edgecae.runtime import model_file
+from edgecae.runtime import model_file, outputs
 from edgecae.runtime.model_file import ModelFile
 
 __all__ = ["ALIGNMENT", "header", "write"]

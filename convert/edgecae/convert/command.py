@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from edgecae.convert import c_header, outputs
+from edgecae.convert import c_header
 from edgecae.convert import page as pages
 from edgecae.convert.convert import convert
 from edgecae.convert.report import text
+from edgecae.runtime import outputs
 from edgecae.runtime.commands import options
 from edgecae.train.architectures import ARCHITECTURES
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from edgecae import noise as noise_models
 from edgecae.convert import calibrate as calibration
-from edgecae.convert import export, formats, outputs, receptive, report, sources
+from edgecae.convert import export, formats, receptive, report, sources
 from edgecae.convert.pictures import fitted
 from edgecae.convert.sources import Source
 from edgecae.errors import SettingError, SinkError
-from edgecae.runtime import Denoiser, model_file
+from edgecae.runtime import Denoiser, model_file, outputs
 from edgecae.runtime import backend as backends
 from edgecae.runtime.model_file import Metadata
 from edgecae.runtime.verify.graph import LARGEST_SIDE

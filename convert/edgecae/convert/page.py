@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import quality
-from edgecae.convert import analysis, drawings, export, outputs
+from edgecae.convert import analysis, drawings, export
 from edgecae.convert.report import READABLE, Report, tensors
 from edgecae.errors import SettingError
-from edgecae.runtime import inspection
+from edgecae.runtime import inspection, outputs
 from edgecae.train.evaluate import Denoise, HeldOut, keras_denoiser
 
 __all__ = ["check", "figures", "write"]

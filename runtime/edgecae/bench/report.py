@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import importlib
 import io
 from collections import Counter
@@ -18,7 +17,8 @@ from edgecae.bench.peers.base import Pixels
 from edgecae.bench.quality import Quality, Strip
 from edgecae.bench.results import Results
 from edgecae.bench.roofline import CONVOLUTIONS
-from edgecae.errors import SettingError, SinkError
+from edgecae.errors import SettingError
+from edgecae.runtime import outputs
 
 __all__ = ["render", "require_writable", "write"]
 
@@ -33,10 +33,7 @@ def require_writable(path: Path, overwrite: bool) -> None:
         SinkError: there is a file and it is not to be replaced, or no such folder.
     """
     _require_packages()
-    if path.exists() and not overwrite:
-        raise SinkError(f"{path} exists; --overwrite replaces it")
-    if not path.absolute().parent.is_dir():
-        raise SinkError(f"{path} can't be written: there is no folder {path.parent}")
+    outputs.check(path, overwrite)
 
 
 def _require_packages() -> None:
@@ -167,14 +164,5 @@ def write(path: Path, page: str, overwrite: bool = False) -> None:
     Raises:
         SinkError: there is a file and it is not to be replaced, or it can't be written.
     """
-    if path.exists() and not overwrite:
-        raise SinkError(f"{path} exists; --overwrite replaces it")
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise SinkError(f"{path} can't be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    outputs.check(path, overwrite)
+    outputs.write_text(path, page)

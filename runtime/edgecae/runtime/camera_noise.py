@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.errors import NoiseError, SinkError
+from edgecae.runtime import outputs
 from edgecae.runtime.noise_blocks import BLOCK, Blocks, Floats, look, tiles
 from edgecae.runtime.noise_fit import Fit, fit_line, line, points_of, unclipped
 
@@ -313,13 +314,4 @@ def write(path: Path, measured: Measurement, source: str, overwrite: bool = Fals
         "# variance = gain · mean + read², red, green, blue, 0–255 scale.\n"
         f"gain = {numbers['gain']}\nread = {numbers['read']}\n"
     )
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise SinkError(f"{path} can't be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    outputs.write_text(path, text)

@@ -3,10 +3,10 @@
 An int8 activation has one scale for all its channels, set by the largest. What a channel falls
 short of it is lost to rounding. As ReLU passes positive factors, a channel can be made larger where
 it is computed and smaller where it is read, and the network computes what it did before. (ReLU6
-does so below 6: no channel is made larger than the largest one was. The bound of the last features
-is what they are made to fill.) (Nagel et
-al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, section 4.1,
-who balance the ranges of *weights*; these have a scale per channel here, activations don't.)
+does so below 6: no channel is made larger than the largest one was. The last features are made to
+fill their bound.) (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
+Correction", 2019, section 4.1, who balance the ranges of *weights*; these have a scale per channel
+here, activations don't.)
 """
 
 from __future__ import annotations

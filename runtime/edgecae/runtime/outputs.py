@@ -1,7 +1,8 @@
-"""Files that a conversion writes: none that is there already, none half written."""
+"""Files that take long to make: none that is there already is replaced, none half written."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from edgecae.errors import SinkError
@@ -10,14 +11,14 @@ __all__ = ["check", "write_text"]
 
 
 def check(path: Path, overwrite: bool) -> None:
-    """Find out before a long conversion whether a file can be written.
+    """Find out before the work whether a file can be written.
 
     Raises:
         SinkError: it exists, or its folder does not.
     """
     if path.exists() and not overwrite:
         raise SinkError(f"{path} exists; --overwrite replaces it")
-    if not path.parent.is_dir():
+    if not path.absolute().parent.is_dir():
         raise SinkError(f"{path} can't be written: there is no folder {path.parent}")
 
 
@@ -29,8 +30,11 @@ def write_text(path: Path, text: str) -> None:
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SinkError(f"{path} can't be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
