@@ -5,7 +5,7 @@ import pytest
 
 from edgecae.train._tf import keras
 from edgecae.train.architectures.unet import UNet
-from edgecae.train.equalize import HEADROOM, LARGEST_FACTOR, equalize
+from edgecae.train.equalize import HEADROOM, LARGEST_FACTOR, align, equalize
 from edgecae.train.weights import named_weights
 
 PICTURES = [np.random.default_rng(i).random((2, 32, 32, 3), np.float32) for i in range(2)]
@@ -74,3 +74,20 @@ def test_the_last_features_are_made_to_fill_their_bound() -> None:
     highest = features.predict_on_batch(PICTURES[0]).max((0, 1, 2))
     np.testing.assert_allclose(highest[:-1], HEADROOM, rtol=0.2)
     assert highest[-1] == 1
+
+
+def test_aligning_leaves_alone_what_rounding_closed() -> None:
+    architecture = UNet((8, 16, 24), (0, 0, 1), (1, 0))
+    model = architecture.build()
+    kernel = named_weights(model)["up0_conv0/kernel"]
+    values = kernel.numpy() * 0.1  # well inside the bound of the features
+    values[..., 3] *= 1e-7
+    kernel.assign(values)
+    like = {name: v.numpy() for name, v in named_weights(model).items()}
+    like["up0_conv0/kernel"] = values * np.float32([0.5, 0.5, 0.5, 0, 0.5, 0.5, 0.5, 0.5])
+    before = np.asarray(model(PICTURES[0], training=False))
+    align(model, architecture.links, like)
+    np.testing.assert_allclose(np.asarray(model(PICTURES[0], training=False)), before, atol=2e-6)
+    ratio = named_weights(model)["up0_conv0/kernel"].numpy()[..., :3] / values[..., :3]
+    np.testing.assert_allclose(ratio, 0.5, rtol=1e-4)
+    assert np.abs(named_weights(model)["to_image/kernel"]).max() < 10

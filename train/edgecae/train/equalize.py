@@ -27,6 +27,9 @@ LARGEST_FACTOR = 16.0
 HEADROOM = 0.6
 """How much of a bound the channels are made to fill; pictures may hold more than those seen."""
 
+DEAD = 1e-5
+"""Norm of a channel's kernel, as a share of the largest, from which on it counts as none."""
+
 TAIL = 1e-4
 """Share of a channel's magnitudes that its range leaves out."""
 
@@ -94,7 +97,10 @@ def align(model: Any, links: Sequence[Link], like: Mapping[str, NDArray[np.float
             kernel = _kernel(variables, link.writers[0])
             channels = variables[kernel].shape[-1]
             channels = variables[kernel].shape[2] if channels == 1 else channels
-            factor = norms(like[kernel], channels) / norms(variables[kernel].numpy(), channels)
+            here, there = norms(variables[kernel].numpy(), channels), norms(like[kernel], channels)
+            # Rounding may have closed a channel that training left next to nothing of.
+            alive = np.minimum(here / here.max(), there / there.max()) > DEAD
+            factor = np.divide(there, here, out=np.ones_like(here), where=alive)
             _rescale(variables, link, factor.astype(np.float32))
 
 
