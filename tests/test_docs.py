@@ -1,0 +1,130 @@
+"""The documentation as a site: it builds without a warning, and names all that there is."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from conftest import ROOT
+from sphinx.util.inventory import InventoryFile
+
+from edgecae import cli, models
+
+DOCS = ROOT / "docs"
+PUBLIC = ("errors", "models", "noise", "quality", "runtime", "runtime.sinks", "runtime.sources",
+          "runtime.stream", "train.architectures")  # fmt: skip
+"""Modules whose every public name is for programs that use edgecae."""
+
+TEXTS = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+
+
+def build(pages: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q",
+         "-c", str(DOCS), "-d", str(out / "cache"), str(pages), str(out / "site")],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built where every warning is an error."""
+    out = tmp_path_factory.mktemp("docs")
+    done = build(DOCS, out)
+    assert done.returncode == 0, done.stderr
+    return out / "site"
+
+
+def parameters(name: str) -> list[click.Parameter]:
+    module, _, attribute = cli.COMMANDS[name][0].partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    assert isinstance(command, click.Command)
+    return command.params
+
+
+def options(name: str) -> set[str]:
+    found = {flag for p in parameters(name) for flag in (*p.opts, *p.secondary_opts)}
+    return {flag for flag in found if flag.startswith("-")}
+
+
+def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
+    inventory = InventoryFile.loads((site / "objects.inv").read_bytes(), uri="").data
+    listed = set(inventory["std:cmdoption"])
+    for name in cli.COMMANDS:
+        assert {f"edgecae-{name}.{flag}" for flag in options(name)} <= listed, name
+    assert {"edgecae.-v", "edgecae.--log-format"} <= listed
+
+
+def test_every_public_name_is_in_the_reference(site: Path) -> None:
+    inventory = InventoryFile.loads((site / "objects.inv").read_bytes(), uri="").data
+    listed = {name for kind, names in inventory.items() if kind.startswith("py:") for name in names}
+    for module in PUBLIC:
+        public = importlib.import_module(f"edgecae.{module}").__all__
+        assert {f"edgecae.{module}.{name}" for name in public} <= listed
+    assert {"edgecae.convert.convert.convert", "edgecae.train.loop.train"} <= listed
+
+
+def test_every_setting_of_a_recipe_is_in_the_reference(site: Path) -> None:
+    import msgspec
+
+    from edgecae.train.recipe import Recipe
+
+    page = (site / "formats.html").read_text(encoding="utf-8")
+    settings = msgspec.to_builtins(Recipe())
+    for table, values in [("", settings), ("float.", settings["float"]), ("qat.", settings["qat"])]:
+        for name, value in values.items():
+            if not isinstance(value, dict):
+                assert f">{table}{name}</span>" in page, f"{table}{name}"
+
+
+def test_every_shipped_model_has_its_card_on_the_site(site: Path) -> None:
+    page = (site / "cards.html").read_text(encoding="utf-8")
+    for name in models.names():
+        assert f'id="{name}"' in page
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_options_that_pages_show_exist(page: Path) -> None:
+    """In every ``edgecae COMMAND …``, up to the end of the line, a pipe or a backtick."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    shown = re.findall(r"\bedgecae (?:-\S+ (?:json )?)*([a-z]+)\b([^|`#\n]*)", text)
+    for name, rest in shown:
+        if name in cli.COMMANDS:
+            used = set(re.findall(r"(?<=[\s\[])(--?[a-z][a-z0-9-]*)", rest))
+            assert used <= options(name) | {"--help"}, f"edgecae {name}{rest}"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[a page](none.md)", "none"),
+        ("[a heading](other.md#none)", "none"),
+        ("[here](#none)", "none"),
+        ("![a picture](none.png)", "none.png"),
+        ("{py:func}`edgecae.none`", "edgecae.none"),
+    ],
+)
+def test_a_link_that_leads_nowhere_fails(text: str, complaint: str, tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / "index.md").write_text(f"# Index\n\n{text}\n\n```{{toctree}}\nother\n```\n")
+    (pages / "other.md").write_text("# Other\n")
+    done = build(pages, tmp_path)
+    assert done.returncode == 1
+    assert "WARNING" in done.stderr
+    assert complaint in done.stderr
+
+
+def test_a_page_that_nothing_lists_fails(tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / "index.md").write_text("# Index\n")
+    (pages / "lost.md").write_text("# Lost\n")
+    done = build(pages, tmp_path)
+    assert done.returncode == 1
+    assert "lost.md" in done.stderr
