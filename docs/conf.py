@@ -25,6 +25,9 @@ exclude_patterns = ["_build"]
 # The names of headings can be linked to, page.md#heading, as on a code host.
 myst_heading_anchors = 3
 
+# Of blocks that name no language: the pages' are commands.
+highlight_language = "sh"
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from conftest import ROOT
 from sphinx.util.inventory import InventoryFile
+from training import TINY
 
 from edgecae import cli, models
+from edgecae.train import recipe
 
 DOCS = ROOT / "docs"
 PUBLIC = ("errors", "models", "noise", "quality", "runtime", "runtime.sinks", "runtime.sources",
@@ -70,12 +74,8 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
 
 
 def test_every_setting_of_a_recipe_is_in_the_reference(site: Path) -> None:
-    import msgspec
-
-    from edgecae.train.recipe import Recipe
-
     page = (site / "formats.html").read_text(encoding="utf-8")
-    settings = msgspec.to_builtins(Recipe())
+    settings = msgspec.to_builtins(recipe.Recipe())
     for table, values in [("", settings), ("float.", settings["float"]), ("qat.", settings["qat"])]:
         for name, value in values.items():
             if not isinstance(value, dict):
@@ -86,6 +86,22 @@ def test_every_shipped_model_has_its_card_on_the_site(site: Path) -> None:
     page = (site / "cards.html").read_text(encoding="utf-8")
     for name in models.names():
         assert f'id="{name}"' in page
+
+
+def test_python_examples_run(tmp_path: Path, photos: Path) -> None:
+    """Those of the page about it, one after the other, as one program."""
+    text = (DOCS / "python.md").read_text(encoding="utf-8")
+    shutil.copytree(photos, tmp_path / "photos")
+    shutil.copy(photos / "face.png", tmp_path / "photo.png")
+    tiny = recipe.with_changes(recipe.Recipe(), TINY)
+    (tmp_path / "recipe.toml").write_text(recipe.dumps(tiny))
+    program = "\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "clean.mkv").exists()
+    assert (tmp_path / "run" / "qat.weights.h5").exists()
 
 
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
