@@ -2,8 +2,8 @@
 
     python benchmarks/pictures.py
 
-Columns are the clean crop, the noisy one, and the models; ``before-after`` is of a picture that is
-not hard, with ``small``. The crops are those of ``tests/data``
+Columns are the clean crop, the noisy one, and the models. ``before-after``, of the first page, is a
+picture that is not hard, and what ``small`` makes of it. The crops are those of ``tests/data``
 (public domain), which no model learned from.
 """
 
@@ -57,20 +57,20 @@ def strip(name: str, pictures: list[Pixels], zoom: int) -> None:
     images.write(FOLDER / f"{name}.png", Picture(np.concatenate(tiles, axis=1)[:, :-GAP]))
 
 
-def before_and_after() -> None:
-    """Draw the picture of the first page."""
+def portrait() -> list[Pixels]:
+    """The crop of the first page: clean, noisy, and as the default model leaves it."""
     clean = images.read(ROOT / "tests" / "data" / "face.png").pixels
     noisy = white(clean, 25)
     with Denoiser() as denoiser:
-        result = denoiser.process(noisy)
-    print("before-after", f"{psnr(clean, noisy):.2f}", f"{psnr(clean, result):.2f}")
-    strip("before-after", [noisy, result], 2)
+        return [clean, noisy, denoiser.process(noisy)]
 
 
 def main() -> None:
     """Write one PNG for each case and print PSNR in dB."""
     FOLDER.mkdir(exist_ok=True)
-    before_and_after()
+    clean, *shown = portrait()
+    print("before-after", *(f"{psnr(clean, picture):.2f}" for picture in shown))
+    strip("before-after", shown, ZOOM)
     for name, (crop, noise, sigma) in CASES.items():
         clean = images.read(ROOT / "tests" / "data" / f"{crop}.png").pixels
         noisy = noise(clean, sigma)
