@@ -8,7 +8,7 @@ PYTHON311 := $(shell for p in $(PYTHON) python3.11; do \
 TFLITE_VENV := .venv-tflite
 DEMO := demo
 
-.PHONY: help demo test arm lint bench clean
+.PHONY: help demo test arm lint bench docs links clean
 
 help:
 	@echo "make demo   train, convert and stream a small model (three to five minutes on two cores)"
@@ -16,6 +16,8 @@ help:
 	@echo "make arm    runtime tests and shipped models on emulated Arm CPUs, against this machine"
 	@echo "make lint   the first three of these"
 	@echo "make bench  latency and quality, through pytest-benchmark"
+	@echo "make docs   the documentation as a site, in build/docs"
+	@echo "make links  follow the documentation's links to other sites; needs network"
 	@echo "make clean  remove environments and results"
 
 $(VENV)/.installed: pyproject.toml
@@ -52,6 +54,14 @@ arm: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest benchmarks --benchmark-columns=min,median,iqr,rounds --benchmark-sort=name
+
+# Warnings are errors: a link that leads nowhere, a page that no table of contents lists.
+docs: $(VENV)/.installed
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs build/docs
+	@echo "build/docs/index.html"
+
+links: $(VENV)/.installed
+	$(BIN)/python -m sphinx -b linkcheck --keep-going -q docs build/links
 
 clean:
 	rm -rf $(VENV) $(TFLITE_VENV) $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .benchmarks .hypothesis

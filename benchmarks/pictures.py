@@ -2,7 +2,8 @@
 
     python benchmarks/pictures.py
 
-Columns are the clean crop, the noisy one, and the models. The crops are those of ``tests/data``
+Columns are the clean crop, the noisy one, and the models. ``before-after``, of the first page, is a
+picture that is not hard, and what ``small`` makes of it. The crops are those of ``tests/data``
 (public domain), which no model learned from.
 """
 
@@ -46,9 +47,30 @@ CASES = {
 """By name: crop, kind of noise, σ."""
 
 
+def strip(name: str, pictures: list[Pixels], zoom: int) -> None:
+    """Write pictures side by side."""
+    tiles = [
+        np.pad(picture.repeat(zoom, 0).repeat(zoom, 1), ((0, 0), (0, GAP), (0, 0)),
+               constant_values=255)
+        for picture in pictures
+    ]  # fmt: skip
+    images.write(FOLDER / f"{name}.png", Picture(np.concatenate(tiles, axis=1)[:, :-GAP]))
+
+
+def portrait() -> list[Pixels]:
+    """The crop of the first page: clean, noisy, and as the default model leaves it."""
+    clean = images.read(ROOT / "tests" / "data" / "face.png").pixels
+    noisy = white(clean, 25)
+    with Denoiser() as denoiser:
+        return [clean, noisy, denoiser.process(noisy)]
+
+
 def main() -> None:
     """Write one PNG for each case and print PSNR in dB."""
     FOLDER.mkdir(exist_ok=True)
+    clean, *shown = portrait()
+    print("before-after", *(f"{psnr(clean, picture):.2f}" for picture in shown))
+    strip("before-after", shown, ZOOM)
     for name, (crop, noise, sigma) in CASES.items():
         clean = images.read(ROOT / "tests" / "data" / f"{crop}.png").pixels
         noisy = noise(clean, sigma)
@@ -58,13 +80,7 @@ def main() -> None:
                 shown.append(denoiser.process(noisy).copy())
         quality = [f"{psnr(clean, result):.2f}" for result in shown[1:]]
         print(name, *quality)
-        tiles = [
-            np.pad(tile, ((0, 0), (0, GAP), (0, 0)), constant_values=255)
-            for picture in shown
-            for tile in [picture[:SIDE, :SIDE].repeat(ZOOM, 0).repeat(ZOOM, 1)]
-        ]
-        strip = np.concatenate(tiles, axis=1)
-        images.write(FOLDER / f"{name}.png", Picture(strip))
+        strip(name, [picture[:SIDE, :SIDE] for picture in shown], ZOOM)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,10 @@ def test_a_run_for_a_camera_needs_its_noise_file_no_more(photos: Path, tmp_path:
     assert metadata.noise in metadata.quality["int8"]
     assert str(tmp_path) not in metadata.to_json()
     assert noise.parse(metadata.noise).channel_read == (0.5, 0.25, 1.0)
+    # White noise of σ 50, which it never met, is shown and decides nothing.
+    assert "gaussian:50" in metadata.quality["int8"]
+    with pytest.raises(QualityError, match=re.escape(f"(mean over {metadata.noise})")):
+        convert(moved, tmp_path / "refused.tflite", max_drop=-ANY)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ def convert(
         architecture: of weights that don't say it.
         noise: that a network which is no run was trained for; ``gaussian:0-55`` unless given.
         trust: run code that a Keras file or a SavedModel names.
-        max_drop: largest loss against the float network, dB; see :func:`report.check`.
+        max_drop: largest loss against the float network at the noise that it was trained for,
+            dB; see :func:`report.check`.
         overwrite: replace an existing file.
 
     Returns:
@@ -123,9 +124,8 @@ def convert(
     networks = _networks(source, precision, after_training, calibrate, shape)
 
     trained_for = noise_models.parse(source.settings.noise)
-    noises = [noise_models.gaussian(sigma) for sigma in SIGMAS]
-    if trained_for.gain != (0, 0):
-        noises.append(trained_for)
+    promised = evaluate.levels(trained_for, SIGMAS)
+    noises = list(dict.fromkeys([*map(noise_models.gaussian, SIGMAS), *promised]))
     validation = evaluate.held_out(fitted(source.held_out, shape), source.stride, noises)
     float_quality = validation.measure(evaluate.keras_denoiser(networks.reference))
     content = export.to_tflite(networks.converted, precision, shape, networks.examples)
@@ -150,7 +150,7 @@ def convert(
                 quality = validation.measure(denoiser.process)
         else:
             quality = validation.measure(formats.file_denoiser(made.model.content))
-        report.check(float_quality, quality, max_drop)
+        report.check({str(n): float_quality[str(n)] for n in promised}, quality, max_drop)
         made = write(temporary, {"float": float_quality, precision: quality})
         temporary.replace(output)
     except OSError as error:

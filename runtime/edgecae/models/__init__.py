@@ -18,6 +18,7 @@ from edgecae.errors import ModelFileError
 __all__ = ["DEFAULT", "card", "figures", "find", "hashes", "names", "sha256", "write_hashes"]
 
 DEFAULT = "small"
+"""What is used unless told otherwise."""
 
 _FOLDER = Path(__file__).parent
 

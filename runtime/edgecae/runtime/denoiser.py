@@ -119,15 +119,16 @@ class Denoiser:
     ) -> NDArray[np.uint8]:
         """Denoise one frame.
 
-            Args:
-                frame: uint8; RGB H×W×3, or gray H×W or H×W×1, with H, W ≥ 1.
-                out: where to write the result, of the frame's shape; may be the frame itself.
+        Args:
+            frame: uint8; RGB H×W×3, or gray H×W or H×W×1, with H, W ≥ 1.
+            out: where to write the result, of the frame's shape; may be the frame itself.
 
-            Returns:
-                ``out``, or a new array of the frame's shape.
+        Returns:
+            ``out``, or a new array of the frame's shape.
 
-            Raises:
-        XX: the denoiser is closed, or the interpreter failed.
+        Raises:
+            FrameError: ``frame`` or ``out`` is something else, or the model does not take its size.
+            BackendError: the denoiser is closed, or the interpreter failed.
         """
         interpreter = self._interpreter
         if interpreter is None:

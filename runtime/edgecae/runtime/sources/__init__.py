@@ -1,6 +1,6 @@
 """Sources of frames, and the registry that finds the one for a description.
 
-===========================  ==========================================================
+============================ ==========================================================
 ``test:640x480@30?frames=N`` a built-in moving scene, see :mod:`.test_scene`
 a folder, a glob, an image   images in sorted order
 ``-``, ``raw:640x480``       standard input, see :mod:`.pipe`
@@ -8,7 +8,7 @@ a folder, a glob, an image   images in sorted order
 ``0``, ``/dev/video0``       a camera, see :mod:`.camera`
 ``picamera2:``               a camera of the Raspberry Pi, see :mod:`.pi_camera`
 any other file               video, through PyAV
-===========================  ==========================================================
+============================ ==========================================================
 
 To add one, write its module and enter its opener in ``OPENERS``.
 """

@@ -59,6 +59,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "small": UNet(channels=(40, 32, 48), down=(0, 0, 1), up=(1, 0)),
     "base": UNet((48, 64, 64), down=(1, 2, 2), up=(4, 2), block="separable", features=32),
 }
+"""By the name that ``--model`` takes; each is a shipped model too."""
 
 KINDS: dict[str, type[Any]] = {"classic": Classic, "unet": UNet}
 
