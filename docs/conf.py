@@ -62,4 +62,4 @@ templates_path: list[str] = []
 # For `make links` alone: what needs the network.
 linkcheck_timeout = 10
 linkcheck_retries = 2
-linkcheck_ignore = [r"http://(localhost|127\.0\.0\.1|HOST)"]
+linkcheck_ignore = [r"https?://$", r"http://(localhost|127\.0\.0\.1|HOST)"]
