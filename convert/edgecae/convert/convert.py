@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgecae import noise as noise_models
 from edgecae.convert import calibrate as calibration
 from edgecae.convert import export, formats, receptive, report, sources
+from edgecae.convert import split as splitting
 from edgecae.convert.pictures import fitted
 from edgecae.convert.sources import Source
 from edgecae.errors import SettingError, SinkError
@@ -66,6 +67,7 @@ def convert(
     noise: str | None = None,
     trust: bool = False,
     max_drop: float = 0.1,
+    split: bool = False,
     overwrite: bool = False,
 ) -> report.Report:
     """Convert a trained network to a TFLite file and check it against the float network.
@@ -86,6 +88,8 @@ def convert(
         noise: that a network which is no run was trained for; ``gaussian:0-55`` unless given.
         trust: run code that a Keras file or a SavedModel names.
         max_drop: largest loss against the float network, dB; see :func:`report.check`.
+        split: write the two halves of an int8 file as well, ``encoder.tflite`` and
+            ``decoder.tflite`` beside it.
         overwrite: replace an existing file.
 
     Returns:
@@ -93,7 +97,8 @@ def convert(
 
     Raises:
         RecipeError: ``path`` is nothing that can be converted.
-        SettingError: ``size`` does not fit the network, or the settings don't go together.
+        SettingError: ``size`` does not fit the network, it has no bottleneck to split it at, or the
+            settings don't go together.
         DataError: there is nothing to calibrate on.
         QualityError: a tensor has a type that it must not have, TFLite does not have the format,
             or too much was lost; no file is written.
@@ -104,6 +109,8 @@ def convert(
         raise SettingError(f"precision {precision!r} is unknown; there are {known}")
     if ptq and precision != "int8":
         raise SettingError(f"ptq goes with int8; {precision} has no other form")
+    if split and precision != "int8":
+        raise SettingError(f"only int8 files are split, not {precision}")
     after_training = ptq or precision == "int16x8"
     source = sources.open_source(
         path,
@@ -119,7 +126,9 @@ def convert(
     if source.size is not None and shape != source.size:
         raise SettingError(f"{path} takes frames of {source.size[1]}x{source.size[0]} alone")
     output = output or source.folder / _file_name(source.name, precision, ptq, size)
-    outputs.check(output, overwrite)
+    halves = splitting.paths(output) if split else ()
+    for each in (output, *halves):
+        outputs.check(each, overwrite)
     networks = _networks(source, precision, after_training, calibrate, shape)
 
     trained_for = noise_models.parse(source.settings.noise)
@@ -127,9 +136,12 @@ def convert(
     if trained_for.gain != (0, 0):
         noises.append(trained_for)
     validation = evaluate.held_out(fitted(source.held_out, shape), source.stride, noises)
-    float_quality = validation.measure(evaluate.keras_denoiser(networks.reference))
     content = export.to_tflite(networks.converted, precision, shape, networks.examples)
-    about = _metadata(source, precision, ptq, export.finish(content, precision == "int8", None))
+    bare = export.finish(content, precision == "int8", None)
+    if split:
+        splitting.bottleneck(bare)  # before anything is measured
+    float_quality = validation.measure(evaluate.keras_denoiser(networks.reference))
+    about = _metadata(source, precision, ptq, bare)
 
     def write(path: Path, quality: dict[str, dict[str, float]]) -> report.Written:
         rounded = {
@@ -152,7 +164,8 @@ def convert(
             quality = validation.measure(formats.file_denoiser(made.model.content))
         report.check(float_quality, quality, max_drop)
         made = write(temporary, {"float": float_quality, precision: quality})
-        temporary.replace(output)
+        with splitting.write(made.model, halves):
+            temporary.replace(output)
     except OSError as error:
         if isinstance(error, SinkError):
             raise
@@ -174,6 +187,7 @@ def convert(
         validation=validation,
         quantized=networks.simulated,
         denoise=formats.file_denoiser(made.model.content),
+        halves=halves,
     )
 
 

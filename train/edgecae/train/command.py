@@ -172,7 +172,9 @@ def command(
             for setting, value in follows.items():
                 asked = changes.get(setting, getattr(chosen, setting) if recipe_file else value)
                 if asked != value:
-                    raise click.UsageError(f"--init {init} is of the {setting} {value}, not {asked}")
+                    raise click.UsageError(
+                        f"--init {init} is of the {setting} {value}, not {asked}"
+                    )
             changes |= follows
         chosen = recipe.with_changes(chosen, changes)
     console = Console(stderr=True)
