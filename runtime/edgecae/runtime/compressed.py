@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.errors import SourceError
+from edgecae.errors import FrameError, SourceError
 from edgecae.runtime.frame import LARGEST_AREA
 from edgecae.runtime.halves import Decoder, Encoder
 
@@ -185,6 +185,11 @@ def compress(picture: NDArray[np.uint8], encoder: Encoder) -> Compressed:
         FrameError: it is no such picture, or too large.
         BackendError: the interpreter failed.
     """
+    if math.prod(picture.shape[:2]) > LARGEST_AREA:
+        raise FrameError(
+            f"a picture has up to {LARGEST_AREA} pixels, this one is "
+            f"{picture.shape[1]}×{picture.shape[0]}"
+        )
     latent = encoder.encode(picture)
     header = Header(
         picture.ndim == 2,
