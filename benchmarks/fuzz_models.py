@@ -1,6 +1,8 @@
-"""Damage the shipped models at random and see whether what is let through can do harm.
+"""Damage model files at random and see whether what is let through can do harm.
 
-    python benchmarks/fuzz_models.py --mutants 30000 [--seed 0] [--keep FOLDER]
+    python benchmarks/fuzz_models.py --mutants 30000 [--seed 0] [--keep FOLDER] [FILE...]
+
+The files are the shipped models unless others are given, halves of autoencoders among them.
 
 Each mutant is verified. One that is let through goes to a process of its own, which loads it in
 the interpreter with bounded memory, plans for the stored frame size, for 64×64 and for 96×32, and
@@ -21,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -298,20 +300,24 @@ def _work() -> None:
         print(answer, flush=True)
 
 
-def fuzz(mutants: int, seed: int, keep: Path | None = None) -> dict[str, Any]:
-    """Make mutants of all shipped models in turn and count what becomes of them.
+def fuzz(
+    mutants: int, seed: int, keep: Path | None = None, files: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """Make mutants of files in turn and count what becomes of them.
 
     Args:
         mutants: how many.
         seed: of everything random.
         keep: a folder for those that show a hole.
+        files: good ones; the shipped models unless given.
 
     Returns:
         ``mutants``, ``refused``, ``accepted``, what came of the accepted (``ran``, ``error``),
         ``holes`` (what kind, and how often), ``slowest_ms`` of a verification, ``reasons``.
     """
     rng = random.Random(seed)
-    mutators = [Mutator(models.find(name).read_bytes(), rng) for name in models.names()]
+    files = files or [models.find(name) for name in models.names()]
+    mutators = [Mutator(file.read_bytes(), rng) for file in files]
     results, reasons, holes = Counter[str](), Counter[str](), Counter[str]()
     slowest = 0.0
     run = Runner()
@@ -351,6 +357,7 @@ def fuzz(mutants: int, seed: int, keep: Path | None = None) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", type=Path, nargs="*", help="to damage")
     parser.add_argument("--mutants", type=int, default=30_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the mutants that show a hole")
@@ -359,4 +366,4 @@ if __name__ == "__main__":
     if asked.worker:
         _work()
     else:
-        print(json.dumps(fuzz(asked.mutants, asked.seed, asked.keep), indent=2))
+        print(json.dumps(fuzz(asked.mutants, asked.seed, asked.keep, asked.files), indent=2))

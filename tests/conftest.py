@@ -86,6 +86,25 @@ def run(
 
 
 @pytest.fixture(scope="session")
+def latent_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of an autoencoder with a latent of 4 channels."""
+    from edgecae.train import loop, recipe
+
+    settings = recipe.with_changes(
+        recipe.Recipe(), {**TINY, "model": "classic", "latent": 4, "data": str(photos)}
+    )
+    return loop.train(settings, tmp_path_factory.mktemp("runs") / "latent")
+
+
+@pytest.fixture(scope="session")
+def halves(latent_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with whole.tflite of that run, and encoder.tflite and decoder.tflite."""
+    import autoencoder
+
+    return autoencoder.split(latent_run, tmp_path_factory.mktemp("halves"))
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The photos and clips for evaluation; skips where they are not."""
     if not SHARED.is_dir():

@@ -23,6 +23,7 @@ HEAVY = (
     "jinja2",
     "cv2",
     "skimage",
+    "sklearn",
     "bm3d",
     "msgspec",
     "rich",

@@ -7,8 +7,8 @@ from typing import Any
 
 from edgecae.train._tf import keras, tf
 from edgecae.train.architectures import Architecture
-from edgecae.train.architectures.unet import features_start, to_frame
-from edgecae.train.layers import DepthToSpace, SpaceToDepth, UnitInterval
+from edgecae.train.architectures.unet import to_frame
+from edgecae.train.layers import DepthToSpace, SpaceToDepth, UnitInterval, unit_start
 
 __all__ = ["Candidate", "kmacs"]
 
@@ -148,7 +148,7 @@ class Candidate:
             x = layers.Add(name=f"up{level}_add", dtype=policy)([x, skips[level]])
             for index in range(self.up[level]):
                 ends = level == 0 and index == self.up[level] - 1
-                last = features_start() if ends else {}
+                last = unit_start() if ends else {}
                 wide = self.features or width if ends else width
                 x = block(x, wide, f"up{level}_{index}", **last)
         outputs = to_frame(x, image, self.factor, policy)

@@ -22,6 +22,16 @@ COMMANDS = {
         None,
         "Denoise images, folders and videos.",
     ),
+    "compress": (
+        "edgecae.runtime.commands.compress:command",
+        None,
+        "Compress a picture into the latent of an autoencoder.",
+    ),
+    "decompress": (
+        "edgecae.runtime.commands.decompress:command",
+        None,
+        "Make a picture of what edgecae compress made.",
+    ),
     "stream": (
         "edgecae.runtime.commands.stream:command",
         None,

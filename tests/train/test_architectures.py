@@ -17,9 +17,9 @@ from edgecae.train.architectures import ARCHITECTURES, Architecture
 from edgecae.train.layers import LeakyReLU6
 
 
-@pytest.fixture(params=sorted(ARCHITECTURES))
+@pytest.fixture(params=[*((name, 0) for name in sorted(ARCHITECTURES)), ("classic", 8)], ids=str)
 def architecture(request: pytest.FixtureRequest) -> Architecture:
-    return ARCHITECTURES[request.param]
+    return architectures.get(*request.param)
 
 
 @pytest.fixture
@@ -81,6 +81,31 @@ def test_a_pixel_depends_on_its_halo_and_no_more(architecture: Architecture) -> 
     columns = np.nonzero((a != b).any(axis=(0, 2)))[0]
     assert columns.min() >= side // 2 - reach
     assert columns.min() <= side // 2
+
+
+def test_it_is_found_by_what_it_was_named(architecture: Architecture) -> None:
+    assert architectures.get(*architectures.named(architecture)) == architecture
+
+
+def test_a_latent_is_all_that_the_decoder_sees(picture: np.ndarray) -> None:
+    model = architectures.get("classic", 4).build(training=False)
+    latent = keras.Model(model.input, model.get_layer("latent").output)(picture).numpy()
+    assert latent.shape == (2, 12, 8, 4)
+    assert 0 <= latent.min() < latent.max() <= 1
+    blind = keras.Model(model.get_layer("latent").output, model.output)
+    np.testing.assert_allclose(blind(latent), model(picture), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(set(ARCHITECTURES) - {"classic"}))
+def test_a_network_with_skips_has_no_latent(name: str) -> None:
+    with pytest.raises(RecipeError, match=r"skips .* with a bottleneck: classic") as caught:
+        architectures.get(name, latent=8)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_architecture_that_is_not_registered_has_no_name() -> None:
+    with pytest.raises(RecipeError, match="not registered"):
+        architectures.named(architectures.UNet((16, 24), (0, 0), (1,)))
 
 
 def test_unknown_names_and_numbers() -> None:

@@ -83,6 +83,11 @@ __all__ = ["command"]
     metavar="FILE.h",
     help="Write a C header with the model's bytes and quantization, too.",
 )
+@click.option(
+    "--split",
+    is_flag=True,
+    help="With --int8: write encoder.tflite and decoder.tflite beside the file, too.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 def command(
     path: Path,
@@ -97,6 +102,7 @@ def command(
     max_drop: float,
     page: Path | None,
     c_array: Path | None,
+    split: bool,
     overwrite: bool,
 ) -> None:
     """Convert a run directory or a model to a TFLite file, and check it against the float network.
@@ -111,6 +117,8 @@ def command(
         raise click.UsageError("give --int8, --int16x8, --float16 or --float32")
     if ptq and precision != "int8":
         raise click.UsageError("--ptq goes with --int8")
+    if split and precision != "int8":
+        raise click.UsageError("--split goes with --int8")
     if page is not None:
         pages.check()
     for other in (page, c_array):
@@ -127,10 +135,13 @@ def command(
         noise=noise,
         trust=trust_code,
         max_drop=max_drop,
+        split=split,
         overwrite=overwrite,
     )
     click.echo(text(report))
     click.echo(f"\n{report.model.path}")
+    for half in report.halves:
+        click.echo(half)
     if page is not None:
         pages.write(page, report)
         click.echo(page)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgecae import noise as noise_models
 from edgecae.convert import calibrate as calibration
 from edgecae.convert import export, formats, receptive, report, sources
+from edgecae.convert import split as splitting
 from edgecae.convert.pictures import fitted
 from edgecae.convert.sources import Source
 from edgecae.errors import SettingError, SinkError
@@ -66,6 +67,7 @@ def convert(
     noise: str | None = None,
     trust: bool = False,
     max_drop: float = 0.1,
+    split: bool = False,
     overwrite: bool = False,
 ) -> report.Report:
     """Convert a trained network to a TFLite file and check it against the float network.
@@ -87,6 +89,8 @@ def convert(
         trust: run code that a Keras file or a SavedModel names.
         max_drop: largest loss against the float network at the noise that it was trained for,
             dB; see :func:`report.check`.
+        split: write the two halves of an int8 file as well, ``encoder.tflite`` and
+            ``decoder.tflite`` beside it.
         overwrite: replace an existing file.
 
     Returns:
@@ -94,7 +98,8 @@ def convert(
 
     Raises:
         RecipeError: ``path`` is nothing that can be converted.
-        SettingError: ``size`` does not fit the network, or the settings don't go together.
+        SettingError: ``size`` does not fit the network, it has no bottleneck to split it at, or the
+            settings don't go together.
         DataError: there is nothing to calibrate on.
         QualityError: a tensor has a type that it must not have, TFLite does not have the format,
             or too much was lost; no file is written.
@@ -105,6 +110,8 @@ def convert(
         raise SettingError(f"precision {precision!r} is unknown; there are {known}")
     if ptq and precision != "int8":
         raise SettingError(f"ptq goes with int8; {precision} has no other form")
+    if split and precision != "int8":
+        raise SettingError(f"only int8 files are split, not {precision}")
     after_training = ptq or precision == "int16x8"
     source = sources.open_source(
         path,
@@ -120,16 +127,21 @@ def convert(
     if source.size is not None and shape != source.size:
         raise SettingError(f"{path} takes frames of {source.size[1]}x{source.size[0]} alone")
     output = output or source.folder / _file_name(source.name, precision, ptq, size)
-    outputs.check(output, overwrite)
+    halves = splitting.paths(output) if split else ()
+    for each in (output, *halves):
+        outputs.check(each, overwrite)
     networks = _networks(source, precision, after_training, calibrate, shape)
 
     trained_for = noise_models.parse(source.settings.noise)
     promised = evaluate.levels(trained_for, SIGMAS)
     noises = list(dict.fromkeys([*map(noise_models.gaussian, SIGMAS), *promised]))
     validation = evaluate.held_out(fitted(source.held_out, shape), source.stride, noises)
-    float_quality = validation.measure(evaluate.keras_denoiser(networks.reference))
     content = export.to_tflite(networks.converted, precision, shape, networks.examples)
-    about = _metadata(source, precision, ptq, export.finish(content, precision == "int8", None))
+    bare = export.finish(content, precision == "int8", None)
+    if split:
+        splitting.bottleneck(bare)  # before anything is measured
+    float_quality = validation.measure(evaluate.keras_denoiser(networks.reference))
+    about = _metadata(source, precision, ptq, bare)
 
     def write(path: Path, quality: dict[str, dict[str, float]]) -> report.Written:
         rounded = {
@@ -152,7 +164,8 @@ def convert(
             quality = validation.measure(formats.file_denoiser(made.model.content))
         report.check({str(n): float_quality[str(n)] for n in promised}, quality, max_drop)
         made = write(temporary, {"float": float_quality, precision: quality})
-        temporary.replace(output)
+        with splitting.write(made.model, halves):
+            temporary.replace(output)
     except OSError as error:
         if isinstance(error, SinkError):
             raise
@@ -174,6 +187,7 @@ def convert(
         validation=validation,
         quantized=networks.simulated,
         denoise=formats.file_denoiser(made.model.content),
+        halves=halves,
     )
 
 

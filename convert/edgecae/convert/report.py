@@ -86,6 +86,7 @@ class Report:
         validation: the pictures.
         quantized: ``QAT`` or ``PTQ`` where the network that was converted carries its roundings.
         denoise: runs the file on frames whose sides are multiples of the stride.
+        halves: encoder and decoder, where they were written too.
     """
 
     model: ModelFile
@@ -100,6 +101,7 @@ class Report:
     validation: HeldOut
     quantized: str
     denoise: Denoise
+    halves: tuple[Path, ...] = ()
 
     @property
     def use(self) -> str:

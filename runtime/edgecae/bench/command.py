@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from edgecae import models
-from edgecae.bench import comparison, measure, quality, report, results, text
+from edgecae.bench import comparison, measure, pca, quality, report, results, text
 from edgecae.bench.peers import PEERS
 from edgecae.runtime.backend import BACKENDS
 from edgecae.runtime.commands import options, progress
@@ -54,6 +54,15 @@ def _sizes(
 @click.option("--peers", is_flag=True, help="Other denoisers as well.")
 @click.option("--without", multiple=True, type=click.Choice(list(PEERS)), metavar="PEER",
               help="Leave a peer out; cbm3d takes a minute a photo.")  # fmt: skip
+@click.option(
+    "--pca",
+    "photos",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="PCA fitted on FOLDER beside --halves, on --quality; nothing else is measured.",
+)
+@click.option("--halves", nargs=2, type=click.Path(path_type=Path), metavar="ENCODER DECODER",
+              help="Files of edgecae convert --split, for --pca.")  # fmt: skip
 @click.option("--roofline", is_flag=True, help="The model beside its convolutions alone.")
 @click.option("--report", "page", type=click.Path(path_type=Path, dir_okay=False),
               help="Write an HTML page: tables, plots, crops.")  # fmt: skip
@@ -76,6 +85,8 @@ def command(
     sigmas: tuple[float, ...],
     peers: bool,
     without: tuple[str, ...],
+    photos: Path | None,
+    halves: tuple[Path, Path] | None,
     roofline: bool,
     page: Path | None,
     overwrite: bool,
@@ -88,6 +99,20 @@ def command(
     Nothing else should run meanwhile. The exit status is 1 where --compare or --against finds
     something slower or worse, beyond what is noise.
     """
+    if photos is not None or halves is not None:
+        if photos is None or halves is None or not sets:
+            raise click.UsageError(
+                "--pca FOLDER, --halves ENCODER DECODER and --quality go together"
+            )
+        if peers or roofline or page or compare or against:
+            raise click.UsageError("--pca measures the halves alone, and goes with no other")
+        with progress.line() as show:
+            rows = pca.compare(
+                halves, photos, sets, sigmas or pca.SIGMAS, lambda doing: show(lambda: doing)
+            )
+        about = [row.to_dict() for row in rows]
+        click.echo(json.dumps(about, indent=1) if as_json else pca.render(rows))
+        return
     before = results.read(compare) if compare else None
     if page is not None:
         report.require_writable(page, overwrite)
@@ -115,13 +140,13 @@ def command(
         changes = [*changes, *comparison.compare(before.latency, found.latency)]
         better = comparison.compare_quality(before.quality, found.quality)
     if as_json:
-        about: dict[str, Any] = found.to_dict()
+        everything: dict[str, Any] = found.to_dict()
         if compare or against:
-            about["comparison"] = {
+            everything["comparison"] = {
                 "latency": [change.to_dict() for change in changes],
                 "quality": [change.to_dict() for change in better],
             }
-        click.echo(json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(everything, indent=1, ensure_ascii=False, allow_nan=False))
     else:
         click.echo(text.render(found))
         if compare or against:

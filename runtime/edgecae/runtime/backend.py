@@ -94,7 +94,7 @@ class Interpreter:
         self._output_view = self._interpreter.tensor(self._output["index"])
 
     def resize(self, height: int, width: int) -> None:
-        """Plan for frames of this size.
+        """Plan for an input of this size.
 
         Raises:
             BackendError: the interpreter refuses it, for lack of memory for example.
@@ -102,7 +102,9 @@ class Interpreter:
         with silenced():
             try:
                 self._interpreter.resize_tensor_input(
-                    self._input["index"], [1, height, width, 3], strict=True
+                    self._input["index"],
+                    [1, height, width, int(self._input["shape"][3])],
+                    strict=True,
                 )
                 self._interpreter.allocate_tensors()
             except (ValueError, RuntimeError) as error:

@@ -80,6 +80,7 @@ class Denoiser:
             raise SettingError(f"largest_area is a number of pixels, not {largest_area}")
         self.model = model_file.read(models.find(model))
         self.model.require_int8()
+        self.model.require_half("")
         self.backend = backends.find(backend)
         self._interpreter: backends.Interpreter | None = backends.Interpreter(
             self.model.content, threads, self.backend

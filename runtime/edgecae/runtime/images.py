@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from edgecae.errors import SinkError, SourceError
 
-__all__ = ["SUFFIXES", "Picture", "read", "write"]
+__all__ = ["SUFFIXES", "Picture", "read", "upright", "write"]
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm"})
 """Of the files that count as images in a folder, and that can be written."""
@@ -109,6 +109,20 @@ def read(path: Path) -> Picture:
     except _UNREADABLE as error:
         raise SourceError(f"{path} can't be read as an image: {error}") from error
     return Picture(pixels, alpha, info)
+
+
+def upright(picture: Picture) -> Picture:
+    """The picture turned as its EXIF orientation asks, for where that can't be kept beside it."""
+
+    def turned(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        image = Image.fromarray(pixels)
+        image.info["exif"] = picture.info["exif"]
+        return np.array(ImageOps.exif_transpose(image))
+
+    if not isinstance(picture.info.get("exif"), bytes):
+        return picture
+    alpha = picture.alpha
+    return Picture(turned(picture.pixels), None if alpha is None else turned(alpha))
 
 
 def write(path: Path, picture: Picture) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,6 +58,9 @@ class Metadata:
         quality: PSNR in dB on held-out images, by form (``float``, ``int8``) and noise.
         recipe: SHA-256 of the training recipe.
         made_with: versions of what trained and converted it.
+        half: ``encoder`` or ``decoder``, of an autoencoder that was split; empty for a whole one.
+        whole: SHA-256 of the file that a half was cut from: the two that belong together have the
+            same.
         format: version of this list.
     """
 
@@ -72,11 +76,19 @@ class Metadata:
     colour: str = "rgb"
     delay_frames: int = 0
     states: Mapping[str, list[int]] = dataclasses.field(default_factory=dict)
+    half: str = ""
+    whole: str = ""
     format: int = FORMAT_VERSION
 
     def to_json(self) -> str:
-        """JSON with sorted keys, so that equal metadata are equal bytes."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        """JSON with sorted keys, so that equal metadata are equal bytes.
+
+        What only halves have is left out of others, which readers that know of no halves take.
+        """
+        values = dataclasses.asdict(self)
+        if not self.half:
+            del values["half"], values["whole"]
+        return json.dumps(values, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Metadata:
@@ -149,6 +161,10 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "colour": lambda value: value == "rgb",
     "delay_frames": _whole(0, 64),
     "states": _mapping(_shape),
+    "half": lambda value: value in ("", "encoder", "decoder"),
+    "whole": lambda value: (
+        isinstance(value, str) and re.fullmatch("([0-9a-f]{64})?", value) is not None
+    ),
 }
 """What a file may say of itself, by field."""
 
@@ -237,6 +253,27 @@ class ModelFile:
                 "edgecae convert RUN --int8"
             )
 
+    def require_half(self, half: str) -> None:
+        """Refuse a file that is another part of an autoencoder than it is wanted for.
+
+        Args:
+            half: ``encoder`` or ``decoder``; empty: the whole.
+
+        Raises:
+            ModelFileError: it is another.
+        """
+        given = self.metadata.half
+        if given == half:
+            return
+        names = {"": "a whole model"} | {each: f"the {each} half of a model" for each in _USES}
+        advice = _USES.get(given, "edgecae convert RUN --int8 --split makes halves")
+        raise ModelFileError(f"{self.path} is {names[given]}, not {names[half]}: {advice}")
+
+
+_USES = {
+    "encoder": "it is for edgecae compress",
+    "decoder": "it is for edgecae decompress",
+}
 
 _DTYPES = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16",
@@ -335,14 +372,17 @@ def read(path: Path) -> ModelFile:
     try:
         verified = verify.verify(content, METADATA_NAME)
         metadata = Metadata.from_json(verified.metadata)
-        verified.graph.check_sizes(metadata.stride)
         graph = verified.graph
+        if metadata.half != graph.half or bool(metadata.half) != bool(metadata.whole):
+            said, is_ = metadata.half or "no half", graph.half or "no half"
+            raise ModelFileError(f"its metadata say that it is {said} of a model, and it is {is_}")
+        graph.check_sizes(metadata.stride)
         return ModelFile(
             path=path,
             content=content,
             metadata=metadata,
             dtypes=graph.dtypes,
-            frame_size=(graph.frame.shape[1], graph.frame.shape[2]),
+            frame_size=graph.frame_size,
             open_size=graph.open_size,
         )
     except ModelFileError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecae.errors import SinkError
 
-__all__ = ["check", "write_text"]
+__all__ = ["check", "write_bytes", "write_text"]
 
 
 def check(path: Path, overwrite: bool) -> None:
@@ -23,7 +23,12 @@ def check(path: Path, overwrite: bool) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file as UTF-8, whole or not at all; an existing one is replaced.
+    """Write a file as UTF-8; see :func:`write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all; an existing one is replaced.
 
     Raises:
         SinkError: it can't be written.
@@ -31,7 +36,7 @@ def write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
         raise SinkError(f"{path} can't be written: {error.strerror}") from error

@@ -21,6 +21,7 @@ __all__ = ["command"]
 
 _SETTINGS: list[tuple[str, str, Any, str]] = [
     ("--model", "model", click.Choice(sorted(architectures.ARCHITECTURES)), "Architecture."),
+    ("--latent", "latent", int, "Channels of a compressor's latent; for classic.  [default: none]"),
     ("--data", "data", str, "Folder of images (searched recursively), or builtin."),
     ("--noise", "noise", str, "gaussian:25, gaussian:0-55, poisson-gaussian:GAIN,READ or a TOML."),
     ("--seed", "seed", int, "Of weights, patches and noise."),
@@ -77,13 +78,11 @@ def _changes(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read_start(init: str) -> tuple[str, dict[str, Any]]:
-    """Registered name of the architecture, and weights, of ``--init``."""
+def _read_start(init: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings that follow from the architecture, and weights, of ``--init``."""
     architecture, _, values = weights.read_weights(shipped.find(init))
-    for name, known in architectures.ARCHITECTURES.items():
-        if known == architecture:
-            return name, values
-    raise RecipeError(f"{init} is of an architecture that is not registered: {architecture}")
+    name, latent = architectures.named(architecture)
+    return {"model": name, "latent": latent}, values
 
 
 @contextlib.contextmanager
@@ -169,11 +168,14 @@ def command(
     else:
         chosen = recipe.read(recipe_file) if recipe_file else Recipe()
         if init:
-            name, values = _read_start(init)
-            named = changes.get("model", chosen.model if recipe_file else name)
-            if named != name:
-                raise click.UsageError(f"--init {init} is of the model {name}, not {named}")
-            changes["model"] = name
+            follows, values = _read_start(init)
+            for setting, value in follows.items():
+                asked = changes.get(setting, getattr(chosen, setting) if recipe_file else value)
+                if asked != value:
+                    raise click.UsageError(
+                        f"--init {init} is of the {setting} {value}, not {asked}"
+                    )
+            changes |= follows
         chosen = recipe.with_changes(chosen, changes)
     console = Console(stderr=True)
     with _progress(console) as report:

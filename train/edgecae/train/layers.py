@@ -6,7 +6,7 @@ from typing import Any
 
 from edgecae.train._tf import keras, tf
 
-__all__ = ["DepthToSpace", "Dropout", "LeakyReLU6", "SpaceToDepth", "UnitInterval"]
+__all__ = ["DepthToSpace", "Dropout", "LeakyReLU6", "SpaceToDepth", "UnitInterval", "unit_start"]
 
 
 class SpaceToDepth(keras.layers.Layer):
@@ -70,6 +70,18 @@ class UnitInterval(keras.layers.Layer):
             "straight_through": self.straight_through,
             "quantized": self.quantized,
         }
+
+
+def unit_start() -> dict[str, Any]:
+    """How a convolution before a ``UnitInterval`` starts: in the middle of [0, 1], well inside it.
+
+    What it makes is clipped from both sides, and what starts at a bound gets no gradient.
+    """
+    return {
+        "activation": None,
+        "bias_initializer": keras.initializers.Constant(0.5),
+        "kernel_initializer": keras.initializers.VarianceScaling(2 / 64),
+    }
 
 
 class LeakyReLU6:

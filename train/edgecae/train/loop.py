@@ -310,7 +310,7 @@ def train(
     """
     noise_file = Path(settings.noise) if settings.noise.endswith(".toml") else None
     settings = recipe.located(settings)
-    architecture = architectures.get(settings.model)
+    architecture = architectures.get(settings.model, settings.latent)
     if not settings.float_phase.steps and start is None and not resume:
         raise RecipeError("QAT without a float phase needs weights to start from (--init)")
     chosen = devices.choose(settings.strategy, settings.precision)

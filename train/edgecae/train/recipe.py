@@ -33,6 +33,7 @@ Whole = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Average = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Channels = Annotated[int, msgspec.Meta(ge=0, le=256)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -122,6 +123,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     Attributes:
         model: name of a registered architecture.
+        latent: channels of its latent, for a compressor; 0: none. Networks with skips have none.
         name: what the model file is called; like the architecture unless given.
         data: folder of photos, or ``builtin``.
         noise: see :mod:`edgecae.noise`.
@@ -143,6 +145,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     """
 
     model: str = "small"
+    latent: Channels = 0
     name: str = ""
     data: str = BUILTIN
     noise: str = "gaussian:0-55"

@@ -89,7 +89,7 @@ def profile(report: Report, threads: int = 1, backend: str = "auto") -> Profile:
             content = single(report.file.content, number, known)
             runs[number] = load(content, shapes, threads, found)
     whole = backends.Interpreter(report.file.content, threads, found)
-    whole.resize(height, width)
+    whole.resize(*known[report.graph.frame.index].shape[1:3])
     whole.input()[:] = 0
     *times, model = medians_ms([*runs.values(), whole.invoke])
     by_number = dict(zip(runs, times, strict=True))

@@ -34,7 +34,7 @@ class Tensor:
     Attributes:
         name: in the file.
         dtype: ``int8`` or ``float32``.
-        shape: 1×H×W×3, -1 where it is open.
+        shape: 1×H×W×C, -1 where it is open.
         scale: of its quantization; None for floats.
         zero_point: likewise.
     """
@@ -76,8 +76,8 @@ class Report:
         sha256: of the file, hexadecimal.
         shipped: name of the shipped model that has these very bytes, or None.
         tensors: number of tensors by dtype, constants included.
-        frame: the input.
-        denoised: the output.
+        frame: the input; of a decoder, the latent.
+        denoised: the output; of an encoder, the latent.
         memory: at the frame size that was asked for.
     """
 
@@ -158,7 +158,7 @@ def _tensor(given: FileTensor, open_size: bool) -> Tensor:
     return Tensor(
         given.name,
         given.dtype,
-        (1, -1, -1, 3) if open_size else given.shape,
+        (1, -1, -1, given.shape[3]) if open_size else given.shape,
         float(given.scale[0]) if quantized else None,
         int(given.zero[0]) if quantized else None,
     )

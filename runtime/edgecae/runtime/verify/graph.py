@@ -37,6 +37,13 @@ MOST_MACS_PER_PIXEL = 1_000_000
 MOST_PACKED_BYTES = 2**28
 """Weights of all convolutions with their channels in sixteens, as XNNPACK keeps them."""
 
+FRAME, LATENT, DENOISED = "frame", "latent", "denoised"
+"""Names of what goes in and comes out: of a whole model the first and the last, of its halves the
+latent in between."""
+
+MOST_LATENT = 256
+"""Channels."""
+
 FRAME_SCALE, FRAME_ZERO = np.float32(1 / 255), -128
 SIGMOID_SCALE = np.float32(1 / 256)
 WEIGHED = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
@@ -48,10 +55,11 @@ class Graph:
 
     Attributes:
         operators: in order.
-        frame: the input.
-        denoised: the output.
+        frame: the input; of a decoder, the latent.
+        denoised: the output; of an encoder, the latent.
         open_size: whether height and width may change.
         dtypes: of all tensors.
+        half: ``encoder`` or ``decoder`` of an autoencoder, empty for a whole one.
     """
 
     operators: tuple[Operator, ...]
@@ -59,6 +67,23 @@ class Graph:
     denoised: Tensor
     open_size: bool
     dtypes: frozenset[str]
+    half: str = ""
+
+    @property
+    def latent(self) -> Tensor | None:
+        """What a half has in the place of a frame."""
+        return {"encoder": self.denoised, "decoder": self.frame}.get(self.half)
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """Stored height and width of a frame."""
+        end = self.denoised if self.half == "decoder" else self.frame
+        return end.shape[1], end.shape[2]
+
+    @property
+    def reduction(self) -> int:
+        """How many times higher a frame is than the latent; 1 where there is none."""
+        return 1 if self.latent is None else max(1, self.frame_size[0] // self.latent.shape[1])
 
     def check_sizes(self, stride: int) -> None:
         """Try the graph at the stored size and at the smallest, the largest and uneven ones.
@@ -72,9 +97,13 @@ class Graph:
         Raises:
             ModelFileError: an operation does not fit, or the cost is out of proportion.
         """
-        height, width = self.frame.shape[1:3]
+        height, width = self.frame_size
         require(
             height % stride == width % stride == 0, f"its stored size has no stride of {stride}"
+        )
+        require(
+            self.latent is None or self.reduction == stride,
+            f"its frames are not {stride} times as high as its latents",
         )
         self._try(height, width, stored=True)
         if self.open_size:
@@ -85,10 +114,12 @@ class Graph:
     def infer(self, height: int, width: int) -> dict[int, Known]:
         """What every operation makes of a frame of this size, by the index of its tensor.
 
+        A decoder gets the latent of such a frame; the sides are multiples of ``reduction`` then.
+
         Raises:
             ModelFileError: an operation does not fit.
         """
-        known = {self.frame.index: Known((1, height, width, 3))}
+        known = {self.frame.index: Known(self._shape(self.frame, height, width))}
         for number, op in enumerate(self.operators):
             inputs = [known.get(each.index) or _constant(each) for each in op.inputs]
             result = RULES_BY_NAME[op.name].infer(op, inputs)
@@ -99,7 +130,17 @@ class Graph:
             known[op.output.index] = result
         return known
 
+    def _shape(self, end: Tensor, height: int, width: int) -> tuple[int, ...]:
+        """Of the input or the output for a frame of this size."""
+        if end is self.latent:
+            height, width = height // self.reduction, width // self.reduction
+        return 1, height, width, end.shape[3]
+
     def _try(self, height: int, width: int, stored: bool = False) -> None:
+        require(
+            not stored or self.frame.shape == self._shape(self.frame, height, width),
+            f"its input is stored as {list(self.frame.shape)}, for {width}×{height}",
+        )
         known = self.infer(height, width)
         memory = macs = 0
         for number, op in enumerate(self.operators):
@@ -112,7 +153,7 @@ class Graph:
             memory += math.prod(result.shape) * np.dtype(op.output.dtype).itemsize + result.work[0]
             macs += result.work[1]
         require(
-            known[self.denoised.index].shape == (1, height, width, 3),
+            known[self.denoised.index].shape == self._shape(self.denoised, height, width),
             f"it makes {list(known[self.denoised.index].shape)} of a frame of {width}×{height}",
         )
         pixels = height * width
@@ -154,20 +195,12 @@ def read_graph(model: SimpleNamespace) -> Graph:
     text(graph.name)
     tensors = read_tensors(graph, model.buffers)
     frame, denoised = _pick(tensors, graph.inputs)[0], _pick(tensors, graph.outputs)[0]
+    half = "decoder" if frame.name == LATENT else "encoder" if denoised.name == LATENT else ""
     for tensor in (frame, denoised):
-        require(
-            len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape[3] == 3,
-            "its input and output are not frames, 1×H×W×3",
-        )
-        require(
-            tensor.dtype == "float32"
-            or (
-                tensor.dtype == "int8"
-                and tensor.scale.tolist() == [FRAME_SCALE]
-                and tensor.zero.tolist() == [FRAME_ZERO]
-            ),
-            "its input and output are neither float32 nor int8 of scale 1/255 and zero point -128",
-        )
+        if half and tensor.name == LATENT:
+            _check_latent(tensor)
+        else:
+            _check_frame(tensor)
     require(frame.data is None, "its input is a constant")
     require(frame.dtype == denoised.dtype, "its input and output have different types")
     require(0 < len(graph.operators or ()) <= MOST_OPERATORS, "it has no operations, or too many")
@@ -192,17 +225,46 @@ def read_graph(model: SimpleNamespace) -> Graph:
             f"nothing writes tensor {tensor.index}",
         )
     require(denoised.index in written - {frame.index}, "its output is nobody's result")
-    _check_signature(model.signature_defs, frame, denoised)
+    first, last = {"encoder": (FRAME, LATENT), "decoder": (LATENT, DENOISED)}.get(
+        half, (FRAME, DENOISED)
+    )
+    _check_signature(model.signature_defs, ((first, frame), (last, denoised)))
     packed = sum(_packed_bytes(op.inputs[1]) for op in operators if op.name in WEIGHED)
     require(packed <= MOST_PACKED_BYTES, f"its weights take {packed} bytes")
     signature = graph.tensors[frame.index].shape_signature
     open_size = signature is not None and -1 in signature
     require(
-        not open_size or signature.tolist() == [1, -1, -1, 3],
+        not open_size or signature.tolist() == [1, -1, -1, frame.shape[3]],
         "its input is open in something else than height and width",
     )
     dtypes = frozenset(tensor.dtype for tensor in tensors)
-    return Graph(tuple(operators), frame, denoised, open_size, dtypes)
+    return Graph(tuple(operators), frame, denoised, open_size, dtypes, half)
+
+
+def _check_frame(tensor: Tensor) -> None:
+    require(
+        len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape[3] == 3,
+        "its input and output are not frames, 1×H×W×3",
+    )
+    require(
+        tensor.dtype == "float32"
+        or (
+            tensor.dtype == "int8"
+            and tensor.scale.tolist() == [FRAME_SCALE]
+            and tensor.zero.tolist() == [FRAME_ZERO]
+        ),
+        "its input and output are neither float32 nor int8 of scale 1/255 and zero point -128",
+    )
+
+
+def _check_latent(tensor: Tensor) -> None:
+    require(
+        len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape[3] <= MOST_LATENT,
+        f"its latent is not 1×H×W×N with N up to {MOST_LATENT}",
+    )
+    require(
+        tensor.dtype == "int8" and len(tensor.scale) == 1, "its latent is not int8 of one scale"
+    )
 
 
 def _pick(tensors: list[Tensor], indices: np.ndarray | None) -> tuple[Tensor, ...]:
@@ -324,17 +386,16 @@ def _packed_bytes(weights: Tensor) -> int:
     return math.prod(sides) * np.dtype(weights.dtype).itemsize
 
 
-def _check_signature(given: list[SimpleNamespace] | None, frame: Tensor, denoised: Tensor) -> None:
+def _check_signature(
+    given: list[SimpleNamespace] | None, ends: tuple[tuple[str, Tensor], tuple[str, Tensor]]
+) -> None:
     require(len(given or ()) == 1, "it does not have exactly one signature")
     assert given is not None
     require(
         text(given[0].signature_key) == "serving_default" and given[0].subgraph_index == 0,
         "its signature is not that of the graph",
     )
-    for maps, name, tensor in (
-        (given[0].inputs, "frame", frame),
-        (given[0].outputs, "denoised", denoised),
-    ):
+    for maps, (name, tensor) in zip((given[0].inputs, given[0].outputs), ends, strict=True):
         require(
             [(text(each.name), each.tensor_index) for each in maps or ()] == [(name, tensor.index)]
             and tensor.name == name,

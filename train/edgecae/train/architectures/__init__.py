@@ -14,7 +14,7 @@ from edgecae.train.architectures.classic import Classic
 from edgecae.train.architectures.unet import UNet
 from edgecae.train.links import Link
 
-__all__ = ["ARCHITECTURES", "Architecture", "describe", "get", "restore"]
+__all__ = ["ARCHITECTURES", "Architecture", "describe", "get", "named", "restore"]
 
 
 class Architecture(Protocol):
@@ -64,17 +64,43 @@ ARCHITECTURES: dict[str, Architecture] = {
 KINDS: dict[str, type[Any]] = {"classic": Classic, "unet": UNet}
 
 
-def get(name: str) -> Architecture:
+def get(name: str, latent: int = 0) -> Architecture:
     """Look up an architecture by its registered name.
 
+    Args:
+        name: in ``ARCHITECTURES``.
+        latent: channels of the variant's latent; 0: as it is registered.
+
     Raises:
-        RecipeError: there is none of that name.
+        RecipeError: there is none of that name, or it has no bottleneck to be a latent.
     """
     try:
-        return ARCHITECTURES[name]
+        architecture = ARCHITECTURES[name]
     except KeyError:
         known = ", ".join(sorted(ARCHITECTURES))
         raise RecipeError(f"no architecture is called {name!r}; there are {known}") from None
+    if not latent:
+        return architecture
+    if not hasattr(architecture, "latent"):
+        fitting = ", ".join(n for n, a in sorted(ARCHITECTURES.items()) if hasattr(a, "latent"))
+        raise RecipeError(
+            f"{name} has skips past its lowest level, so no latent of {latent} channels can hold "
+            f"the picture; those with a bottleneck: {fitting}"
+        )
+    return dataclasses.replace(architecture, latent=latent)  # type: ignore[type-var]
+
+
+def named(architecture: Architecture) -> tuple[str, int]:
+    """What :func:`get` makes the same architecture of: registered name and latent.
+
+    Raises:
+        RecipeError: it is no registered one.
+    """
+    latent: int = getattr(architecture, "latent", 0)
+    for name, known in ARCHITECTURES.items():
+        if type(known) is type(architecture) and get(name, latent) == architecture:
+            return name, latent
+    raise RecipeError(f"the architecture is not registered: {architecture}")
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecae.train._tf import keras
-from edgecae.train.layers import Dropout, UnitInterval
+from edgecae.train.layers import Dropout, UnitInterval, unit_start
 
 __all__ = ["Classic"]
 
@@ -20,14 +20,21 @@ class Classic:
     no skips: all of the picture goes through the bottleneck of ``filters[1]`` channels at a
     quarter of the resolution.
 
+    That holds more numbers than the picture. With a ``latent`` it holds fewer, and the two halves
+    are a compressor: one more 3×3 convolution makes the latent, bounded to [0, 1] so that all of
+    its int8 values are in use, and the decoder starts from it.
+
     Attributes:
         filters: output channels of the two encoder convolutions; the first transposed
             convolution has ``filters[0]``.
-        dropout: share of bottleneck units dropped in training.
+        dropout: share of bottleneck units dropped in training, where there is no latent: of its
+            few channels each counts.
+        latent: channels of the latent; 0: none.
     """
 
     filters: tuple[int, int] = (32, 64)
     dropout: float = 0.1
+    latent: int = 0
 
     loss = "mse"
     kind = "classic"
@@ -45,7 +52,12 @@ class Classic:
                 filters, 3, padding="same", activation="relu", name=f"encode{index}", dtype=policy
             )(x)
             x = layers.MaxPooling2D(2, name=f"pool{index}", dtype=policy)(x)
-        if training and self.dropout:
+        if self.latent:
+            x = layers.Conv2D(
+                self.latent, 3, padding="same", name="to_latent", dtype=policy, **unit_start()
+            )(x)
+            x = UnitInterval(name="latent", dtype=policy)(x)
+        elif training and self.dropout:
             x = Dropout(self.dropout, name="dropout", dtype=policy)(x)
         x = layers.Conv2DTranspose(
             first, 3, strides=2, padding="same", activation="relu", name="decode1", dtype=policy

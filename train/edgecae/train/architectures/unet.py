@@ -7,10 +7,16 @@ from itertools import pairwise
 from typing import Any
 
 from edgecae.train._tf import keras, tf
-from edgecae.train.layers import DepthToSpace, LeakyReLU6, SpaceToDepth, UnitInterval
+from edgecae.train.layers import (
+    DepthToSpace,
+    LeakyReLU6,
+    SpaceToDepth,
+    UnitInterval,
+    unit_start,
+)
 from edgecae.train.links import Link
 
-__all__ = ["UNet", "features_start", "to_frame"]
+__all__ = ["UNet", "to_frame"]
 
 
 class FeaturesThenImage(keras.initializers.Initializer):
@@ -37,18 +43,6 @@ class FeaturesThenImage(keras.initializers.Initializer):
     def get_config(self) -> dict[str, Any]:
         """Keras' way to rebuild the initializer."""
         return {"features": self.features}
-
-
-def features_start() -> dict[str, Any]:
-    """How the last features' convolution starts: in the middle of [0, 1], well inside it.
-
-    They are clipped from both sides, and those that start at a bound get no gradient.
-    """
-    return {
-        "activation": None,
-        "bias_initializer": keras.initializers.Constant(0.5),
-        "kernel_initializer": keras.initializers.VarianceScaling(2 / 64),
-    }
 
 
 def to_frame(x: Any, image: Any, factor: int, policy: str) -> Any:
@@ -226,6 +220,6 @@ class UNet:
             for index in range(last):
                 x = block(x, width, f"up{level}", index)
             if not level:
-                x = conv(x, self.features or width, f"up0_conv{last}", **features_start())
+                x = conv(x, self.features or width, f"up0_conv{last}", **unit_start())
         outputs = to_frame(x, image, self.factor, policy)
         return keras.Model(inputs, outputs, name=self.kind)
