@@ -44,9 +44,7 @@ def test_a_shipped_model_has_a_card_figures_and_float_weights(name: str) -> None
         assert set(quality) == {"0", "5", "15", "25", "50"}
     architecture, phase, _ = weights.read_weights(shipped.find(name))
     assert phase == "float"
-    assert json.loads(json.dumps(architectures.describe(architecture))) == json.loads(
-        json.dumps(file.metadata.architecture)
-    )
+    assert architectures.restore(dict(file.metadata.architecture)) == architecture
     assert architecture in architectures.ARCHITECTURES.values()
 
 
