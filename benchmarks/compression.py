@@ -4,8 +4,8 @@
 
 For each σ, means over the pictures of FOLDER: bits per pixel and PSNR against the clean picture of
 the autoencoder; of JPEG (Pillow, optimized tables, 4:2:0) at the quality that comes nearest in
-bytes; and of the JPEG that is nearest to the clean picture among those with no more bytes, which
-one who knows the clean picture could choose.
+bytes; and of the JPEG that is nearest to the clean picture among every third quality with no more
+bytes, which one who knows the clean picture could choose.
 """
 
 from __future__ import annotations
