@@ -336,4 +336,4 @@ def test_bash_completes(tmp_path: Path) -> None:
     assert done.stderr == ""
     shown, *replies = done.stdout.splitlines()
     assert "_edgecae_completion edgecae" in shown
-    assert replies == ["small"]
+    assert replies == ["small", "small-open"]
