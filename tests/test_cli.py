@@ -337,3 +337,19 @@ def test_bash_completes(tmp_path: Path) -> None:
     shown, *replies = done.stdout.splitlines()
     assert "_edgecae_completion edgecae" in shown
     assert replies == ["small", "small-open"]
+
+
+def test_what_the_program_says_is_not_silenced_with_its_libraries() -> None:
+    program = (
+        "import logging, os, sys\n"
+        "from edgecae import logs\n"
+        "from edgecae.runtime.stderr import silenced\n"
+        "with logs.set_up(), silenced():\n"
+        "    logging.getLogger('edgecae.sink').warning('said')\n"
+        "    print('printed', file=sys.stderr)\n"
+        "    os.write(2, b'chatter')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stderr == "said\nprinted\n"

@@ -7,6 +7,7 @@ import datetime
 import io
 import json
 import logging
+import os
 import sys
 import threading
 from typing import Any, TextIO
@@ -80,6 +81,21 @@ class JsonLines(io.TextIOBase):
         super().close()
 
 
+def _own_stderr() -> TextIO:
+    """Standard error by a descriptor of its own, where it is the process's.
+
+    Descriptor 2 is diverted while a library in C++ is to be silent: what another thread has to say
+    meanwhile must not go with it.
+    """
+    try:
+        if sys.stderr.fileno() != 2:
+            return sys.stderr
+        encoding, errors = sys.stderr.encoding, sys.stderr.errors
+        return os.fdopen(os.dup(2), "w", 1, encoding, errors)
+    except (AttributeError, OSError, ValueError):  # none, closed, or in memory
+        return sys.stderr
+
+
 def set_up(verbosity: int = 0, style: str = "text") -> contextlib.AbstractContextManager[Any]:
     """Log to standard error.
 
@@ -91,14 +107,15 @@ def set_up(verbosity: int = 0, style: str = "text") -> contextlib.AbstractContex
         What to run a command in: with ``json``, all of standard error is JSON there.
     """
     log = logging.getLogger("edgecae")
-    handler = logging.StreamHandler(sys.stderr)
+    stderr = _own_stderr()
+    handler = logging.StreamHandler(stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     log.handlers = [handler]
     log.propagate = False
     log.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG))
     if style == "text":
-        return contextlib.nullcontext()
-    lines = JsonLines(sys.stderr)
+        return contextlib.redirect_stderr(stderr)
+    lines = JsonLines(stderr)
     stack = contextlib.ExitStack()
     stack.callback(lines.close)
     stack.enter_context(contextlib.redirect_stderr(lines))
