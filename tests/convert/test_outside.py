@@ -15,6 +15,7 @@ from edgecae.convert import outside, receptive, report
 from edgecae.convert.convert import convert
 from edgecae.errors import RecipeError, SettingError
 from edgecae.runtime import Denoiser, model_file, verify
+from edgecae.runtime.metadata import METADATA_NAME
 from edgecae.train import architectures, weights
 from edgecae.train._tf import keras, tf
 
@@ -190,5 +191,5 @@ def test_what_can_not_be_converted(tmp_path: Path, run: Path) -> None:
 
 def test_the_halo_of_a_graph_is_the_measured_one(shipped: str) -> None:
     model = model_file.read(models.find(shipped))
-    graph = verify.verify(model.content, model_file.METADATA_NAME).graph
+    graph = verify.verify(model.content, METADATA_NAME).graph
     assert receptive.halo(graph) == model.metadata.halo

@@ -185,7 +185,7 @@ def test_a_bomb_is_not_unpacked(decoder: Decoder) -> None:
     whole, zeros = decoder.metadata.whole, bytes(5 * 10**7)
     payload = lzma.compress(zeros, lzma.FORMAT_RAW, filters=FILTERS)
     assert len(payload) < 100_000
-    header = Header(False, 8, 8, (2, 2, 4), decoder.scale, decoder.zero, whole)
+    header = Header(False, 8, 8, (2, 2, 4), decoder.latent.scale, decoder.latent.zero, whole)
     tracemalloc.start()
     with pytest.raises(SourceError, match="not that of 2×2×4"):
         decompress(Compressed(header, payload), decoder)

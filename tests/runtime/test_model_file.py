@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgecae import models
 from edgecae.errors import ModelFileError
 from edgecae.runtime import Denoiser, model_file
-from edgecae.runtime.model_file import Metadata
+from edgecae.runtime.metadata import Metadata
 
 
 def test_shipped_models_keep_the_contract(shipped: str) -> None:

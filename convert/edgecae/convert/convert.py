@@ -19,9 +19,9 @@ from edgecae.convert import split as splitting
 from edgecae.convert.pictures import fitted
 from edgecae.convert.sources import Source
 from edgecae.errors import SettingError, SinkError
-from edgecae.runtime import Denoiser, model_file, outputs
+from edgecae.runtime import Denoiser, outputs
 from edgecae.runtime import backend as backends
-from edgecae.runtime.model_file import Metadata
+from edgecae.runtime.metadata import PRECISIONS, Metadata
 from edgecae.runtime.verify.graph import LARGEST_SIDE
 from edgecae.train import evaluate, recipe, weights
 from edgecae.train.architectures import describe
@@ -105,8 +105,8 @@ def convert(
             or too much was lost; no file is written.
         SinkError: the file exists, or can't be written.
     """
-    if precision not in model_file.PRECISIONS:
-        known = ", ".join(model_file.PRECISIONS)
+    if precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
         raise SettingError(f"precision {precision!r} is unknown; there are {known}")
     if ptq and precision != "int8":
         raise SettingError(f"ptq goes with int8; {precision} has no other form")

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.errors import QualityError
-from edgecae.runtime.model_file import METADATA_NAME, Metadata, parse_flatbuffer
+from edgecae.runtime.metadata import METADATA_NAME, Metadata
+from edgecae.runtime.model_file import parse_flatbuffer
 from edgecae.runtime.stderr import silenced
 from edgecae.train import weights
 from edgecae.train._tf import keras, tf
@@ -42,7 +43,7 @@ def to_tflite(
     Args:
         model: N×H×W×3 in [0, 1] to the same; for int8 the QAT network, which carries its
             roundings, or with ``examples`` the float one.
-        precision: one of :data:`edgecae.runtime.model_file.PRECISIONS`.
+        precision: one of :data:`edgecae.runtime.metadata.PRECISIONS`.
         size: height and width; None leaves them open. Where they are fixed, no arithmetic on
             shapes is left in the graph.
         examples: noisy pictures, 1×H×W×3 in [0, 1], for the converter's own post-training

@@ -13,7 +13,8 @@ import numpy as np
 from edgecae.errors import ModelFileError, QualityError
 from edgecae.noise import gaussian
 from edgecae.runtime import model_file
-from edgecae.runtime.model_file import Metadata, ModelFile
+from edgecae.runtime.metadata import Metadata
+from edgecae.runtime.model_file import ModelFile
 
 if TYPE_CHECKING:
     from edgecae.convert.convert import Networks

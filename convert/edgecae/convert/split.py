@@ -18,7 +18,8 @@ import numpy as np
 
 from edgecae.errors import SettingError, SinkError
 from edgecae.runtime import model_file
-from edgecae.runtime.model_file import METADATA_NAME, ModelFile, parse_flatbuffer
+from edgecae.runtime.metadata import METADATA_NAME
+from edgecae.runtime.model_file import ModelFile, parse_flatbuffer
 
 __all__ = ["bottleneck", "paths", "split", "write"]
 

@@ -29,6 +29,7 @@ from edgecae.bench.peers.base import Pixels, Stream, one_by_one
 from edgecae.errors import SettingError
 from edgecae.runtime import Denoiser, model_file
 from edgecae.runtime import backend as backends
+from edgecae.runtime.metadata import Metadata
 
 __all__ = ["FLOAT", "NOISY", "Method", "find", "float_of", "names_of_floats", "run"]
 
@@ -151,7 +152,7 @@ def names_of_floats(names: Sequence[str]) -> list[str]:
     return [name for name in dict.fromkeys(found) if name is not None and name not in names]
 
 
-def _metadata(name: str) -> model_file.Metadata | None:
+def _metadata(name: str) -> Metadata | None:
     if name == NOISY or name in peers.PEERS or name.endswith(FLOAT):
         return None
     return model_file.read(models.find(name)).metadata

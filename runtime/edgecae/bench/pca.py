@@ -135,7 +135,7 @@ def compare(
     encoder, decoder = Encoder(halves[0]), Decoder(halves[1])
     if encoder.metadata.whole != decoder.metadata.whole:
         raise ModelFileError(f"{halves[0]} and {halves[1]} are not halves of one model")
-    side, channels = encoder.metadata.stride, encoder.channels
+    side, channels = encoder.metadata.stride, encoder.latent.channels
     tell(f"fitting PCA on {photos}")
     known = [picture for group in quality.read_set(photos).groups for picture in group]
 

@@ -196,8 +196,8 @@ def compress(picture: NDArray[np.uint8], encoder: Encoder) -> Compressed:
         picture.shape[0],
         picture.shape[1],
         (latent.shape[0], latent.shape[1], latent.shape[2]),
-        encoder.scale,
-        encoder.zero,
+        encoder.latent.scale,
+        encoder.latent.zero,
         encoder.metadata.whole,
     )
     return Compressed.pack(header, latent)
@@ -223,8 +223,8 @@ def decompress(compressed: Compressed, decoder: Decoder) -> NDArray[np.uint8]:
             f"it was made by the encoder of another model, {of.whole[:12]}…; {decoder.model.path} "
             f"is of {decoder.metadata.whole[:12]}…"
         )
-    if (of.shape, of.zero) != (decoder.latent_shape(of.height, of.width), decoder.zero) or (
-        of.scale != decoder.scale
+    if (of.shape, of.zero) != (decoder.latent_shape(of.height, of.width), decoder.latent.zero) or (
+        of.scale != decoder.latent.scale
     ):
         raise SourceError("it is damaged: its latent is not one that the decoder takes")
     return decoder.decode(compressed.unpack(), of.height, of.width, of.gray)

@@ -20,6 +20,7 @@ from edgecae.runtime.blend import (
     own_error,
     share_for,
 )
+from edgecae.runtime.metadata import Metadata
 
 __all__ = ["LARGEST_AREA", "Denoiser"]
 
@@ -111,7 +112,7 @@ class Denoiser:
         self._strength = value
 
     @property
-    def metadata(self) -> model_file.Metadata:
+    def metadata(self) -> Metadata:
         """What the model file says of itself."""
         return self.model.metadata
 

@@ -8,67 +8,49 @@ tiles that overlap by the halo.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.errors import BackendError, FrameError
 from edgecae.runtime import backend as backends
-from edgecae.runtime import model_file, tiling, verify
+from edgecae.runtime import model_file, tiling
 from edgecae.runtime.blend import SIGN_BIT, WHOLE, Writer
 from edgecae.runtime.denoiser import LARGEST_AREA
-from edgecae.runtime.verify.operators import Tensor
+from edgecae.runtime.metadata import Metadata
 
 __all__ = ["Decoder", "Encoder"]
 
 
 class _Half:
-    """What both halves are.
+    """What both halves are; each says which it is."""
 
-    Args:
-        model: path of a file that ``edgecae convert --split`` made.
-        half: that it must be.
-        threads: of the interpreter.
-        backend: ``auto``, ``litert`` or ``tflite-runtime``.
-        largest_area: pixels of the picture that go through at a time.
-    """
+    _half: ClassVar[str]
 
     def __init__(
-        self, model: str | Path, half: str, threads: int, backend: str, largest_area: int
+        self,
+        model: str | Path,
+        threads: int = 1,
+        backend: str = "auto",
+        largest_area: int = LARGEST_AREA,
     ) -> None:
         if threads < 1:
             raise BackendError(f"{threads} threads can't run anything; give 1 or more")
         self.model = model_file.read(Path(model))
-        self.model.require_half(half)
+        self.model.require_half(self._half)
         self.model.require_int8()
-        latent = verify.verify(self.model.content, model_file.METADATA_NAME).graph.latent
-        assert latent is not None
-        self._latent: Tensor = latent
+        assert self.model.latent is not None  # it is a half
+        self.latent = self.model.latent
         self._largest_area = largest_area
         self._open: backends.Interpreter | None = backends.Interpreter(
             self.model.content, threads, backends.find(backend)
         )
 
     @property
-    def metadata(self) -> model_file.Metadata:
+    def metadata(self) -> Metadata:
         """What the file says of itself."""
         return self.model.metadata
-
-    @property
-    def channels(self) -> int:
-        """Of the latent."""
-        return self._latent.shape[3]
-
-    @property
-    def scale(self) -> float:
-        """A latent's value for a step of its int8 numbers; they count from ``zero``."""
-        return float(self._latent.scale[0])
-
-    @property
-    def zero(self) -> int:
-        """The int8 number that stands for zero."""
-        return int(self._latent.zero[0])
 
     def close(self) -> None:
         """Free the interpreter; the half can't be used afterwards."""
@@ -83,13 +65,13 @@ class _Half:
     @property
     def _interpreter(self) -> backends.Interpreter:
         if self._open is None:
-            raise BackendError(f"the {self.metadata.half} is closed")
+            raise BackendError(f"the {self._half} is closed")
         return self._open
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """Shape of the latent of a picture: H/stride×W/stride×N, rounded up."""
         high, wide = tiling.padded_size(height, width, self.metadata.stride)
-        return high // self.metadata.stride, wide // self.metadata.stride, self.channels
+        return high // self.metadata.stride, wide // self.metadata.stride, self.latent.channels
 
     def _plan(self, height: int, width: int) -> tiling.Plan:
         """Tiles of a picture whose sides are padded."""
@@ -119,14 +101,7 @@ class Encoder(_Half):
         BackendError: no interpreter is installed, or it does not take the model.
     """
 
-    def __init__(
-        self,
-        model: str | Path,
-        threads: int = 1,
-        backend: str = "auto",
-        largest_area: int = LARGEST_AREA,
-    ) -> None:
-        super().__init__(model, "encoder", threads, backend, largest_area)
+    _half = "encoder"
 
     def encode(self, frame: NDArray[np.uint8]) -> NDArray[np.int8]:
         """Make the latent of a picture.
@@ -179,14 +154,7 @@ class Decoder(_Half):
         BackendError: no interpreter is installed, or it does not take the model.
     """
 
-    def __init__(
-        self,
-        model: str | Path,
-        threads: int = 1,
-        backend: str = "auto",
-        largest_area: int = LARGEST_AREA,
-    ) -> None:
-        super().__init__(model, "decoder", threads, backend, largest_area)
+    _half = "decoder"
 
     def decode(
         self, latent: NDArray[np.int8], height: int, width: int, gray: bool = False

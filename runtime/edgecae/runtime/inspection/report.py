@@ -16,6 +16,7 @@ import numpy as np
 from edgecae import models
 from edgecae.errors import SettingError
 from edgecae.runtime import model_file, verify
+from edgecae.runtime.metadata import METADATA_NAME
 from edgecae.runtime.verify.graph import LARGEST_SIDE, Graph
 from edgecae.runtime.verify.operators import Known
 from edgecae.runtime.verify.operators import Tensor as FileTensor
@@ -138,7 +139,7 @@ def inspect(model: str | Path, size: tuple[int, int] | None = None) -> Report:
         SettingError: the model can't take frames of this size.
     """
     file = model_file.read(models.find(model))
-    graph = verify.verify(file.content, model_file.METADATA_NAME).graph
+    graph = verify.verify(file.content, METADATA_NAME).graph
     digest = hashlib.sha256(file.content).hexdigest()
     every = model_file.parse_flatbuffer(file.content).subgraphs[0].tensors
     return Report(
