@@ -135,22 +135,6 @@ def test_classic_is_the_network_that_the_project_grew_from() -> None:
     ]
 
 
-def test_a_rounded_kernel_is_on_its_grid_and_keeps_the_mean_response() -> None:
-    rng = np.random.default_rng(0)
-    kernel = rng.normal(0, 0.1, (3, 3, 36, 12)).astype(np.float32)
-    means = rng.uniform(0.2, 0.8, 36)
-    rounded = quantize.round_kernel(kernel, means)
-    step = np.abs(kernel).max((0, 1, 2)) / 127
-    assert np.abs(rounded - kernel).max() <= step.max() * 1.001
-    again = quantize.WeightQuantizer(True)(rounded, False, {})
-    np.testing.assert_allclose(again, rounded, atol=1e-6)
-
-    def error(k: np.ndarray) -> np.ndarray:
-        return np.abs(((k - kernel) * means[:, None]).sum((0, 1, 2))) / step
-
-    assert error(rounded).max() < 0.5 < error(np.rint(kernel / step) * step).max()
-
-
 def test_depthwise_kernels_have_a_scale_for_each_channel(picture: np.ndarray) -> None:
     architecture = ARCHITECTURES["base"]
     model = architecture.build()

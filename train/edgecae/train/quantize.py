@@ -4,7 +4,7 @@ Every rounding is stated here, none is left to a framework's defaults:
 
 - weights: 8 bits, symmetric, one scale per output channel (transposed convolutions: per kernel;
   tfmot's own scheme has one per kernel for depthwise ones, too, which costs those most),
-  taken from the weights as they are; they start where :func:`round_kernel` puts them;
+  taken from the weights as they are; they start where :mod:`edgecae.train.rounding` puts them;
 - activations: 8 bits, one range per tensor, set by :func:`calibrate` on the float network and
   fixed from then on (tfmot's own observers start at [−6, 6] and drift towards the truth with a
   decay of 0.999 a step, which costs more than the quantization itself);
@@ -29,24 +29,18 @@ from edgecae.train._tf import keras, tf, tfmot
 from edgecae.train.architectures import Architecture
 from edgecae.train.equalize import equalize
 from edgecae.train.layers import UnitInterval
+from edgecae.train.rounding import SMALLEST_KERNEL, round_depthwise, round_kernel, second_moments
 from edgecae.train.weights import copy_weights, load_weights, named_weights
 
-__all__ = ["Calibration", "calibrate", "post_training", "quantize", "round_kernel"]
+__all__ = ["Calibration", "calibrate", "post_training", "quantize"]
 
 log = logging.getLogger(__name__)
 
-TAIL = 3e-5
+TAIL = 5e-6
 """Share of an activation's values that lie beyond each end of its range."""
 
 SMALLEST_RANGE = 0.05
 """Of an activation: one that is all zero still needs a scale, and one of its neighbours' order."""
-
-SMALLEST_KERNEL = 1e-3
-"""What counts as the largest magnitude of an output channel's kernel that is smaller, or zero.
-
-A bias has the scale of its input times that of its channel's kernel, in 32 bits: those of channels
-that weight decay has all but closed would not fit.
-"""
 
 SIGMOID_RANGE = (0.0, 255.0 / 256.0)
 """TFLite fixes the result of its int8 sigmoid at scale 1/256, zero point −128."""
@@ -163,6 +157,8 @@ _PER_CHANNEL = {
     keras.layers.Conv2DTranspose: False,
 }
 
+_ROUNDED = {keras.layers.Conv2D: round_kernel, keras.layers.DepthwiseConv2D: round_depthwise}
+
 
 def _kernel(layer: Any) -> str:
     """Name of a convolution's kernel."""
@@ -199,11 +195,12 @@ class Calibration:
         ranges: lowest and highest value of each activation that is rounded, by layer name; each
             range holds zero and all but the ``TAIL`` at each end of what was seen: a rare outlier
             is cheaper clipped than paid for with everybody's step.
-        means: mean of each input channel, by name of the convolution that reads it.
+        moments: of what each convolution reads, by its name: see
+            :func:`edgecae.train.rounding.second_moments`.
     """
 
     ranges: Mapping[str, tuple[float, float]]
-    means: Mapping[str, NDArray[np.float64]]
+    moments: Mapping[str, NDArray[np.float64]]
 
 
 def calibrate(model: Any, batches: Iterable[NDArray[np.float32]]) -> Calibration:
@@ -214,16 +211,20 @@ def calibrate(model: Any, batches: Iterable[NDArray[np.float32]]) -> Calibration
         batches: noisy pictures, N×H×W×3 in [0, 1], of the noise that it was trained for.
     """
     ranged = [layer for layer in model.layers if _needs_range(layer)]
-    rounded = [layer for layer in model.layers if type(layer) is keras.layers.Conv2D]
+    rounded = [layer for layer in model.layers if type(layer) in _ROUNDED]
     taps = keras.Model(
         model.input, [layer.output for layer in ranged] + [layer.input for layer in rounded]
     )
     edges = np.array([TAIL, 1 - TAIL])
-    ends, means = [], []
+    rng = np.random.default_rng(0)
+    ends: list[list[NDArray[np.float64]]] = []
+    moments: list[NDArray[np.float64]] = []
     for batch in batches:
         seen = taps.predict_on_batch(batch)
         ends.append([np.quantile(x, edges) for x in seen[: len(ranged)]])
-        means.append([x.mean((0, 1, 2), dtype=np.float64) for x in seen[len(ranged) :]])
+        read = zip(rounded, seen[len(ranged) :], strict=True)
+        found = [second_moments(layer, inputs, rng) for layer, inputs in read]
+        moments = [a + b for a, b in zip(moments, found, strict=True)] if moments else found
     low, high = np.mean(ends, axis=0).T
     low = np.minimum(low, 0.0)
     for layer, span in zip(ranged, high - low, strict=True):
@@ -237,45 +238,8 @@ def calibrate(model: Any, batches: Iterable[NDArray[np.float32]]) -> Calibration
     high = np.maximum(high, low + SMALLEST_RANGE)
     return Calibration(
         {layer.name: (float(a), float(b)) for layer, a, b in zip(ranged, low, high, strict=True)},
-        {
-            layer.name: np.mean([m[index] for m in means], axis=0)
-            for index, layer in enumerate(rounded)
-        },
+        {layer.name: m / len(ends) for layer, m in zip(rounded, moments, strict=True)},
     )
-
-
-def round_kernel(kernel: NDArray[np.float32], means: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Round a kernel to its 8-bit grid so that the mean response of each output stays.
-
-    Rounding to the nearest leaves every output channel a little too bright or too dark, the sum of
-    some hundred small errors: for a network whose result is the picture itself, this is most of
-    what quantization costs. So the weights that lie closest to the middle between two steps go the
-    other way, one by one, until the mean error is gone. (Nagel et al., "Data-Free Quantization
-    Through Weight Equalization and Bias Correction", 2019, section 4.2, put such an error into
-    the bias, which mends it for pictures of average brightness only.)
-
-    Args:
-        kernel: H×W×input×output.
-        means: mean of each input channel.
-
-    Returns:
-        The kernel on its grid: what :class:`WeightQuantizer` leaves as it is.
-    """
-    scale = np.maximum(np.abs(kernel).max((0, 1, 2)), SMALLEST_KERNEL) / 127
-    exact = kernel.astype(np.float64) / scale
-    steps = np.rint(exact)
-    response = np.broadcast_to(means[None, None, :], kernel.shape[:3]).ravel()
-    for channel in range(kernel.shape[3]):
-        wanted, got = exact[..., channel].ravel(), steps[..., channel].ravel()
-        error = float((got - wanted) @ response)
-        for index in np.argsort(-np.abs(wanted - got)):
-            other = got[index] + np.sign(wanted[index] - got[index])
-            change = (other - got[index]) * response[index]
-            if abs(error + change) < abs(error) and abs(other) <= 127:
-                error += change
-                got[index] = other
-        steps[..., channel] = got.reshape(kernel.shape[:3])
-    return np.asarray(steps * scale, np.float32)
 
 
 def quantize(
@@ -288,7 +252,7 @@ def quantize(
         calibration: of ``source``; left out, like ``source``, where QAT weights, which hold the
             ranges, are loaded afterwards.
         source: a float network of the same architecture, whose weights are copied by name, those
-            of convolutions by :func:`round_kernel`.
+            of convolutions rounded (transposed ones are left to the network's own rounding).
 
     Returns:
         A Keras model that computes in float32 what the int8 file computes in integers.
@@ -318,15 +282,11 @@ def quantize(
     if source is not None:
         copy_weights(source, model)
         kernels = named_weights(model)
-        for name, means in (calibration.means if calibration else {}).items():
-            kernel = kernels[f"{name}/kernel"]
-            kernel.assign(round_kernel(kernel.numpy(), means))
         for layer in float_model.layers:
-            if type(layer) is keras.layers.DepthwiseConv2D:
+            if calibration is not None and type(layer) in _ROUNDED:
                 kernel = kernels[f"{layer.name}/{_kernel(layer)}"]
-                # Each output has one input, whatever its mean.
-                alone = np.swapaxes(kernel.numpy(), 2, 3)
-                kernel.assign(np.swapaxes(round_kernel(alone, np.ones(1)), 2, 3))
+                moments = calibration.moments[layer.name]
+                kernel.assign(_ROUNDED[type(layer)](kernel.numpy(), moments))
     return model
 
 
