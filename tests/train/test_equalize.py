@@ -13,6 +13,7 @@ PICTURES = [np.random.default_rng(i).random((2, 32, 32, 3), np.float32) for i in
 
 def _uneven(architecture: UNet):
     """A network whose channels have ranges far apart."""
+    keras.utils.set_random_seed(3)
     model = architecture.build()
     rng = np.random.default_rng(3)
     for name, variable in named_weights(model).items():
@@ -57,6 +58,38 @@ def test_every_channel_reaches_the_range_of_the_largest() -> None:
     assert before[within].max() / before[within].min() > 2
     assert after[within].max() / after[within].min() < 1.3
     np.testing.assert_allclose(after[~within], before[~within] * LARGEST_FACTOR, rtol=0.3)
+
+
+def test_a_channel_that_counts_for_nothing_takes_no_room_from_the_others() -> None:
+    architecture = UNet((8, 16), (1, 1), (2,), block="separable", features=8)
+    model = _uneven(architecture)
+    kernel = named_weights(model)["down0_block0_project/kernel"]
+    kernel.assign(kernel * 20)
+    named_weights(model)["down0_block0_project/bias"][0].assign(-3)  # its sum stays below zero
+    before = np.asarray(model(PICTURES[0], training=False))
+    project = keras.Model(model.input, model.get_layer("down0_block0_project").output)
+
+    def room() -> float:
+        """How much of the range the largest of the others fills."""
+        reach = np.abs(project.predict_on_batch(PICTURES[0])).max((0, 1, 2))
+        return float(reach[1:].max() / reach.max())
+
+    narrow = room()
+    equalize(model, architecture.links, PICTURES)
+    np.testing.assert_allclose(np.asarray(model(PICTURES[0], training=False)), before, atol=2e-6)
+    assert room() > 2 * narrow
+
+
+def test_a_channel_that_is_cut_off_stays_so() -> None:
+    architecture = UNet((8, 16), (0, 0), (1,))
+    model = _uneven(architecture)
+    bias = named_weights(model)["down0_enter/bias"]
+    bias[0].assign(7)  # all of it beyond ReLU6's bound
+    bias[1].assign(5.5)
+    before = np.asarray(model(PICTURES[0], training=False))
+    equalize(model, architecture.links, PICTURES)
+    np.testing.assert_allclose(np.asarray(model(PICTURES[0], training=False)), before, atol=2e-6)
+    assert bias[0] == 7
 
 
 def test_the_last_features_are_made_to_fill_their_bound() -> None:
