@@ -10,7 +10,7 @@ from PIL import Image
 
 from edgecae import noise
 from edgecae.errors import DataError
-from edgecae.train import data, synthetic
+from edgecae.train import data, synthetic, textures
 from edgecae.train.data import Batches, Folder, open_images, prefetch
 
 NOISE = noise.parse("gaussian:0-55")
@@ -153,3 +153,20 @@ def test_generated_images_have_edges_and_a_natural_spectrum() -> None:
         band = (f > 0.01) & (f < 0.08)
         slopes.append(np.polyfit(np.log(f[band]), np.log(power[band] + 1e-9), 1)[0])
     assert -3.5 < np.mean(slopes) < -1.2
+
+
+def test_textures_are_fields_of_zero_mean_and_unit_deviation() -> None:
+    rng = np.random.default_rng(0)
+    fields = np.stack([textures.texture(rng, 64) for _ in range(40)])
+    np.testing.assert_allclose(fields.mean((1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(fields.std((1, 2)), 1, rtol=1e-3)
+    neighbours = (fields[:, :, 1:] * fields[:, :, :-1]).mean((1, 2))
+    assert np.mean(neighbours > 0.2) > 0.7, "most hang together, as noise does not"
+
+
+def test_grain_is_more_of_brightness_than_of_colour() -> None:
+    grain = textures.grain(np.random.default_rng(0), 64)
+    assert grain.shape == (64, 64, 3)
+    np.testing.assert_allclose([grain.mean(), grain.std()], [0, 1], atol=1e-3)
+    brightness = grain.mean(2, keepdims=True)
+    assert brightness.std() > (grain - brightness).std()
