@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import flatbuffers
 import numpy as np
@@ -276,3 +277,36 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     done = edgecae("small", tmp_path / "text.tflite")
     assert done.returncode == 1
     assert done.stdout == ""
+
+
+def test_the_picture_has_every_operation_and_every_connection(shipped: str, tmp_path: Path) -> None:
+    picture = tmp_path / "graph.svg"
+    done = edgecae(shipped, "--picture", picture)
+    assert done.returncode == 0, done.stderr
+    space = "{http://www.w3.org/2000/svg}"
+    svg = ElementTree.fromstring(picture.read_text(encoding="utf-8"))
+    report = inspection.inspect(shipped)
+    drawn = [op for op in report.graph.operators if op.output.dtype != "int32"]
+    names = [text.text for text in svg.iter(f"{space}text") if text.get("class") != "small"]
+    assert names == ["frame", *(op.name for op in drawn)]
+    shapes = [text.text or "" for text in svg.iter(f"{space}text") if text.get("class") == "small"]
+    for op, shape in zip(drawn, shapes[1:], strict=True):
+        assert shape.startswith("×".join(map(str, op.output.shape[1:])) + " int8")
+    made = {report.graph.frame.index, *(op.output.index for op in drawn)}
+    read = [each for op in drawn for each in op.inputs if each.index in made]
+    assert len(list(svg.iter(f"{space}path"))) == len(read)
+    before = picture.read_bytes()
+    again = edgecae(shipped, "--picture", picture)
+    assert again.returncode == 1
+    assert "--overwrite" in again.stderr
+    assert picture.read_bytes() == before
+
+
+def test_a_target_is_held_against_both_models() -> None:
+    done = edgecae("classic", "nano", "--target", "micro", "--json")
+    about = json.loads(done.stdout)
+    assert any(problem["fatal"] for problem in about["target"]["problems"])
+    assert not any(problem["fatal"] for problem in about["other"]["target"]["problems"])
+    text = edgecae("classic", "nano", "--target", "micro").stdout
+    assert "classic.tflite, TFLite Micro" in text
+    assert "nano.tflite, TFLite Micro" in text

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
-from edgecae.runtime import inspection
+from edgecae.runtime import inspection, outputs
 from edgecae.runtime.commands import options
 from edgecae.runtime.model_file import Op
 
@@ -86,8 +87,8 @@ def _profile(profile: inspection.Profile) -> Iterator[str]:
     yield "  XNNPACK may fuse operations in the whole; arithmetic on shapes is not timed."
 
 
-def _target(name: str, found: tuple[inspection.Problem, ...]) -> Iterator[str]:
-    title = inspection.TARGETS[name].title
+def _target(name: str, found: tuple[inspection.Problem, ...], model: str = "") -> Iterator[str]:
+    title = model + inspection.TARGETS[name].title
     refused = any(each.fatal for each in found)
     verdict = "can't take it" if refused else "can take it"
     yield click.style(f"{title}: {verdict}{', as far as its lists say' * (not refused)}", bold=True)
@@ -145,6 +146,12 @@ def render(report: inspection.Report, profile: inspection.Profile | None = None)
     type=click.Choice(list(inspection.TARGETS)),
     help="Name what TFLite Micro, or the compiler of the Edge TPU, can't take.",
 )
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a picture of MODEL's graph, SVG.",
+)
+@options.overwrite
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     model: str,
@@ -153,28 +160,38 @@ def command(
     profiled: bool,
     threads: int,
     target: str | None,
+    picture: Path | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Look into MODEL, a shipped name or a file; with OTHER, say what differs.
 
     Float32 files of edgecae are fine too. The exit status is 0 whatever --target says.
     """
+    if picture is not None:
+        outputs.check(picture, overwrite)
     report = inspection.inspect(model, size)
     profile = inspection.profile(report, threads) if profiled else None
     about, text = report.to_dict(), [render(report, profile)]
+    models = [(report, about)]
     if profile is not None:
         about["profile"] = profile.to_dict()
-    if target is not None:
-        found = inspection.problems(report.graph, target)
-        about["target"] = {"name": target, "problems": [vars(each) for each in found]}
-        text += ["", *_target(target, found)]
     if other is not None:
         second = inspection.inspect(other, size)
         difference = inspection.compare(report, second)
         about |= {"other": second.to_dict(), "difference": difference.to_dict()}
+        models.append((second, about["other"]))
         text = [*_summary(report), "", *_summary(second), "", *_difference(difference)]
         if profile is not None:
             after = inspection.profile(second, threads)
             about["other"]["profile"] = after.to_dict()
             text.append(_row("whole model", f"{profile.model:.2f} → {after.model:.2f} ms"))
+    if target is not None:
+        for each, into in models:
+            found = inspection.problems(each.graph, target)
+            into["target"] = {"name": target, "problems": [vars(problem) for problem in found]}
+            which = f"{each.file.path.name}, " if len(models) > 1 else ""
+            text += ["", *_target(target, found, which)]
+    if picture is not None:
+        outputs.write_text(picture, inspection.draw(report))
     click.echo(json.dumps(about, indent=2) if as_json else "\n".join(text))

@@ -6,6 +6,7 @@ Everything here reads files that :mod:`edgecae.runtime.verify` has let pass, int
 from __future__ import annotations
 
 from edgecae.runtime.inspection.comparison import Difference, OpChange, compare
+from edgecae.runtime.inspection.drawing import draw
 from edgecae.runtime.inspection.profiling import Profile, profile
 from edgecae.runtime.inspection.report import DEFAULT_SIZE, Memory, Report, Tensor, inspect
 from edgecae.runtime.inspection.targets import TARGETS, Problem, Target, problems
@@ -22,6 +23,7 @@ __all__ = [
     "Target",
     "Tensor",
     "compare",
+    "draw",
     "inspect",
     "problems",
     "profile",
