@@ -1,4 +1,4 @@
-"""Latency of one VGA frame: ``process``, the bare interpreter, float against int8, the peers."""
+"""Latency: each size of a frame, and at VGA the bare interpreter, float against int8, the peers."""
 
 from __future__ import annotations
 
@@ -12,28 +12,25 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecae import models
-from edgecae.bench import methods, peers
+from edgecae.bench import case as cases
+from edgecae.bench import latency, methods, peers
 from edgecae.convert import export
 from edgecae.errors import SettingError
 from edgecae.noise import gaussian
 from edgecae.runtime import Denoiser, backend, model_file
-from edgecae.train import architectures
+from edgecae.runtime.sources.test_scene import TestScene
+from edgecae.train import shipped as shipped_weights
+from edgecae.train import weights
 
 THREADS = (1, 2)
 SLOW = {"cbm3d", "ffmpeg-bm3d"}
 """Peers that take a minute a frame, or nearly; ``edgecae bench --peers`` has them."""
 
 
-@pytest.fixture(scope="module", params=["small", "classic"])
-def name(request: pytest.FixtureRequest) -> str:
-    """Each shipped model."""
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
 def float_file(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A float file of the same network; its weights don't matter to its speed."""
-    architecture = architectures.get(name)
+    architecture, _, _ = weights.read_weights(shipped_weights.find(name))
     content = export.to_tflite(architecture.build(training=False), "float32")
     shipped = model_file.read(models.find(name)).metadata
     path = tmp_path_factory.mktemp("float") / f"{name}.tflite"
@@ -67,6 +64,21 @@ def test_process(benchmark: Any, denoiser: Denoiser, vga: NDArray[np.uint8]) -> 
     out = np.empty_like(vga)
     benchmark.extra_info["backend"] = str(denoiser.backend)
     benchmark.pedantic(denoiser.process, (vga, out), rounds=40, warmup_rounds=5)
+
+
+@pytest.mark.parametrize("size", latency.SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_sizes(benchmark: Any, name: str, size: tuple[int, int]) -> None:
+    """From QVGA to 4K, on one thread; JSON has p95, p99 and a process's peak memory beside."""
+    width, height = size
+    (frame,) = TestScene(width, height, frames=1, noise=gaussian(25))
+    noisy, out = frame.pixels, np.empty_like(frame.pixels)
+    with Denoiser(name) as denoiser:
+        benchmark.pedantic(denoiser.process, (noisy, out), rounds=20, warmup_rounds=2)
+    if benchmark.stats is not None:  # None with --benchmark-disable
+        p95, p99 = np.quantile(benchmark.stats.stats.data, [0.95, 0.99])
+        benchmark.extra_info |= {"p95_ms": 1000 * p95, "p99_ms": 1000 * p99}
+        alone = cases.run(cases.Case(name, width, height, seconds=0.1))
+        benchmark.extra_info["peak_bytes"] = alone.peak_bytes
 
 
 def test_bare_interpreter(benchmark: Any, name: str, threads: int) -> None:

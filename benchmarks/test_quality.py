@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgecae import models, noise
+from edgecae import noise
 from edgecae.bench.quality import differences
 from edgecae.convert.convert import convert
 from edgecae.quality import psnr
@@ -66,9 +66,8 @@ def test_int8_against_float(
     print(f"\n{run.name}, sigma {sigma}: {figures}")
 
 
-@pytest.mark.parametrize("name", models.names())
 def test_shipped(benchmark: Any, name: str, pictures: list[NDArray[np.uint8]]) -> None:
-    """The shipped models on small real pictures at σ 25."""
+    """The shipped models at σ 25, on small real pictures or those of ``--quality``."""
     level, rng = noise.gaussian(25), np.random.default_rng(0)
     noisy = [level.add(picture, rng) for picture in pictures]
     with Denoiser(name) as denoiser:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from edgecae.bench.methods import Method
 from edgecae.bench.quality import Strip
 from edgecae.bench.results import Results
 from edgecae.errors import SettingError
+from edgecae.runtime import backend as backends
 
 __all__ = ["PEER_SIZE", "Plan", "all_peers", "measure"]
 
@@ -97,18 +98,11 @@ def measure(
     times, broken = latency.measure(cases, plan.rounds, pythons, tell)
     found = [[each for each in column if each is not None] for column in times]
     changes = comparison.compare(found[1], found[0], in_turn=True) if plan.against else []
-    rooflines = []
-    for name in plan.models if plan.roofline else ():
-        if known[name].precision != "int8":
-            continue
-        for threads in plan.threads:
-            tell(f"roofline of {name}, {threads} threads")
-            size = plan.sizes[0] if plan.sizes else None
-            rooflines.append(roofline.measure(name, size, threads, plan.backends[0]))
+    int8 = [name for name in plan.models if known[name].precision == "int8"]
     results = Results(
         conditions=here,
         latency=tuple(found[0]),
-        roofline=tuple(rooflines),
+        roofline=tuple(_rooflines(plan, int8, tell)) if plan.roofline else (),
         failed={**failed, **broken},
     )
     strip = None
@@ -116,6 +110,20 @@ def measure(
         results, strip = _with_quality(results, plan, known, sets, tell)
     macs = {name: method.macs_per_pixel for name, method in known.items()}
     return replace(results, macs_per_pixel={n: m for n, m in macs.items() if m}), changes, strip
+
+
+def _rooflines(
+    plan: Plan, names: Sequence[str], tell: Callable[[str], None]
+) -> Iterator[roofline.Roofline]:
+    """Of each model at each number of threads, under one roof for all models."""
+    backend, size = plan.backends[0], plan.sizes[0] if plan.sizes else None
+    best = {}
+    for name in names:
+        for threads in plan.threads:
+            tell(f"roofline of {name}, {threads} threads")
+            if threads not in best:
+                best[threads] = roofline.best_rate(threads, backends.find(backend))
+            yield roofline.measure(name, size, threads, backend, best[threads])
 
 
 def _find(names: Sequence[str], backend: str) -> tuple[dict[str, Method], dict[str, str]]:

@@ -214,7 +214,11 @@ def best_rate(threads: int, backend: backends.Backend, of: Sequence[Convolution]
 
 
 def measure(
-    model: str, size: tuple[int, int] | None = None, threads: int = 1, backend: str = "auto"
+    model: str,
+    size: tuple[int, int] | None = None,
+    threads: int = 1,
+    backend: str = "auto",
+    best_gmacs: float | None = None,
 ) -> Roofline:
     """Measure a model's convolutions, each by itself, the whole model, and the machine's best.
 
@@ -223,6 +227,8 @@ def measure(
         size: width and height of a frame; None: see :func:`edgecae.runtime.inspection.inspect`.
         threads: of the interpreter.
         backend: see :func:`edgecae.runtime.backend.find`.
+        best_gmacs: of :func:`best_rate`, where it is known already; several models are held against
+            the same.
 
     Raises:
         ModelFileError: there is no such model, or it is not int8 throughout.
@@ -232,7 +238,9 @@ def measure(
     report = inspection.inspect(model, size)
     report.file.require_int8()
     profile = inspection.profile(report, threads, backend)
-    return of_profile(model, report, profile, best_rate(threads, backends.find(backend)))
+    if best_gmacs is None:
+        best_gmacs = best_rate(threads, backends.find(backend))
+    return of_profile(model, report, profile, best_gmacs)
 
 
 def of_profile(
