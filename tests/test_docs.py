@@ -20,7 +20,8 @@ from edgecae import cli, models, quality
 from edgecae.train import recipe
 
 DOCS = ROOT / "docs"
-PUBLIC = ("errors", "models", "noise", "quality", "runtime", "runtime.sinks", "runtime.sources",
+PUBLIC = ("bench.pca", "convert.c_header", "convert.split", "errors", "models", "noise", "quality",
+          "runtime", "runtime.compressed", "runtime.halves", "runtime.sinks", "runtime.sources",
           "runtime.stream", "train.architectures")  # fmt: skip
 """Modules whose every public name is for programs that use edgecae."""
 
@@ -145,6 +146,16 @@ def test_what_leads_nowhere_is_refused(tmp_path: Path) -> None:
     warnings = [line for line in done.stderr.splitlines() if "WARNING" in line]
     for complaint in [*BROKEN.values(), "lost.md"]:
         assert sum(complaint in line for line in warnings) == 1, (complaint, done.stderr)
+
+
+def test_the_readme_leads_somewhere_and_shows_what_it_is_about() -> None:
+    """Not a page of the site: its links, a picture, and the command behind its figures."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
+    local = [link for link in links if "://" not in link]
+    assert any(link.endswith(".png") for link in local)
+    assert [link for link in local if not (ROOT / link).exists()] == []
+    assert "python benchmarks/figures.py" in text
 
 
 def test_the_first_page_says_what_its_picture_shows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,69 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
+import h5py
 import pytest
 from click.testing import CliRunner
 
 from edgecae.convert.command import command
-from edgecae.errors import SinkError
+from edgecae.errors import QualityError, SinkError
 from edgecae.runtime import model_file
+
+
+class Called(Exception):  # noqa: N818 - no error: it ends the command where its work begins
+    """Stands in for the conversion."""
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--int8"], {"precision": "int8", "ptq": False, "split": False, "trust": False}),
+        (["--int8", "--ptq", "--calibrate", "photos"], {"ptq": True, "calibrate": "photos"}),
+        (["--int16x8"], {"precision": "int16x8"}),
+        (["--float16"], {"precision": "float16"}),
+        (["--float32"], {"precision": "float32"}),
+        (["--int8", "--architecture", "nano"], {"architecture": "nano"}),
+        (["--int8", "--noise", "gaussian:25"], {"noise": "gaussian:25"}),
+        (["--int8", "--trust-code"], {"trust": True}),
+        (["--int8", "--split", "--overwrite"], {"split": True, "overwrite": True}),
+        (["--int8", "--size", "96x64", "--max-drop", "0.2"], {"size": (96, 64), "max_drop": 0.2}),
+        (["--int8", "-o", "a.tflite"], {"output": Path("a.tflite")}),
+    ],
+)
+def test_every_option_reaches_the_conversion(
+    options: list[str], expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def convert(path: Path, output: Path | None, **settings: Any) -> None:
+        seen.update(settings, path=path, output=output)
+        raise Called
+
+    monkeypatch.setattr("edgecae.convert.command.convert", convert)
+    with pytest.raises(Called):
+        CliRunner().invoke(command, ["run", *options], catch_exceptions=False)
+    assert seen["path"] == Path("run")
+    assert {name: seen[name] for name in expected} == expected
+
+
+def test_a_gate_that_does_not_open_leaves_nothing(run: Path, tmp_path: Path) -> None:
+    """Ranges that clip everything stand for a QAT that went wrong."""
+    spoilt = tmp_path / run.name
+    shutil.copytree(run, spoilt)
+    with h5py.File(spoilt / "qat.weights.h5", "r+") as file:
+        for layer in file.values():
+            if "output_max" in layer:
+                layer["output_max"][()] = 1e-2
+    before = set(tmp_path.rglob("*"))
+    made = [str(tmp_path / f"made.{suffix}") for suffix in ("tflite", "html", "h")]
+    options = ["--int8", "-o", made[0], "--report", made[1], "--c-array", made[2]]
+    with pytest.raises(QualityError):
+        CliRunner().invoke(command, [str(spoilt), *options], catch_exceptions=False)
+    assert set(tmp_path.rglob("*")) == before
 
 
 def test_everything_that_it_writes(run: Path, tmp_path: Path) -> None:

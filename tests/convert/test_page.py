@@ -39,13 +39,22 @@ class Page(HTMLParser):
         super().__init__()
         self.fetched: list[str] = []
         self.words = ""
+        self.tables: list[list[list[str]]] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.fetched += [str(value) for name, value in attrs if name in ("src", "href")]
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
 
     def handle_data(self, data: str) -> None:
         self.words += f" {data} "
+        if self.tables and self.tables[-1] and self.tables[-1][-1]:
+            self.tables[-1][-1][-1] += data.strip()
 
 
 def test_the_page(made: Report, tmp_path: Path) -> None:
@@ -61,6 +70,34 @@ def test_the_page(made: Report, tmp_path: Path) -> None:
     measured = page.figures(made.validation, made.denoise)["gaussian:15"]
     assert measured["psnr"] == pytest.approx(made.converted["gaussian:15"], abs=0.02)
     assert f"{measured['ssim']:.4f}" in shown.words
+
+
+def test_the_tables_of_the_page(made: Report, tmp_path: Path, photo: np.ndarray) -> None:
+    """Every operation with its time, every tensor with its error, the worst first."""
+    path = tmp_path / "report.html"
+    page.write(path, made)
+    quality, operations, errors = Page(path.read_text()).tables
+    forms = {row[1] for row in quality[1:]}
+    assert forms == {"noisy", "float", "QAT network", "int8 file"}
+    assert len(operations) == 1 + len(made.model.ops)
+    times = operations[0].index("ms")
+    for row, op in zip(operations[1:], made.model.ops, strict=True):
+        assert row[1:3] == [op.op, op.dtype]
+        if op.macs:
+            assert row[4] == f"{op.macs:,}"
+            assert float(row[times]) > 0
+            assert row[times + 1].endswith("%")
+    found = analysis.analyse(made.model.content, exact(made), [photo]).errors
+    assert {row[0] for row in errors[1:]} == {each.name for each in found}
+    column = {name: number for number, name in enumerate(errors[0])}
+    worst = [row[column["SQNR, dB"]] for row in errors[1:]]
+    assert [float(x.replace("∞", "inf")) for x in worst] == sorted(
+        float(x.replace("∞", "inf")) for x in worst
+    )
+    saturated = [row[column["saturated"]] for row in errors[1:]]
+    assert sum(text.endswith("%") for text in saturated) >= sum(
+        op.macs > 0 for op in made.model.ops
+    )
 
 
 def test_every_convolution_is_compared(made: Report, photo: np.ndarray) -> None:

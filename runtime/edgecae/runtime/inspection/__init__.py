@@ -1,6 +1,6 @@
 """A look into a model file: what it is made of, what it costs, where it can run.
 
-Everything here reads files that :mod:`edgecae.runtime.verify` has let pass, int8 and float32 alike.
+Everything here reads files that ``edgecae.runtime.verify`` has let pass, int8 and float32 alike.
 """
 
 from __future__ import annotations
