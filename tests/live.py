@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -103,6 +104,7 @@ class UsbCamera(StandIn):
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.asked: dict[str, str] = {}
+        self.damaged: Callable[[int], bool] = lambda number: False
         self._real = camera.open_device
         monkeypatch.setattr(camera, "open_device", self.open)
 
@@ -116,13 +118,17 @@ class UsbCamera(StandIn):
 
 
 class Device:
-    """A container whose packets come at 25 a second, as a non-blocking device has them."""
+    """A container whose packets come at 25 a second, as a non-blocking device has them.
+
+    Of those that are damaged, one is cut off, and the next one empty, as a driver may have it.
+    """
 
     def __init__(self, owner: UsbCamera) -> None:
         self._owner = owner
         self._real = av.open("testsrc=size=64x48:rate=25", format="lavfi")
         self.streams = self._real.streams
         self._next = 0.0
+        self._count = self._broken = 0
 
     def demux(self, stream: Any) -> Any:
         while True:
@@ -131,7 +137,15 @@ class Device:
             if self._owner.state == "hangs" or time.monotonic() < self._next:
                 raise av.BlockingIOError(11, "Resource temporarily unavailable", "/dev/video7")
             self._next = time.monotonic() + 0.04
-            yield next(self._real.demux(stream))
+            packet = next(self._real.demux(stream))
+            self._count += 1
+            yield self._damage(packet) if self._owner.damaged(self._count) else packet
+
+    def _damage(self, packet: av.Packet) -> av.Packet:
+        self._broken += 1
+        damaged = av.Packet(bytes(packet)[: 100 * (self._broken % 2)])
+        damaged.stream, damaged.pts = packet.stream, packet.pts
+        return damaged
 
     def close(self) -> None:
         self._real.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -17,9 +18,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
-from clips import frames_of
+from clips import frames_of, make_clip
 from live import Network
 
 from edgecae.runtime import sinks, sources, stream
@@ -87,9 +89,13 @@ class Streaming:
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         self.process.send_signal(number)
         status = ended(self.process, 20)
+        return status, self.rest()
+
+    def rest(self) -> str:
+        """What an ended process said on standard error; afterwards its lines are all there."""
         for reader in self._readers:
             reader.join(10)
-        return status, "".join(self.errors)
+        return "".join(self.errors)
 
 
 def ended(process: subprocess.Popen[str], seconds: float) -> int:
@@ -163,6 +169,37 @@ def test_a_source_whose_size_changes(server: Network, tmp_path: Path) -> None:
     assert running.end()[0] == 0
     assert frames_of(target)[0][0].shape == (48, 64, 3)
     assert frames_of(tmp_path / "rec-0002.mkv")[0][0].shape == (96, 80, 3)
+
+
+def test_a_folder_with_a_bad_image(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(photos, folder)
+    count = len(sorted(folder.glob("*.png")))
+    (folder / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n this is none")
+    running = Streaming("--source", str(folder), "--sink", str(tmp_path / "out"))
+    assert ended(running.process, 60) == 0
+    errors = running.rest()
+    last = running.lines[-1]
+    assert (last["frames_out"], last["broken"]) == (count, 1)
+    (named,) = [line for line in errors.splitlines() if "bad.png" in line]
+    assert "passed over" in named
+    assert len(list((tmp_path / "out").iterdir())) == count
+
+
+def test_a_video_with_a_damaged_packet(tmp_path: Path) -> None:
+    pictures = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(10)]
+    clip = make_clip(tmp_path / "in.mkv", pictures, codec="mjpeg", pix_fmt="yuvj420p")
+    with av.open(str(clip)) as container:
+        data = next(itertools.islice(container.demux(video=0), 4, None))
+        whole, content = bytes(data), clip.read_bytes()
+    assert content.count(whole) == 1
+    clip.write_bytes(content.replace(whole, bytes(len(whole))))
+    running = Streaming("--source", str(clip), "--sink", str(tmp_path / "out.mkv"))
+    assert ended(running.process, 60) == 0
+    running.rest()
+    last = running.lines[-1]
+    assert (last["frames_out"], last["broken"]) == (9, 1)
+    assert len(frames_of(tmp_path / "out.mkv")[0]) == 9
 
 
 def test_a_disk_that_is_full(tmp_path: Path) -> None:

@@ -10,16 +10,19 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from clips import frames_of
+from clips import frames_of, make_clip
+from live import UsbCamera
 
 from edgecae import models
 from edgecae.errors import OfflineError, SettingError, SinkError, SourceError
-from edgecae.runtime import metrics, sinks, sources, stream
+from edgecae.runtime import metrics, sinks, sources, stream, video_stream
 from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
+from edgecae.runtime.sources import video_file
 from edgecae.runtime.stream import load, outlet, tune
 from edgecae.runtime.stream.capture import Reconnecting, open_lasting
 from edgecae.runtime.stream.channel import Channel, ClosedError
@@ -282,6 +285,89 @@ def test_a_camera_that_goes_away_comes_back(nano: Denoiser) -> None:
     assert stats.frames_in == 3
     assert stats.reconnects == source.reconnects == 1
     assert source.offline_since is None
+
+
+def usb(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stall: float
+) -> tuple[UsbCamera, Reconnecting]:
+    """The stand-in for a USB camera, there, and the source that a stream makes of it."""
+    camera = UsbCamera(monkeypatch, tmp_path)
+    camera.start()
+    settings, stop = sources.Settings(stall=stall), stream.Stop()
+    return camera, Reconnecting(
+        "camera", lambda: sources.open_source(camera.spec, settings), stop, backoff=(0.01, 0.02)
+    )
+
+
+def test_broken_packets_of_a_camera_are_counted_and_passed_over(
+    nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    camera, source = usb(monkeypatch, tmp_path, stall=5.0)
+    camera.damaged = lambda number: number in (3, 4, 6)
+    stop, keep = source._stop, Keep()
+
+    def report(stats: stream.Stats) -> None:
+        stop.requested = stats.frames >= 10
+
+    stats = stream.run(source, nano, [keep], stop, report)
+    assert stats.broken == 3
+    assert stats.reconnects == 0
+    assert len(keep.frames) + stats.sink_dropped == stats.frames, stats.figures()
+
+
+def test_a_camera_whose_every_frame_is_broken_shows_how_many(
+    nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """While it runs, to a viewer as well as to those that are told; and it is no live camera."""
+    camera, source = usb(monkeypatch, tmp_path, stall=0.6)
+    camera.damaged = lambda number: True
+    stop, stats = source._stop, stream.Stats()
+    control = StreamControl(source, stats, [nano])
+    seen: list[tuple[int, int]] = []
+    begin = time.monotonic()
+
+    def report(stats: stream.Stats) -> None:
+        seen.append((stats.broken, control.snapshot()["broken"]))
+        late = time.monotonic() > begin + 20
+        stop.requested = late or stats.broken > 25  # 25 a second: it was opened again
+
+    stream.run(source, nano, [Keep()], stop, report, stats=stats)
+    assert stats.frames == stats.frames_in == 0
+    assert 0 < seen[1][0] < 15
+    assert seen == sorted(seen)
+    assert seen[-1][0] > 25
+    assert all(abs(a - b) <= 1 for a, b in seen)
+
+
+@pytest.mark.parametrize("kind", ["file", "camera"])
+def test_a_frame_that_can_not_be_made_rgb_is_counted_and_passed_over(
+    kind: str, nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = video_file if kind == "file" else video_stream
+    real, calls = module.to_rgb, [0]
+
+    def to_rgb(*given: Any) -> np.ndarray:
+        calls[0] += 1
+        if calls[0] in (3, 5):
+            raise SourceError("frames of pixel format xyz can't be made RGB")
+        return real(*given)
+
+    monkeypatch.setattr(module, "to_rgb", to_rgb)
+    keep, stop = Keep(), stream.Stop()
+    if kind == "file":
+        pictures = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(8)]
+        opened = sources.open_source(str(make_clip(tmp_path / "in.mkv", pictures)))
+    else:
+        _, opened = usb(monkeypatch, tmp_path, stall=5.0)
+        stop = opened._stop
+
+    def report(stats: stream.Stats) -> None:
+        stop.requested = kind == "camera" and stats.frames >= 6
+
+    with opened as source:
+        stats = stream.run(source, nano, [keep], stop, report)
+    assert stats.broken == 2
+    assert len(keep.frames) == stats.frames >= 6
 
 
 def test_while_it_is_away_a_recording_says_so(nano: Denoiser) -> None:

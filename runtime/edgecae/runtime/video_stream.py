@@ -87,7 +87,7 @@ class VideoStream:
         live: see :class:`edgecae.runtime.sources.Source`.
 
     Attributes:
-        broken: packets so far that could not be decoded.
+        broken: packets and frames so far that could not be decoded or made RGB.
 
     Raises:
         SourceError: there is no video in it.
@@ -98,6 +98,7 @@ class VideoStream:
         self._settings = settings
         self._failures = _failures()
         self.name, self.live, self.broken = name, live, 0
+        self._said = False
         if not container.streams.video:
             container.close()
             raise SourceError(f"{name} holds no video")
@@ -161,11 +162,19 @@ class VideoStream:
                 log.info("%s: %s", self.name, reason(error))
                 pictures = []
             for picture in pictures:
-                pixels = to_rgb(picture, self._settings.buffers)
+                try:
+                    pixels = to_rgb(picture, self._settings.buffers)
+                except SourceError as error:
+                    self.broken += 1
+                    # Once is enough for people: those that follow are likely to be like it.
+                    level = logging.INFO if self._said else logging.WARNING
+                    log.log(level, "%s: %s", self.name, error)
+                    self._said = True
+                    continue
                 own = (None, None) if self.live else (picture.pts, picture.time_base)
                 yield Frame(pixels, time.monotonic(), *own)
                 heard = time.monotonic()
-            if not pictures and self._silent(heard):
+            if self._silent(heard):  # none that could be shown, however much came
                 raise self._gone(heard, "")
 
     def __enter__(self) -> VideoStream:

@@ -60,7 +60,7 @@ class Source(Protocol):
 
     @property
     def broken(self) -> int:
-        """Frames so far that could not be decoded."""
+        """Frames so far that were there, and could not be decoded; each is passed over."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 

@@ -61,26 +61,29 @@ class Reconnecting:
         self.offline_since: float | None = None if first else time.monotonic()
         self.reconnects = 0
         self._opener, self._stop, self._backoff = opener, stop, backoff
-        self._source = first
-        self._broken = 0
+        # The source, and how many frames were broken in those before it: replaced together, since
+        # any thread may add them up.
+        self._counted: tuple[Source | None, int] = first, 0
 
     @property
     def rate(self) -> Fraction | None:
         """See :class:`edgecae.runtime.sources.Source`."""
-        return self._source.rate if self._source else None
+        source, _ = self._counted
+        return source.rate if source else None
 
     @property
     def broken(self) -> int:
         """See :class:`edgecae.runtime.sources.Source`; of all openings."""
-        return self._broken + (self._source.broken if self._source else 0)
+        source, before = self._counted
+        return before + (source.broken if source else 0)
 
     def __iter__(self) -> Iterator[Frame]:
         wait = self._backoff[0]
-        been_online, said = self._source is not None, False
+        been_online, said = self._counted[0] is not None, False
         while not self._stop.requested:
             try:
-                source = self._source or self._opener()
-                self._source = source
+                source = self._counted[0] or self._opener()
+                self._counted = source, self._counted[1]
                 self.name = source.name
                 for frame in source:
                     if self.offline_since is not None:
@@ -103,10 +106,10 @@ class Reconnecting:
                 wait = min(2 * wait, self._backoff[1])
 
     def _close(self) -> None:
-        if self._source is not None:
-            self._broken += self._source.broken
-            self._source.__exit__(None, None, None)
-            self._source = None
+        source, _ = self._counted
+        if source is not None:
+            self._counted = None, self.broken
+            source.__exit__(None, None, None)
 
     def __enter__(self) -> Reconnecting:
         return self

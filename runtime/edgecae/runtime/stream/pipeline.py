@@ -22,7 +22,7 @@ from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sinks import Sink
 from edgecae.runtime.sources import Source
-from edgecae.runtime.stream.capture import CLOCK, Capture, Reconnecting, offline_since
+from edgecae.runtime.stream.capture import CLOCK, Capture, offline_since
 from edgecae.runtime.stream.channel import Channel, ClosedError
 from edgecae.runtime.stream.outlet import Outlet, Shared, latency_into
 from edgecae.runtime.stream.slate import slate
@@ -144,6 +144,7 @@ class _Stream:
         report: Callable[[Stats], None],
     ) -> None:
         self.source, self.stop, self.stats = source, stop, stats
+        stats.source = source
         self.buffers, self.report = buffers, report
         self.frames: Channel[Frame] = Channel(1 if source.live else 2, source.live, self._dropped)
         self.capture = Capture(source, self.frames, stats, stop)
@@ -160,9 +161,6 @@ class _Stream:
         """Hand a denoised frame to every sink that still works."""
         self._shape = frame.pixels.shape
         self._send(frame, self.outlets, self.done)
-        self.stats.broken = self.source.broken
-        if isinstance(self.source, Reconnecting):
-            self.stats.reconnects = self.source.reconnects
         self.report(self.stats)
 
     def _send(self, frame: Frame, outlets: Sequence[Outlet], done: Callable[[Frame], None]) -> None:
@@ -195,7 +193,6 @@ class _Stream:
     def _say_offline(self, since: float) -> None:
         """Give those who want it a picture that says so, once a second."""
         now = time.monotonic()
-        self.report(self.stats)
         if self._shape is None or now - self._slated < _SLATE_PERIOD:
             return
         self._slated = now
@@ -218,7 +215,6 @@ class _Stream:
                 if late and (live or failing or self.stop.requested):
                     log.warning("%s takes no frames any more: left behind", outlet.sink.name)
                     break
-        self.stats.broken = self.source.broken
         unsaid = [outlet for outlet in outlets if outlet.error is not None and not outlet.said]
         for outlet in unsaid:
             if outlet.recovers:  # it would have been tried again: no reason to fail
@@ -279,6 +275,8 @@ def run(
                     frame = stream.frames.get(_IDLE)
                 except ClosedError:
                     break
+                if frame is None:  # figures are wanted above all where no frames come
+                    report(stats)
                 if workers is None and frame is not None:
                     chosen = denoiser(frame) if callable(denoiser) else denoiser
                     every = [chosen] if isinstance(chosen, Denoiser) else list(chosen)
