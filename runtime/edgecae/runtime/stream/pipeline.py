@@ -142,10 +142,11 @@ class _Stream:
         stats: Stats,
         buffers: Buffers,
         report: Callable[[Stats], None],
+        watchdog: Watchdog,
     ) -> None:
         self.source, self.stop, self.stats = source, stop, stats
         stats.source = source
-        self.buffers, self.report = buffers, report
+        self.buffers, self.report, self.watchdog = buffers, report, watchdog
         self.frames: Channel[Frame] = Channel(1 if source.live else 2, source.live, self._dropped)
         self.capture = Capture(source, self.frames, stats, stop)
         self.outlets = [Outlet(sink, source.live, stats, self.frames.wake) for sink in sinks]
@@ -160,7 +161,9 @@ class _Stream:
     def deliver(self, frame: Frame) -> None:
         """Hand a denoised frame to every sink that still works."""
         self._shape = frame.pixels.shape
+        self.watchdog.beat(waits=not self.source.live)  # as long as a file's sinks are busy
         self._send(frame, self.outlets, self.done)
+        self.watchdog.beat()
         self.report(self.stats)
 
     def _send(self, frame: Frame, outlets: Sequence[Outlet], done: Callable[[Frame], None]) -> None:
@@ -173,6 +176,7 @@ class _Stream:
 
     def look_around(self) -> bool:
         """Between two frames: whether to go on."""
+        self.watchdog.beat()
         failed = [(each, each.error) for each in self.outlets if each.error is not None]
         if failed and not self.source.live:
             return False
@@ -204,6 +208,7 @@ class _Stream:
     def finish(self, failing: bool) -> None:
         """End the threads: the source first, then sinks, which get what was denoised."""
         live, outlets = self.source.live, self.outlets
+        self.watchdog.beat(waits=True)
         self.frames.close(drain=False)
         for outlet in outlets:
             outlet.close(drain=not failing)
@@ -237,6 +242,7 @@ def run(
     stats: Stats | None = None,
     buffers: Buffers | None = None,
     hang: float = LIMIT,
+    watchdog: Watchdog | None = None,
 ) -> Stats:
     """Denoise the frames of a source and hand them to every sink.
 
@@ -246,7 +252,8 @@ def run(
     Args:
         source: opened; read to its end, or until asked to stop.
         denoiser: opened; several work on successive frames; a function is called with the first
-            frame and chooses them.
+            frame and chooses them; it has ``hang`` seconds, or those for each part of its work
+            that it watches by ``watchdog``.
         sinks: opened. A sink that fails ends the stream of a file; a live one goes on while
             another works, and tries those again that may recover.
         stop: looked at after each frame.
@@ -254,6 +261,7 @@ def run(
         stats: to count in; a new one unless given.
         buffers: those that the source takes its pixels from.
         hang: seconds; a frame that takes longer ends the process with status 70.
+        watchdog: made by the caller, not entered; one with ``hang`` unless given.
 
     Raises:
         SourceError, SinkError, BackendError, FrameError: as they come up.
@@ -261,10 +269,11 @@ def run(
     if not sinks:
         raise SinkError("a stream needs a sink; null: takes all and keeps nothing")
     stop, stats = stop or Stop(), stats if stats is not None else Stats()
-    stream = _Stream(source, sinks, stop, stats, buffers or Buffers(), report)
+    watchdog = watchdog or Watchdog(hang, stats.summary)
+    stream = _Stream(source, sinks, stop, stats, buffers or Buffers(), report, watchdog)
     keep = any(sink.wants_before for sink in sinks)
     failing = True
-    with Watchdog(hang, stats.summary) as watchdog, contextlib.ExitStack() as stack:
+    with watchdog, contextlib.ExitStack() as stack:
         workers: _Denoisers | None = None
         stream.capture.start()
         for outlet in stream.outlets:
@@ -278,7 +287,8 @@ def run(
                 if frame is None:  # figures are wanted above all where no frames come
                     report(stats)
                 if workers is None and frame is not None:
-                    chosen = denoiser(frame) if callable(denoiser) else denoiser
+                    with watchdog.watching():
+                        chosen = denoiser(frame) if callable(denoiser) else denoiser
                     every = [chosen] if isinstance(chosen, Denoiser) else list(chosen)
                     workers = _Denoisers(
                         every, stream.buffers, keep, watchdog, stats, stream.frames.wake
