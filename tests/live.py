@@ -6,6 +6,7 @@ runs tests has one: PyAV's container and the module picamera2.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from PIL import Image
 
 from edgecae.runtime.sources import camera
 
-__all__ = ["LIVE", "Network", "PiCamera", "UsbCamera"]
+__all__ = ["LIVE", "Network", "PiCamera", "StandIn", "UsbCamera"]
 
 SHAPE = (48, 64, 3)
 
@@ -83,6 +84,18 @@ class StandIn:
     """A device of this process that is away, there, or hangs."""
 
     state = "away"
+    tried = 0
+
+    def try_to_open(self) -> None:
+        """Count an attempt; one at a device that hangs ends with that, or after a minute.
+
+        Like the ioctl of a dead driver, it keeps an open file meanwhile.
+        """
+        self.tried += 1
+        end = time.monotonic() + 60
+        with Path(os.devnull).open():
+            while self.state == "hangs" and time.monotonic() < end:
+                time.sleep(0.01)
 
     def start(self) -> None:
         self.state = "there"
@@ -112,8 +125,7 @@ class UsbCamera(StandIn):
         self.asked = options
         if self.state == "away":
             return self._real("/dev/video-none", options, stall)
-        if self.state == "hangs":  # as the ioctl of a dead driver does
-            time.sleep(60)
+        self.try_to_open()
         return Device(self)
 
 
@@ -171,8 +183,7 @@ class Picamera2:
     def __init__(self, owner: PiCamera, index: int) -> None:
         if owner.state == "away":
             raise IndexError("list index out of range")
-        if owner.state == "hangs":
-            time.sleep(60)
+        owner.try_to_open()
         self._owner = owner
         self._jobs = 0
         self._count = 0

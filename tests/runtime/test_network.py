@@ -22,7 +22,7 @@ from live import Network
 from edgecae.errors import OfflineError, SourceError
 from edgecae.runtime import sources
 from edgecae.runtime.redact import redacted
-from edgecae.runtime.within import within
+from edgecae.runtime.within import LateCalls, StillRunningError, within
 
 QUICK = sources.Settings(stall=1.0)
 
@@ -183,3 +183,18 @@ def test_within_closes_what_comes_too_late() -> None:
     assert within(5, lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
         within(5, lambda: 1 // 0)
+
+
+def test_within_does_not_begin_again_what_has_not_come_back() -> None:
+    release, calls = threading.Event(), LateCalls()
+    with pytest.raises(TimeoutError, match=r"within 0\.05 s"):
+        within(0.05, lambda: release.wait(10), what="a", calls=calls)
+    with pytest.raises(StillRunningError):
+        within(5, lambda: 3, what="a", calls=calls)
+    assert within(5, lambda: 3, what="b", calls=calls) == 3
+    assert within(5, lambda: 3, what="a", calls=LateCalls()) == 3
+    release.set()
+    end = time.monotonic() + 10
+    while calls.running("a") and time.monotonic() < end:
+        time.sleep(0.01)
+    assert within(5, lambda: 3, what="a", calls=calls) == 3

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clips import frames_of, make_clip
-from live import UsbCamera
+from live import PiCamera, StandIn, UsbCamera
 
 from edgecae import models
 from edgecae.errors import OfflineError, SettingError, SinkError, SourceError
@@ -287,22 +287,25 @@ def test_a_camera_that_goes_away_comes_back(nano: Denoiser) -> None:
     assert source.offline_since is None
 
 
-def usb(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stall: float
-) -> tuple[UsbCamera, Reconnecting]:
-    """The stand-in for a USB camera, there, and the source that a stream makes of it."""
-    camera = UsbCamera(monkeypatch, tmp_path)
-    camera.start()
-    settings, stop = sources.Settings(stall=stall), stream.Stop()
-    return camera, Reconnecting(
-        "camera", lambda: sources.open_source(camera.spec, settings), stop, backoff=(0.01, 0.02)
+def lasting(
+    camera: type[StandIn], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stall: float
+) -> tuple[Any, Reconnecting]:
+    """A stand-in for a camera, which is there, and the source that a stream makes of it."""
+    there = camera(monkeypatch, tmp_path)  # type: ignore[call-arg]
+    there.start()
+    settings, spec = sources.Settings(stall=stall), there.spec  # type: ignore[attr-defined]
+    return there, Reconnecting(
+        "camera",
+        lambda: sources.open_source(spec, settings),
+        stream.Stop(),
+        backoff=(0.01, 0.02),
     )
 
 
 def test_broken_packets_of_a_camera_are_counted_and_passed_over(
     nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    camera, source = usb(monkeypatch, tmp_path, stall=5.0)
+    camera, source = lasting(UsbCamera, monkeypatch, tmp_path, stall=5.0)
     camera.damaged = lambda number: number in (3, 4, 6)
     stop, keep = source._stop, Keep()
 
@@ -319,7 +322,7 @@ def test_a_camera_whose_every_frame_is_broken_shows_how_many(
     nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """While it runs, to a viewer as well as to those that are told; and it is no live camera."""
-    camera, source = usb(monkeypatch, tmp_path, stall=0.6)
+    camera, source = lasting(UsbCamera, monkeypatch, tmp_path, stall=0.6)
     camera.damaged = lambda number: True
     stop, stats = source._stop, stream.Stats()
     control = StreamControl(source, stats, [nano])
@@ -358,7 +361,7 @@ def test_a_frame_that_can_not_be_made_rgb_is_counted_and_passed_over(
         pictures = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(8)]
         opened = sources.open_source(str(make_clip(tmp_path / "in.mkv", pictures)))
     else:
-        _, opened = usb(monkeypatch, tmp_path, stall=5.0)
+        _, opened = lasting(UsbCamera, monkeypatch, tmp_path, stall=5.0)
         stop = opened._stop
 
     def report(stats: stream.Stats) -> None:
@@ -368,6 +371,42 @@ def test_a_frame_that_can_not_be_made_rgb_is_counted_and_passed_over(
         stats = stream.run(source, nano, [keep], stop, report)
     assert stats.broken == 2
     assert len(keep.frames) == stats.frames >= 6
+
+
+@pytest.mark.parametrize("kind", [UsbCamera, PiCamera])
+def test_a_camera_that_hangs_when_opened_leaves_one_thread_behind_not_one_an_attempt(
+    kind: type[StandIn], nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    camera, source = lasting(kind, monkeypatch, tmp_path, stall=0.2)
+    camera.hang()
+    attempts: list[float] = []
+    opener, stop = source._opener, source._stop
+
+    def counted() -> sources.Source:
+        attempts.append(time.monotonic())
+        return opener()
+
+    source._opener = counted
+    held: list[tuple[int, int]] = []
+    begin = time.monotonic()
+
+    def hold() -> None:
+        held.append((threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))))
+
+    def report(stats: stream.Stats) -> None:
+        hold()
+        if len(attempts) > 50:
+            camera.start()
+        stop.requested = stats.frames >= 5 or time.monotonic() > begin + 30
+
+    hold()
+    stats = stream.run(source, nano, [Keep()], stop, report)
+    assert stats.frames >= 5, "it did not recover when the device did"
+    assert len(attempts) > 50
+    assert camera.tried == 2
+    threads, files = (np.array(each) for each in zip(*held, strict=True))
+    assert threads.max() <= threads[0] + 4  # capture, sink, watchdog, and the one that hangs
+    assert files.max() <= files[0] + 1
 
 
 def test_while_it_is_away_a_recording_says_so(nano: Denoiser) -> None:

@@ -69,6 +69,6 @@ def open_source(spec: str, settings: Settings) -> VideoStream | None:
         return None
 
     opened = open_container(
-        name, settings.stall, lambda: _open(url, scheme, settings.stall), refusal
+        name, url, settings, lambda: _open(url, scheme, settings.stall), refusal
     )
     return VideoStream(opened, name, settings, live=not opened.duration)
