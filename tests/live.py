@@ -81,7 +81,7 @@ class Network:
 
 
 class StandIn:
-    """A device of this process that is away, there, or hangs."""
+    """A device of this process that is away, there, or hangs; the one on USB also boots."""
 
     state = "away"
     tried = 0
@@ -125,6 +125,8 @@ class UsbCamera(StandIn):
         self.asked = options
         if self.state == "away":
             return self._real("/dev/video-none", options, stall)
+        if self.state == "boots":  # its device is there before it knows what it can do
+            raise av.ArgumentError(22, "Invalid argument", "/dev/video7")
         self.try_to_open()
         return Device(self)
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from live import Network
 
-from edgecae.errors import OfflineError, SourceError
+from edgecae.errors import OfflineError, RefusedError, SourceError
 from edgecae.runtime import sources
 from edgecae.runtime.redact import redacted
 from edgecae.runtime.within import LateCalls, StillRunningError, within
@@ -101,10 +101,10 @@ def test_the_right_password_opens_and_a_wrong_one_is_not_tried_again(server: Net
     address = server.http.removeprefix("http://")
     with sources.open_source(f"HTTP://user:sesame@{address}/private/mjpeg") as source:
         next(iter(source))
-    with pytest.raises(SourceError, match="check user and password") as caught:
+    with pytest.raises(RefusedError, match="check user and password") as caught:
         sources.open_source(f"http://user:wrong@{address}/private/mjpeg", QUICK)
     assert not isinstance(caught.value, OfflineError)
-    with pytest.raises(SourceError, match="check user and password"):
+    with pytest.raises(RefusedError, match="check user and password"):
         sources.open_source(server.rtsp.replace("sesame", "wrong"), QUICK)
 
 

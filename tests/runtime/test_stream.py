@@ -18,7 +18,7 @@ from clips import frames_of, make_clip
 from live import PiCamera, StandIn, UsbCamera
 
 from edgecae import models
-from edgecae.errors import OfflineError, SettingError, SinkError, SourceError
+from edgecae.errors import OfflineError, RefusedError, SettingError, SinkError, SourceError
 from edgecae.runtime import metrics, sinks, sources, stream, video_stream
 from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
@@ -76,14 +76,19 @@ class Camera:
         """Nothing is held open."""
 
 
-def reconnecting(*openings: list[object]) -> Reconnecting:
+AWAY = OfflineError("a camera: there is none")
+BOOTS = SourceError("a camera holds no video")
+
+
+def reconnecting(*openings: list[object] | Exception) -> Reconnecting:
+    """The source that a stream makes of such a camera; an error is what comes of an opening."""
     left = list(openings)
 
     def opener() -> Camera:
-        if left[0] == ["away"]:
-            left.pop(0)
-            raise OfflineError("a camera: there is none")
-        return Camera(left.pop(0))
+        events = left.pop(0)
+        if isinstance(events, Exception):
+            raise events
+        return Camera(events)
 
     return Reconnecting("a camera", opener, stream.Stop(), backoff=(0.01, 0.02))
 
@@ -279,7 +284,7 @@ def test_the_picture_before_goes_to_those_who_ask(nano: Denoiser) -> None:
 
 
 def test_a_camera_that_goes_away_comes_back(nano: Denoiser) -> None:
-    source = reconnecting(["away"], ["away"], [(16, 16), "offline"], ["away"], [(16, 16), (16, 16)])
+    source = reconnecting(AWAY, AWAY, [(16, 16), "offline"], AWAY, [(16, 16), (16, 16)])
     keep = Keep(pause=0.001)
     stats = stream.run(source, nano, [keep])
     assert stats.frames_in == 3
@@ -371,6 +376,59 @@ def test_a_frame_that_can_not_be_made_rgb_is_counted_and_passed_over(
         stats = stream.run(source, nano, [keep], stop, report)
     assert stats.broken == 2
     assert len(keep.frames) == stats.frames >= 6
+
+
+def test_a_camera_that_has_worked_may_take_its_time_to_boot(nano: Denoiser) -> None:
+    source = reconnecting([(16, 16), "offline"], AWAY, BOOTS, BOOTS, BOOTS, [(16, 16)] * 2)
+    keep = Keep()
+    stats = stream.run(source, nano, [keep])
+    assert stats.frames_in == 3
+    assert stats.reconnects == 1
+
+
+@pytest.mark.parametrize(
+    "openings",
+    [
+        (BOOTS,),
+        (AWAY, BOOTS),
+        ([(16, 16), "offline"], RefusedError("401; check user and password"), [(16, 16)]),
+    ],
+    ids=["first", "never worked", "wrong password"],
+)
+def test_what_no_waiting_helps_ends_a_live_stream(
+    openings: tuple[Any, ...], nano: Denoiser
+) -> None:
+    with pytest.raises(SourceError, match=r"holds no video|check user") as caught:
+        stream.run(reconnecting(*openings), nano, [Keep()])
+    assert not isinstance(caught.value, OfflineError)
+
+
+def test_a_camera_that_was_just_plugged_in_again(
+    nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    camera, source = lasting(UsbCamera, monkeypatch, tmp_path, stall=2.0)
+    stop, begin = source._stop, time.monotonic()
+
+    def report(stats: stream.Stats) -> None:
+        if stats.frames == 3 and camera.state == "there" and not stats.reconnects:
+            camera.die()
+            threading.Timer(0.3, lambda: setattr(camera, "state", "boots")).start()
+            threading.Timer(0.8, camera.start).start()
+        stop.requested = stats.frames >= 10 or time.monotonic() > begin + 30
+
+    stats = stream.run(source, nano, [Keep()], stop, report)
+    assert stats.frames >= 10
+    assert stats.reconnects == 1
+
+
+def test_a_camera_that_can_not_be_closed_is_opened_again(nano: Denoiser) -> None:
+    class Stiff(Camera):
+        def __exit__(self, *error: object) -> None:
+            raise OfflineError("a camera can't be closed")
+
+    openings = [Stiff([(16, 16), "offline"]), Camera([(16, 16)])]
+    source = Reconnecting("a camera", lambda: openings.pop(0), stream.Stop(), backoff=(0.01, 0.02))
+    assert stream.run(source, nano, [Keep()]).frames_in == 2
 
 
 @pytest.mark.parametrize("kind", [UsbCamera, PiCamera])

@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
 
-from edgecae.errors import OfflineError
+from edgecae.errors import OfflineError, RefusedError, SourceError
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sources import Settings, Source, open_source
 from edgecae.runtime.stream.channel import Channel
@@ -35,9 +35,14 @@ CLOCK = Fraction(1, 90_000)
 class Reconnecting:
     """A live source that is opened again whenever it goes offline, for as long as it takes.
 
+    Whatever is wrong with one that has worked before (no video in it while it boots, a format that
+    it does not know just after it was plugged in) passes like its absence; only a refused password
+    does not.
+
     Args:
         name: for people, while it has never been there.
-        opener: opens it; raises :class:`OfflineError` while it is not there.
+        opener: opens it; raises :class:`OfflineError` while it is not there, and any other
+            :class:`SourceError` where no waiting will help.
         stop: ends the iteration.
         first: the source, where it is open already.
         backoff: see :data:`BACKOFF`; doubled from one attempt to the next.
@@ -94,14 +99,20 @@ class Reconnecting:
                     wait = self._backoff[0]
                     yield frame
                 return  # a live source that ends of its own accord has nothing more to give
-            except OfflineError as error:
+            except SourceError as error:
+                passes = been_online or isinstance(error, OfflineError)
+                if isinstance(error, RefusedError) or not passes:
+                    raise
                 # Once is enough for people; who wants to know every attempt gets it with -v.
                 log.log(
                     logging.INFO if said else logging.WARNING, "offline: %s; trying again", error
                 )
                 said = True
                 self.offline_since = self.offline_since or time.monotonic()
-                self._close()
+                try:
+                    self._close()
+                except SourceError as failure:
+                    log.info("%s", failure)
                 self._stop.sleep(wait)
                 wait = min(2 * wait, self._backoff[1])
 
