@@ -467,6 +467,34 @@ def test_a_camera_that_hangs_when_opened_leaves_one_thread_behind_not_one_an_att
     assert files.max() <= files[0] + 1
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_after_a_reconnect_the_denoisers_begin_anew(count: int) -> None:
+    """Each one before the first frame that it gets, and at no other."""
+
+    class Noting(Denoiser):
+        def __init__(self) -> None:
+            super().__init__("nano")
+            self.done: list[str] = []
+
+        def reset(self) -> None:
+            self.done.append("reset")
+            super().reset()
+
+        def process(self, frame, out=None):  # type: ignore[no-untyped-def]
+            self.done.append("frame")
+            return super().process(frame, out)
+
+    shown: list[object] = [(16, 16), 0.1] * 6
+    source = reconnecting(AWAY, [*shown, "offline"], AWAY, [*shown, "offline"], shown)
+    denoisers = [Noting() for _ in range(count)]
+    stats = stream.run(source, denoisers, [Keep()])
+    assert stats.reconnects == 2
+    for denoiser in denoisers:
+        parts = "".join(each[0] for each in denoiser.done).split("r")
+        assert len(parts) == 3
+        assert all(set(part) == {"f"} for part in parts)
+
+
 def test_while_it_is_away_a_recording_says_so(nano: Denoiser) -> None:
     class Wanting(Keep):
         wants_slates = True

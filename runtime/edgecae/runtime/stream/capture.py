@@ -225,7 +225,8 @@ class Capture:
                     stats.started = frame.time
                 if live:  # a camera's own clock may jump, ours does not
                     ticks = round((frame.time - stats.started) / CLOCK)
-                    frame = replace(frame, pts=ticks, time_base=CLOCK)
+                    opening = getattr(self._source, "reconnects", 0)
+                    frame = replace(frame, pts=ticks, time_base=CLOCK, opening=opening)
                 if not self._channel.put(frame):
                     return
         except BaseException as error:  # raised again by who runs the stream

@@ -77,7 +77,7 @@ class _Denoisers:
         stats: Stats,
         ready: Callable[[], None],
     ) -> None:
-        self._idle = deque(denoisers)
+        self._idle = deque((denoiser, 0) for denoiser in denoisers)  # and the opening it is at
         self._count = len(denoisers)
         self._buffers, self._keep = buffers, keep
         self._watchdog, self._stats, self._ready = watchdog, stats, ready
@@ -87,7 +87,9 @@ class _Denoisers:
         )
 
     def _work(self, frame: Frame) -> tuple[Frame, float]:
-        denoiser = self._idle.popleft()
+        denoiser, opening = self._idle.popleft()
+        if frame.opening != opening:
+            denoiser.reset()  # a camera that was away may look elsewhere, in another light
         before = time.monotonic()
         self._watchdog.working(before)
         try:
@@ -99,7 +101,7 @@ class _Denoisers:
                 frame = replace(frame, pixels=denoiser.process(frame.pixels, out=frame.pixels))
         finally:
             self._watchdog.working(None)
-            self._idle.append(denoiser)
+            self._idle.append((denoiser, frame.opening))
         return frame, (time.monotonic() - before) * 1000
 
     def put(self, frame: Frame) -> Iterator[Frame]:
