@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from edgecae.runtime.sources import Source
+from edgecae.runtime.sources import Source
 
 __all__ = ["RECENT", "Stats"]
 
