@@ -187,6 +187,16 @@ def test_a_folder_with_a_bad_image(photos: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").iterdir())) == count
 
 
+def test_a_folder_of_nothing_but_bad_images_fails_and_says_how_many(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"none")
+    running = Streaming("--source", str(tmp_path), "--sink", "null:")
+    assert ended(running.process, 60) == 1
+    assert "holds no frame that can be decoded" in running.rest()
+    last = running.lines[-1]
+    assert (last["end"], last["frames_out"], last["broken"]) == (True, 0, 2)
+
+
 def test_a_video_with_a_damaged_packet(tmp_path: Path) -> None:
     pictures = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(10)]
     clip = make_clip(tmp_path / "in.mkv", pictures, codec="mjpeg", pix_fmt="yuvj420p")
