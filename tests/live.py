@@ -6,11 +6,13 @@ runs tests has one: PyAV's container and the module picamera2.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +25,7 @@ from PIL import Image
 
 from edgecae.runtime.sources import camera
 
-__all__ = ["LIVE", "Network", "PiCamera", "UsbCamera"]
+__all__ = ["LIVE", "Network", "PiCamera", "StandIn", "UsbCamera"]
 
 SHAPE = (48, 64, 3)
 
@@ -79,9 +81,21 @@ class Network:
 
 
 class StandIn:
-    """A device of this process that is away, there, or hangs."""
+    """A device of this process that is away, there, or hangs; the one on USB also boots."""
 
     state = "away"
+    tried = 0
+
+    def try_to_open(self) -> None:
+        """Count an attempt; one at a device that hangs ends with that, or after a minute.
+
+        Like the ioctl of a dead driver, it keeps an open file meanwhile.
+        """
+        self.tried += 1
+        end = time.monotonic() + 60
+        with Path(os.devnull).open():
+            while self.state == "hangs" and time.monotonic() < end:
+                time.sleep(0.01)
 
     def start(self) -> None:
         self.state = "there"
@@ -103,6 +117,7 @@ class UsbCamera(StandIn):
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.asked: dict[str, str] = {}
+        self.damaged: Callable[[int], bool] = lambda number: False
         self._real = camera.open_device
         monkeypatch.setattr(camera, "open_device", self.open)
 
@@ -110,19 +125,24 @@ class UsbCamera(StandIn):
         self.asked = options
         if self.state == "away":
             return self._real("/dev/video-none", options, stall)
-        if self.state == "hangs":  # as the ioctl of a dead driver does
-            time.sleep(60)
+        if self.state == "boots":  # its device is there before it knows what it can do
+            raise av.ArgumentError(22, "Invalid argument", "/dev/video7")
+        self.try_to_open()
         return Device(self)
 
 
 class Device:
-    """A container whose packets come at 25 a second, as a non-blocking device has them."""
+    """A container whose packets come at 25 a second, as a non-blocking device has them.
+
+    Of those that are damaged, one is cut off, and the next one empty, as a driver may have it.
+    """
 
     def __init__(self, owner: UsbCamera) -> None:
         self._owner = owner
         self._real = av.open("testsrc=size=64x48:rate=25", format="lavfi")
         self.streams = self._real.streams
         self._next = 0.0
+        self._count = self._broken = 0
 
     def demux(self, stream: Any) -> Any:
         while True:
@@ -131,7 +151,15 @@ class Device:
             if self._owner.state == "hangs" or time.monotonic() < self._next:
                 raise av.BlockingIOError(11, "Resource temporarily unavailable", "/dev/video7")
             self._next = time.monotonic() + 0.04
-            yield next(self._real.demux(stream))
+            packet = next(self._real.demux(stream))
+            self._count += 1
+            yield self._damage(packet) if self._owner.damaged(self._count) else packet
+
+    def _damage(self, packet: av.Packet) -> av.Packet:
+        self._broken += 1
+        damaged = av.Packet(bytes(packet)[: 100 * (self._broken % 2)])
+        damaged.stream, damaged.pts = packet.stream, packet.pts
+        return damaged
 
     def close(self) -> None:
         self._real.close()
@@ -157,8 +185,7 @@ class Picamera2:
     def __init__(self, owner: PiCamera, index: int) -> None:
         if owner.state == "away":
             raise IndexError("list index out of range")
-        if owner.state == "hangs":
-            time.sleep(60)
+        owner.try_to_open()
         self._owner = owner
         self._jobs = 0
         self._count = 0

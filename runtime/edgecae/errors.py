@@ -15,6 +15,7 @@ __all__ = [
     "OfflineError",
     "QualityError",
     "RecipeError",
+    "RefusedError",
     "SettingError",
     "SinkError",
     "SourceError",
@@ -63,6 +64,10 @@ class SourceError(EdgecaeError, OSError):
 
 class OfflineError(SourceError):
     """A live source that gives no frames now and may give some later: worth another try."""
+
+
+class RefusedError(SourceError):
+    """A source that refuses the user or password: another try may lock a user out."""
 
 
 class SinkError(EdgecaeError, OSError):

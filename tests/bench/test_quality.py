@@ -99,6 +99,13 @@ def test_a_clip_is_one_group_and_a_folder_is_not() -> None:
         quality.read_set(Path("nowhere"))
 
 
+def test_a_set_is_measured_whole_or_not_at_all(tmp_path: Path, photo: np.ndarray) -> None:
+    photos = folder(tmp_path, photo)
+    (photos / "bad.png").write_bytes(b"none")
+    with pytest.raises(SourceError, match="1 of its pictures"):
+        quality.read_set(photos)
+
+
 def test_the_crop_lies_where_the_detail_is() -> None:
     frame = np.full((300, 400, 3), 90, np.uint8)
     frame[130:290, 200:390] = np.random.default_rng(0).integers(0, 256, (160, 190, 3))

@@ -318,3 +318,21 @@ def test_the_estimate_follows_the_noise_and_reset_forgets_it(photo: NDArray[np.u
         assert seen[-1] == pytest.approx(noise.estimate(photo), abs=0.1)
         denoiser.reset()
         assert denoiser.noise is None
+
+
+@pytest.mark.parametrize("strength", [None, 0, 1])
+def test_frames_of_another_size_begin_another_estimate(
+    photo: NDArray[np.uint8], strength: float | None
+) -> None:
+    noisy = noise.gaussian(25).add(photo, np.random.default_rng(0))
+    smaller = np.ascontiguousarray(photo[:100])
+    with Denoiser(strength=strength) as denoiser, Denoiser(strength=strength) as fresh:
+        denoiser.measure_noise = fresh.measure_noise = True
+        for _ in range(3):
+            denoiser.process(noisy)
+        for _ in range(2):  # the second follows the first
+            np.testing.assert_array_equal(denoiser.process(smaller), fresh.process(smaller))
+            assert denoiser.noise == fresh.noise
+            assert denoiser.share == fresh.share
+        denoiser.process(noisy)
+        assert denoiser.noise == noise.estimate(noisy)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import resource
@@ -17,9 +19,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
-from clips import frames_of
+from clips import frames_of, make_clip
 from live import Network
 
 from edgecae.runtime import sinks, sources, stream
@@ -87,9 +90,13 @@ class Streaming:
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         self.process.send_signal(number)
         status = ended(self.process, 20)
+        return status, self.rest()
+
+    def rest(self) -> str:
+        """What an ended process said on standard error; afterwards its lines are all there."""
         for reader in self._readers:
             reader.join(10)
-        return status, "".join(self.errors)
+        return "".join(self.errors)
 
 
 def ended(process: subprocess.Popen[str], seconds: float) -> int:
@@ -163,6 +170,47 @@ def test_a_source_whose_size_changes(server: Network, tmp_path: Path) -> None:
     assert running.end()[0] == 0
     assert frames_of(target)[0][0].shape == (48, 64, 3)
     assert frames_of(tmp_path / "rec-0002.mkv")[0][0].shape == (96, 80, 3)
+
+
+def test_a_folder_with_a_bad_image(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(photos, folder)
+    count = len(sorted(folder.glob("*.png")))
+    (folder / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n this is none")
+    running = Streaming("--source", str(folder), "--sink", str(tmp_path / "out"))
+    assert ended(running.process, 60) == 0
+    errors = running.rest()
+    last = running.lines[-1]
+    assert (last["frames_out"], last["broken"]) == (count, 1)
+    (named,) = [line for line in errors.splitlines() if "bad.png" in line]
+    assert "passed over" in named
+    assert len(list((tmp_path / "out").iterdir())) == count
+
+
+def test_a_folder_of_nothing_but_bad_images_fails_and_says_how_many(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"none")
+    running = Streaming("--source", str(tmp_path), "--sink", "null:")
+    assert ended(running.process, 60) == 1
+    assert "holds no frame that can be decoded" in running.rest()
+    last = running.lines[-1]
+    assert (last["end"], last["frames_out"], last["broken"]) == (True, 0, 2)
+
+
+def test_a_video_with_a_damaged_packet(tmp_path: Path) -> None:
+    pictures = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(10)]
+    clip = make_clip(tmp_path / "in.mkv", pictures, codec="mjpeg", pix_fmt="yuvj420p")
+    with av.open(str(clip)) as container:
+        data = next(itertools.islice(container.demux(video=0), 4, None))
+        whole, content = bytes(data), clip.read_bytes()
+    assert content.count(whole) == 1
+    clip.write_bytes(content.replace(whole, bytes(len(whole))))
+    running = Streaming("--source", str(clip), "--sink", str(tmp_path / "out.mkv"))
+    assert ended(running.process, 60) == 0
+    running.rest()
+    last = running.lines[-1]
+    assert (last["frames_out"], last["broken"]) == (9, 1)
+    assert len(frames_of(tmp_path / "out.mkv")[0]) == 9
 
 
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
@@ -264,23 +312,69 @@ def test_a_standard_input_that_says_nothing_does_not_hold_up_the_end() -> None:
     os.close(writer)
 
 
-def test_inference_that_hangs_ends_the_process() -> None:
-    code = """
+def streaming(denoiser: str, *then: str) -> subprocess.CompletedProcess[str]:
+    """A process in which a class of this body takes the denoiser's place, and then these lines."""
+    begin = """
         import time
         from edgecae.runtime import Denoiser, sinks, sources, stream
-
-        class Hung(Denoiser):
-            def process(self, frame, out=None):
-                time.sleep(600)
-
-        with Hung("nano") as denoiser, sources.open_source("test:16x16") as source:
-            stream.run(source, denoiser, [sinks.null.Null()], hang=1.0)
+        from edgecae.runtime.stream import session, tune
+        from edgecae.runtime.stream.session import Session
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 70
+    lines = ["class Other(Denoiser):", textwrap.indent(textwrap.dedent(denoiser), "    "), *then]
+    code = textwrap.dedent(begin) + "\n".join(lines)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+
+HANGS = """
+def process(self, frame, out=None):
+    time.sleep(600)
+"""
+CANT_BE_MADE_TWICE = """
+made = 0
+def __init__(self, *given):
+    super().__init__(*given)
+    Other.made += 1
+    if Other.made > 1:
+        time.sleep(600)
+"""
+AUTO = (
+    "session.Denoiser = Other",
+    "tune.cores = lambda: 2",
+    "Session('test:16x16?frames=5', ['null:'], 'nano', threads=None, hang=1.0).run(announce=print)",
+)
+
+
+@pytest.mark.parametrize(
+    ("denoiser", "then"),
+    [
+        (HANGS, ("with Other('nano') as denoiser, sources.open_source('test:16x16') as source:",
+                 "    stream.run(source, denoiser, [sinks.null.Null()], hang=1.0)")),
+        (HANGS, AUTO),
+        (CANT_BE_MADE_TWICE, AUTO),
+        (HANGS, ("def choose(frame):",
+                 "    Other('nano').process(frame.pixels)",
+                 "with sources.open_source('test:16x16') as source:",
+                 "    stream.run(source, choose, [sinks.null.Null()], hang=1.0)")),
+    ],
+    ids=["threads given", "threads chosen", "making a denoiser", "a function that chooses"],
+)  # fmt: skip
+def test_inference_that_hangs_ends_the_process(denoiser: str, then: tuple[str, ...]) -> None:
+    done = streaming(denoiser, *then)
+    assert done.returncode == 70, done.stderr
     assert "inference has hung" in done.stderr
+
+
+def test_to_choose_threads_may_take_longer_than_a_frame() -> None:
+    slow = """
+    def process(self, frame, out=None):
+        time.sleep(0.3)
+        return super().process(frame, out)
+    """
+    done = streaming(slow, "begin = time.monotonic()", *AUTO, "print(time.monotonic() - begin)")
+    assert done.returncode == 0, done.stderr
+    *chosen, seconds = done.stdout.splitlines()
+    assert "chosen: " in chosen[-1]
+    assert float(seconds) > 2
 
 
 def test_systemd_hears_that_all_is_well(tmp_path: Path) -> None:
@@ -298,6 +392,72 @@ def test_systemd_hears_that_all_is_well(tmp_path: Path) -> None:
         assert running.end()[0] == 0
         while (last := listener.recv(4096)) != b"STOPPING=1":
             assert b"WATCHDOG=1" in last
+
+
+@contextlib.contextmanager
+def heard_by_systemd(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[[], int]]:
+    """Stand in for systemd; yields what counts the WATCHDOG=1 since it was asked last."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "500000")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.setblocking(False)
+
+        def count() -> int:
+            said = b""
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    said += listener.recv(4096)
+            return said.count(b"WATCHDOG=1")
+
+        yield count
+
+
+def test_systemd_hears_nothing_while_the_loop_stands(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stop, counts = stream.Stop(), []
+    with heard_by_systemd(monkeypatch, tmp_path) as count:
+
+        def report(stats: stream.Stats) -> None:
+            if stats.frames == 40 and not counts:
+                counts.append(count())
+                time.sleep(1.2)  # what was on its way, and what came before the next look
+                count()
+                time.sleep(3)
+                counts.append(count())
+            elif stats.frames == 80:
+                counts.append(count())
+                stop.requested = True
+
+        with Denoiser("nano") as denoiser, sources.open_source(LIVE) as source:
+            stream.run(source, denoiser, [sinks.null.Null()], stop, report)
+    before, meanwhile, after = counts
+    assert before >= 2
+    assert meanwhile == 0
+    assert after >= 2
+
+
+def test_systemd_hears_of_a_file_that_waits_for_its_sink(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Slow(sinks.null.Null):
+        counts: tuple[int, ...] = ()
+
+        def write(self, frame: Frame) -> None:
+            if not self.counts:
+                time.sleep(1.2)
+                count()
+                time.sleep(3)
+                self.counts = (count(),)
+
+    slow = Slow()
+    with heard_by_systemd(monkeypatch, tmp_path) as count:
+        with Denoiser("nano") as denoiser, sources.open_source("test:16x16?frames=20") as source:
+            stream.run(source, denoiser, [slow])
+    assert slow.counts[0] >= 4
 
 
 JUMPING = """

@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from live import Network
 
-from edgecae.errors import OfflineError, SourceError
+from edgecae.errors import OfflineError, RefusedError, SourceError
 from edgecae.runtime import sources
 from edgecae.runtime.redact import redacted
-from edgecae.runtime.within import within
+from edgecae.runtime.within import LateCalls, StillRunningError, within
 
 QUICK = sources.Settings(stall=1.0)
 
@@ -101,10 +101,10 @@ def test_the_right_password_opens_and_a_wrong_one_is_not_tried_again(server: Net
     address = server.http.removeprefix("http://")
     with sources.open_source(f"HTTP://user:sesame@{address}/private/mjpeg") as source:
         next(iter(source))
-    with pytest.raises(SourceError, match="check user and password") as caught:
+    with pytest.raises(RefusedError, match="check user and password") as caught:
         sources.open_source(f"http://user:wrong@{address}/private/mjpeg", QUICK)
     assert not isinstance(caught.value, OfflineError)
-    with pytest.raises(SourceError, match="check user and password"):
+    with pytest.raises(RefusedError, match="check user and password"):
         sources.open_source(server.rtsp.replace("sesame", "wrong"), QUICK)
 
 
@@ -183,3 +183,18 @@ def test_within_closes_what_comes_too_late() -> None:
     assert within(5, lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
         within(5, lambda: 1 // 0)
+
+
+def test_within_does_not_begin_again_what_has_not_come_back() -> None:
+    release, calls = threading.Event(), LateCalls()
+    with pytest.raises(TimeoutError, match=r"within 0\.05 s"):
+        within(0.05, lambda: release.wait(10), what="a", calls=calls)
+    with pytest.raises(StillRunningError):
+        within(5, lambda: 3, what="a", calls=calls)
+    assert within(5, lambda: 3, what="b", calls=calls) == 3
+    assert within(5, lambda: 3, what="a", calls=LateCalls()) == 3
+    release.set()
+    end = time.monotonic() + 10
+    while calls.running("a") and time.monotonic() < end:
+        time.sleep(0.01)
+    assert within(5, lambda: 3, what="a", calls=calls) == 3

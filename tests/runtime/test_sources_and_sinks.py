@@ -228,6 +228,13 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
         sources.open_source(str(tmp_path))
 
 
+def test_an_image_that_is_named_itself_must_be_one(tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"none")
+    with sources.open_source(str(tmp_path / "bad.png")) as source:
+        with pytest.raises(SourceError, match=r"bad\.png can't be read"):
+            list(source)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 40))
 def test_the_test_scene_is_repeatable_at_any_size(width: int, height: int, index: int) -> None:

@@ -10,16 +10,19 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from clips import frames_of
+from clips import frames_of, make_clip
+from live import PiCamera, StandIn, UsbCamera
 
 from edgecae import models
-from edgecae.errors import OfflineError, SettingError, SinkError, SourceError
-from edgecae.runtime import metrics, sinks, sources, stream
+from edgecae.errors import OfflineError, RefusedError, SettingError, SinkError, SourceError
+from edgecae.runtime import metrics, sinks, sources, stream, video_stream
 from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
+from edgecae.runtime.sources import video_file
 from edgecae.runtime.stream import load, outlet, tune
 from edgecae.runtime.stream.capture import Reconnecting, open_lasting
 from edgecae.runtime.stream.channel import Channel, ClosedError
@@ -73,14 +76,19 @@ class Camera:
         """Nothing is held open."""
 
 
-def reconnecting(*openings: list[object]) -> Reconnecting:
+AWAY = OfflineError("a camera: there is none")
+BOOTS = SourceError("a camera holds no video")
+
+
+def reconnecting(*openings: list[object] | Exception) -> Reconnecting:
+    """The source that a stream makes of such a camera; an error is what comes of an opening."""
     left = list(openings)
 
     def opener() -> Camera:
-        if left[0] == ["away"]:
-            left.pop(0)
-            raise OfflineError("a camera: there is none")
-        return Camera(left.pop(0))
+        events = left.pop(0)
+        if isinstance(events, Exception):
+            raise events
+        return Camera(events)
 
     return Reconnecting("a camera", opener, stream.Stop(), backoff=(0.01, 0.02))
 
@@ -276,12 +284,215 @@ def test_the_picture_before_goes_to_those_who_ask(nano: Denoiser) -> None:
 
 
 def test_a_camera_that_goes_away_comes_back(nano: Denoiser) -> None:
-    source = reconnecting(["away"], ["away"], [(16, 16), "offline"], ["away"], [(16, 16), (16, 16)])
+    source = reconnecting(AWAY, AWAY, [(16, 16), "offline"], AWAY, [(16, 16), (16, 16)])
     keep = Keep(pause=0.001)
     stats = stream.run(source, nano, [keep])
     assert stats.frames_in == 3
     assert stats.reconnects == source.reconnects == 1
     assert source.offline_since is None
+
+
+def lasting(
+    camera: type[StandIn], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stall: float
+) -> tuple[Any, Reconnecting]:
+    """A stand-in for a camera, which is there, and the source that a stream makes of it."""
+    there = camera(monkeypatch, tmp_path)  # type: ignore[call-arg]
+    there.start()
+    settings, spec = sources.Settings(stall=stall), there.spec  # type: ignore[attr-defined]
+    return there, Reconnecting(
+        "camera",
+        lambda: sources.open_source(spec, settings),
+        stream.Stop(),
+        backoff=(0.01, 0.02),
+    )
+
+
+def test_broken_packets_of_a_camera_are_counted_and_passed_over(
+    nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    camera, source = lasting(UsbCamera, monkeypatch, tmp_path, stall=5.0)
+    camera.damaged = lambda number: number in (3, 4, 6)
+    stop, keep = source._stop, Keep()
+
+    def report(stats: stream.Stats) -> None:
+        stop.requested = stats.frames >= 10
+
+    stats = stream.run(source, nano, [keep], stop, report)
+    assert stats.broken == 3
+    assert stats.reconnects == 0
+    assert len(keep.frames) + stats.sink_dropped == stats.frames, stats.figures()
+
+
+def test_a_camera_whose_every_frame_is_broken_shows_how_many(
+    nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """While it runs, to a viewer as well as to those that are told; and it is no live camera."""
+    camera, source = lasting(UsbCamera, monkeypatch, tmp_path, stall=0.6)
+    camera.damaged = lambda number: True
+    stop, stats = source._stop, stream.Stats()
+    control = StreamControl(source, stats, [nano])
+    seen: list[tuple[int, int]] = []
+    begin = time.monotonic()
+
+    def report(stats: stream.Stats) -> None:
+        seen.append((stats.broken, control.snapshot()["broken"]))
+        late = time.monotonic() > begin + 20
+        stop.requested = late or stats.broken > 25  # 25 a second: it was opened again
+
+    stream.run(source, nano, [Keep()], stop, report, stats=stats)
+    assert stats.frames == stats.frames_in == 0
+    assert 0 < seen[1][0] < 15
+    assert seen == sorted(seen)
+    assert seen[-1][0] > 25
+    assert all(abs(a - b) <= 1 for a, b in seen)
+
+
+@pytest.mark.parametrize("kind", ["file", "camera"])
+def test_a_frame_that_can_not_be_made_rgb_is_counted_and_passed_over(
+    kind: str, nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = video_file if kind == "file" else video_stream
+    real, calls = module.to_rgb, [0]
+
+    def to_rgb(*given: Any) -> np.ndarray:
+        calls[0] += 1
+        if calls[0] in (3, 5):
+            raise SourceError("frames of pixel format xyz can't be made RGB")
+        return real(*given)
+
+    monkeypatch.setattr(module, "to_rgb", to_rgb)
+    keep, stop = Keep(), stream.Stop()
+    if kind == "file":
+        pictures = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(8)]
+        opened = sources.open_source(str(make_clip(tmp_path / "in.mkv", pictures)))
+    else:
+        _, opened = lasting(UsbCamera, monkeypatch, tmp_path, stall=5.0)
+        stop = opened._stop
+
+    def report(stats: stream.Stats) -> None:
+        stop.requested = kind == "camera" and stats.frames >= 6
+
+    with opened as source:
+        stats = stream.run(source, nano, [keep], stop, report)
+    assert stats.broken == 2
+    assert len(keep.frames) == stats.frames >= 6
+
+
+def test_a_camera_that_has_worked_may_take_its_time_to_boot(nano: Denoiser) -> None:
+    source = reconnecting([(16, 16), "offline"], AWAY, BOOTS, BOOTS, BOOTS, [(16, 16)] * 2)
+    keep = Keep()
+    stats = stream.run(source, nano, [keep])
+    assert stats.frames_in == 3
+    assert stats.reconnects == 1
+
+
+@pytest.mark.parametrize(
+    "openings",
+    [
+        (BOOTS,),
+        (AWAY, BOOTS),
+        ([(16, 16), "offline"], RefusedError("401; check user and password"), [(16, 16)]),
+    ],
+    ids=["first", "never worked", "wrong password"],
+)
+def test_what_no_waiting_helps_ends_a_live_stream(
+    openings: tuple[Any, ...], nano: Denoiser
+) -> None:
+    with pytest.raises(SourceError, match=r"holds no video|check user") as caught:
+        stream.run(reconnecting(*openings), nano, [Keep()])
+    assert not isinstance(caught.value, OfflineError)
+
+
+def test_a_camera_that_was_just_plugged_in_again(
+    nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    camera, source = lasting(UsbCamera, monkeypatch, tmp_path, stall=2.0)
+    stop, begin = source._stop, time.monotonic()
+
+    def report(stats: stream.Stats) -> None:
+        if stats.frames == 3 and camera.state == "there" and not stats.reconnects:
+            camera.die()
+            threading.Timer(0.3, lambda: setattr(camera, "state", "boots")).start()
+            threading.Timer(0.8, camera.start).start()
+        stop.requested = stats.frames >= 10 or time.monotonic() > begin + 30
+
+    stats = stream.run(source, nano, [Keep()], stop, report)
+    assert stats.frames >= 10
+    assert stats.reconnects == 1
+
+
+def test_a_camera_that_can_not_be_closed_is_opened_again(nano: Denoiser) -> None:
+    class Stiff(Camera):
+        def __exit__(self, *error: object) -> None:
+            raise OfflineError("a camera can't be closed")
+
+    openings = [Stiff([(16, 16), "offline"]), Camera([(16, 16)])]
+    source = Reconnecting("a camera", lambda: openings.pop(0), stream.Stop(), backoff=(0.01, 0.02))
+    assert stream.run(source, nano, [Keep()]).frames_in == 2
+
+
+@pytest.mark.parametrize("kind", [UsbCamera, PiCamera])
+def test_a_camera_that_hangs_when_opened_leaves_one_thread_behind_not_one_an_attempt(
+    kind: type[StandIn], nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    camera, source = lasting(kind, monkeypatch, tmp_path, stall=0.2)
+    camera.hang()
+    attempts: list[float] = []
+    opener, stop = source._opener, source._stop
+
+    def counted() -> sources.Source:
+        attempts.append(time.monotonic())
+        return opener()
+
+    source._opener = counted
+    held: list[tuple[int, int]] = []
+    begin = time.monotonic()
+
+    def hold() -> None:
+        held.append((threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))))
+
+    def report(stats: stream.Stats) -> None:
+        hold()
+        if len(attempts) > 50:
+            camera.start()
+        stop.requested = stats.frames >= 5 or time.monotonic() > begin + 30
+
+    hold()
+    stats = stream.run(source, nano, [Keep()], stop, report)
+    assert stats.frames >= 5, "it did not recover when the device did"
+    assert len(attempts) > 50
+    assert camera.tried == 2
+    threads, files = (np.array(each) for each in zip(*held, strict=True))
+    assert threads.max() <= threads[0] + 4  # capture, sink, watchdog, and the one that hangs
+    assert files.max() <= files[0] + 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_after_a_reconnect_the_denoisers_begin_anew(count: int) -> None:
+    """Each one before the first frame that it gets, and at no other."""
+
+    class Noting(Denoiser):
+        def __init__(self) -> None:
+            super().__init__("nano")
+            self.done: list[str] = []
+
+        def reset(self) -> None:
+            self.done.append("reset")
+            super().reset()
+
+        def process(self, frame, out=None):  # type: ignore[no-untyped-def]
+            self.done.append("frame")
+            return super().process(frame, out)
+
+    shown: list[object] = [(16, 16), 0.1] * 6
+    source = reconnecting(AWAY, [*shown, "offline"], AWAY, [*shown, "offline"], shown)
+    denoisers = [Noting() for _ in range(count)]
+    stats = stream.run(source, denoisers, [Keep()])
+    assert stats.reconnects == 2
+    for denoiser in denoisers:
+        parts = "".join(each[0] for each in denoiser.done).split("r")
+        assert len(parts) == 3
+        assert all(set(part) == {"f"} for part in parts)
 
 
 def test_while_it_is_away_a_recording_says_so(nano: Denoiser) -> None:

@@ -109,6 +109,8 @@ def read_set(path: Path) -> Set:
             raise SourceError(f"{path} is live: quality is measured on a folder or a file")
         frames = tuple(_rgb(frame.pixels) for frame in source)
         photos = source.rate is None
+    if photos and source.broken:  # a figure over the rest would not be that of the set
+        raise SourceError(f"{path}: {source.broken} of its pictures can't be read")
     return Set(path.name, tuple((frame,) for frame in frames) if photos else (frames,))
 
 

@@ -58,7 +58,7 @@ class Denoiser:
         share: what the last frame got, 0 to 1.
         measure_noise: whether to estimate the noise also where nothing depends on it.
         noise: σ of the frames' noise, 0–255 scale, by :func:`edgecae.noise.estimate`, averaged
-            over the last few; None before the first estimate.
+            over the last few of one size; None before the first estimate.
 
     Raises:
         SettingError: ``strength`` or ``largest_area`` is out of its range.
@@ -94,6 +94,7 @@ class Denoiser:
         self._largest_area = largest_area
         self._error = own_error(self.metadata.quality)
         self._away: float | None = None
+        self._seen: tuple[int, ...] | None = None
         self._frame_size: tuple[int, int] | None = None
         self._planned: tuple[int, int] | None = None
         self._plan = tiling.Plan(0, 0, (), ())
@@ -142,6 +143,9 @@ class Denoiser:
             raise FrameError(
                 f"out is {out.dtype} {out.shape}, the frame is {frame.dtype} {frame.shape}"
             )
+        if self._seen not in (None, frame.shape[:2]):
+            self.reset()  # another picture: what was seen of the one before says nothing of it
+        self._seen = frame.shape[:2]
         share = self._choose(frame)
         parts = None
         if share is not None:
@@ -239,7 +243,10 @@ class Denoiser:
             raise FrameError(f"a frame has pixels, this one is {frame.shape}")
 
     def reset(self) -> None:
-        """Forget earlier frames, of which the estimate of the noise is made."""
+        """Forget earlier frames, of which the estimate of the noise is made.
+
+        A frame of another size than the one before does so by itself.
+        """
         self.noise = self._away = None
 
     def close(self) -> None:

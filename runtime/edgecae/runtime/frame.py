@@ -30,6 +30,8 @@ class Frame:
         alpha: uint8, H×W, of an image that has it; never denoised.
         before: the picture as it came, shape of ``pixels``; only where a sink asks for it.
         info: EXIF, colour profile and the like of an image, as :class:`images.Picture` has them.
+        opening: how often its live source had been opened again: where it differs from that of the
+            frame before, another scene may have begun.
     """
 
     pixels: NDArray[np.uint8]
@@ -40,3 +42,4 @@ class Frame:
     alpha: NDArray[np.uint8] | None = None
     before: NDArray[np.uint8] | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    opening: int = 0

@@ -16,7 +16,7 @@ from edgecae.errors import OfflineError, SourceError
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sources.base import Settings
 from edgecae.runtime.sources.video_file import to_rgb
-from edgecae.runtime.within import within
+from edgecae.runtime.within import StillRunningError, within
 
 __all__ = ["VideoStream", "open_container", "reason"]
 
@@ -43,7 +43,8 @@ def reason(error: Exception) -> str:
 
 def open_container(
     name: str,
-    stall: float,
+    address: str,
+    settings: Settings,
     opener: Callable[[], Any],
     refusal: Callable[[Exception], SourceError | None] = lambda error: None,
 ) -> Any:
@@ -51,7 +52,8 @@ def open_container(
 
     Args:
         name: for people.
-        stall: seconds that it may take.
+        address: where it is opened, with all secrets; goes nowhere.
+        settings: ``stall`` is how many seconds it may take; ``late`` has the attempts that hang.
         opener: opens it.
         refusal: what to raise for an error of PyAV's that no waiting will help; None for others.
 
@@ -64,9 +66,13 @@ def open_container(
     except ImportError as error:
         raise SourceError(f"{name} needs PyAV: pip install 'edgecae[video]'") from error
     try:
-        return within(stall, opener, late=lambda container: container.close())
+        return within(
+            settings.stall, opener, lambda container: container.close(), address, settings.late
+        )
+    except StillRunningError as error:
+        failure: SourceError = OfflineError(f"{name}: {error}")
     except TimeoutError:
-        failure: SourceError = OfflineError(f"{name}: no answer within {stall:g} s")
+        failure = OfflineError(f"{name}: no answer within {settings.stall:g} s")
     except failures as error:
         failure = refusal(error) or OfflineError(f"{name} can't be opened: {reason(error)}")
     # Not inside the block: the error that is handled there has the password in it.
@@ -87,7 +93,7 @@ class VideoStream:
         live: see :class:`edgecae.runtime.sources.Source`.
 
     Attributes:
-        broken: packets so far that could not be decoded.
+        broken: packets and frames so far that could not be decoded or made RGB.
 
     Raises:
         SourceError: there is no video in it.
@@ -98,6 +104,7 @@ class VideoStream:
         self._settings = settings
         self._failures = _failures()
         self.name, self.live, self.broken = name, live, 0
+        self._said = False
         if not container.streams.video:
             container.close()
             raise SourceError(f"{name} holds no video")
@@ -161,11 +168,19 @@ class VideoStream:
                 log.info("%s: %s", self.name, reason(error))
                 pictures = []
             for picture in pictures:
-                pixels = to_rgb(picture, self._settings.buffers)
+                try:
+                    pixels = to_rgb(picture, self._settings.buffers)
+                except SourceError as error:
+                    self.broken += 1
+                    # Once is enough for people: those that follow are likely to be like it.
+                    level = logging.INFO if self._said else logging.WARNING
+                    log.log(level, "%s: %s", self.name, error)
+                    self._said = True
+                    continue
                 own = (None, None) if self.live else (picture.pts, picture.time_base)
                 yield Frame(pixels, time.monotonic(), *own)
                 heard = time.monotonic()
-            if not pictures and self._silent(heard):
+            if self._silent(heard):  # none that could be shown, however much came
                 raise self._gone(heard, "")
 
     def __enter__(self) -> VideoStream:

@@ -152,11 +152,11 @@ def command(
 
         control = session.run(stop, lambda line: click.echo(line, err=True), report)
     stats = control.stats
+    if as_json:
+        print(json.dumps({**control.snapshot(), **stats.figures(), "end": True}), flush=True)
     if not stats.frames and not stop.requested:
         raise SourceError(f"{redacted(source_spec)} holds no frame that can be decoded")
     click.echo(stats.summary(), err=True)
-    if as_json:
-        print(json.dumps({**control.snapshot(), **stats.figures(), "end": True}), flush=True)
     if stats.stuck:
         # A thread waits in a system call for a source that says nothing. It can't be ended, and
         # may not wake in an interpreter that is being taken apart.

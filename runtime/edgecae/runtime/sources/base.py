@@ -9,6 +9,7 @@ from typing import Protocol
 
 from edgecae.runtime.buffers import Buffers
 from edgecae.runtime.frame import Frame
+from edgecae.runtime.within import LateCalls
 
 __all__ = ["Settings", "Source"]
 
@@ -23,6 +24,8 @@ class Settings:
         pixel_format: of a camera, as FFmpeg names it.
         stall: seconds; a live source that is silent for so long is offline.
         buffers: where pixels of frames come from, and where the stream gives them back.
+        late: attempts to open a source that have not come back; as long as one has not, another
+            with these settings is not begun, and the source is offline.
     """
 
     size: tuple[int, int] | None = None
@@ -30,6 +33,7 @@ class Settings:
     pixel_format: str | None = None
     stall: float = 5.0
     buffers: Buffers = field(default_factory=Buffers)
+    late: LateCalls = field(default_factory=LateCalls)
 
 
 class Source(Protocol):
@@ -60,7 +64,7 @@ class Source(Protocol):
 
     @property
     def broken(self) -> int:
-        """Frames so far that could not be decoded."""
+        """Frames so far that were there, and could not be decoded; each is passed over."""
 
     def __iter__(self) -> Iterator[Frame]: ...
 

@@ -69,6 +69,6 @@ def open_source(spec: str, settings: Settings) -> VideoStream | None:
         return None
 
     opened = open_container(
-        name, settings.stall, lambda: open_device(device, options, settings.stall), refusal
+        name, device, settings, lambda: open_device(device, options, settings.stall), refusal
     )
     return VideoStream(opened, name, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -14,33 +15,48 @@ from edgecae.runtime.sources.base import Settings
 
 __all__ = ["ImageFiles", "open_source"]
 
+log = logging.getLogger(__name__)
+
 
 class ImageFiles:
     """Image files, one frame each, in the order given.
+
+    One that can't be read is named, counted and passed over, as a broken frame of a video is: a
+    night's pictures are worth having without it.
 
     Args:
         paths: of the files.
         name: for people.
 
+    Attributes:
+        broken: files so far that could not be read.
+
     Raises:
-        SourceError: there are none; or, while iterating, one can't be read.
+        SourceError: there are none; or, while iterating, the only one can't be read.
     """
 
     rate: Fraction | None = None
-    broken = 0
     live = False
 
     def __init__(self, paths: Sequence[Path], name: str) -> None:
         if not paths:
             raise SourceError(f"source {name!r}: there are no images")
         self.name = name
+        self.broken = 0
         self._paths = paths
 
     def __iter__(self) -> Iterator[Frame]:
         from edgecae.runtime import images
 
         for path in self._paths:
-            picture = images.read(path)
+            try:
+                picture = images.read(path)
+            except SourceError as error:
+                self.broken += 1
+                if len(self._paths) == 1:
+                    raise
+                log.warning("passed over: %s", error)
+                continue
             yield Frame(
                 picture.pixels,
                 time.monotonic(),

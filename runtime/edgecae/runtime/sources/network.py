@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from edgecae.errors import SourceError
+from edgecae.errors import RefusedError, SourceError
 from edgecae.runtime.redact import redacted
 from edgecae.runtime.sources.base import Settings
 from edgecae.runtime.video_stream import VideoStream, open_container, reason
@@ -50,7 +50,8 @@ def open_source(spec: str, settings: Settings) -> VideoStream | None:
 
     Raises:
         OfflineError: nobody answers, or with something that is no video.
-        SourceError: the user or password is wrong, or there is no such protocol.
+        RefusedError: the user or password is wrong.
+        SourceError: there is no such protocol.
     """
     match = _URL.fullmatch(spec)
     if match is None:
@@ -65,10 +66,10 @@ def open_source(spec: str, settings: Settings) -> VideoStream | None:
     def refusal(error: Exception) -> SourceError | None:
         # No second try: some cameras lock a user out after a few wrong passwords.
         if type(error).__name__ in ("HTTPUnauthorizedError", "HTTPForbiddenError"):
-            return SourceError(f"{name}: {reason(error)}; check user and password in the URL")
+            return RefusedError(f"{name}: {reason(error)}; check user and password in the URL")
         return None
 
     opened = open_container(
-        name, settings.stall, lambda: _open(url, scheme, settings.stall), refusal
+        name, url, settings, lambda: _open(url, scheme, settings.stall), refusal
     )
     return VideoStream(opened, name, settings, live=not opened.duration)

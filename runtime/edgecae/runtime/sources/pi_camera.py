@@ -52,7 +52,13 @@ class PiCamera:
                 f"environment made with --system-site-packages"
             ) from error
         try:
-            self._camera = within(settings.stall, lambda: self._start(Picamera2, index), _close)
+            self._camera = within(
+                settings.stall,
+                lambda: self._start(Picamera2, index),
+                _close,
+                self.name,
+                settings.late,
+            )
         except Exception as error:  # libcamera and picamera2 raise whatever comes to hand
             raise OfflineError(
                 f"{self.name} can't be opened: {error} (rpicam-hello --list-cameras)"
@@ -96,7 +102,13 @@ class PiCamera:
 
     def __exit__(self, *error: object) -> None:
         try:
-            within(self._settings.stall, lambda: _close(self._camera))
+            # Known by the same name: while it is being closed, it can't be opened again either.
+            within(
+                self._settings.stall,
+                lambda: _close(self._camera),
+                what=self.name,
+                calls=self._settings.late,
+            )
         except Exception as failure:
             if error[0] is None:
                 raise OfflineError(f"{self.name} can't be closed: {failure}") from failure

@@ -43,12 +43,14 @@ def to_rgb(picture: Any, buffers: Buffers) -> NDArray[np.uint8]:
     Raises:
         SourceError: FFmpeg can't convert its pixel format.
     """
+    import av
+
     matrix = colour_matrix(picture.colorspace)
     try:
         if any(component.bits > 16 for component in picture.format.components):
             raise ValueError  # FFmpeg aborts the process on some of these
         rgb = picture.reformat(format="rgb24", src_colorspace=matrix, dst_colorspace=matrix)
-    except (OSError, ValueError) as error:
+    except (av.FFmpegError, OSError, ValueError) as error:
         name = picture.format.name
         raise SourceError(f"frames of pixel format {name} can't be made RGB") from error
     (plane,) = rgb.planes
@@ -74,7 +76,7 @@ class VideoFile:
         passengers: the streams of sound and subtitles.
         on_packet: called, each of them, with every packet of the passengers, in the file's order.
         rotation: by how many degrees a player turns the pictures, counter-clockwise.
-        broken: packets so far that could not be decoded.
+        broken: packets and frames so far that could not be decoded or made RGB.
 
     Raises:
         SourceError: PyAV is not installed, or the file can't be opened as a video.
@@ -99,6 +101,7 @@ class VideoFile:
         self.name = str(path)
         self.path = None if pipe else path
         self.broken = 0
+        self._said = False
         self.on_packet: list[Callable[[Any], None]] = []
         try:
             self._container: Any = av.open(
@@ -152,7 +155,15 @@ class VideoFile:
             for picture in pictures:
                 assert isinstance(picture, av.VideoFrame)
                 self.rotation = picture.rotation
-                pixels = to_rgb(picture, self._buffers)
+                try:
+                    pixels = to_rgb(picture, self._buffers)
+                except SourceError as error:
+                    self.broken += 1
+                    # Once is enough for people: those that follow are likely to be like it.
+                    level = logging.INFO if self._said else logging.WARNING
+                    log.log(level, "%s: %s", self.name, error)
+                    self._said = True
+                    continue
                 yield Frame(pixels, time.monotonic(), picture.pts, picture.time_base)
 
     def __enter__(self) -> VideoFile:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
 
-from edgecae.errors import OfflineError
+from edgecae.errors import OfflineError, RefusedError, SourceError
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sources import Settings, Source, open_source
 from edgecae.runtime.stream.channel import Channel
@@ -35,9 +35,14 @@ CLOCK = Fraction(1, 90_000)
 class Reconnecting:
     """A live source that is opened again whenever it goes offline, for as long as it takes.
 
+    Whatever is wrong with one that has worked before (no video in it while it boots, a format that
+    it does not know just after it was plugged in) passes like its absence; only a refused password
+    does not.
+
     Args:
         name: for people, while it has never been there.
-        opener: opens it; raises :class:`OfflineError` while it is not there.
+        opener: opens it; raises :class:`OfflineError` while it is not there, and any other
+            :class:`SourceError` where no waiting will help.
         stop: ends the iteration.
         first: the source, where it is open already.
         backoff: see :data:`BACKOFF`; doubled from one attempt to the next.
@@ -61,26 +66,29 @@ class Reconnecting:
         self.offline_since: float | None = None if first else time.monotonic()
         self.reconnects = 0
         self._opener, self._stop, self._backoff = opener, stop, backoff
-        self._source = first
-        self._broken = 0
+        # The source, and how many frames were broken in those before it: replaced together, since
+        # any thread may add them up.
+        self._counted: tuple[Source | None, int] = first, 0
 
     @property
     def rate(self) -> Fraction | None:
         """See :class:`edgecae.runtime.sources.Source`."""
-        return self._source.rate if self._source else None
+        source, _ = self._counted
+        return source.rate if source else None
 
     @property
     def broken(self) -> int:
         """See :class:`edgecae.runtime.sources.Source`; of all openings."""
-        return self._broken + (self._source.broken if self._source else 0)
+        source, before = self._counted
+        return before + (source.broken if source else 0)
 
     def __iter__(self) -> Iterator[Frame]:
         wait = self._backoff[0]
-        been_online, said = self._source is not None, False
+        been_online, said = self._counted[0] is not None, False
         while not self._stop.requested:
             try:
-                source = self._source or self._opener()
-                self._source = source
+                source = self._counted[0] or self._opener()
+                self._counted = source, self._counted[1]
                 self.name = source.name
                 for frame in source:
                     if self.offline_since is not None:
@@ -91,22 +99,28 @@ class Reconnecting:
                     wait = self._backoff[0]
                     yield frame
                 return  # a live source that ends of its own accord has nothing more to give
-            except OfflineError as error:
+            except SourceError as error:
+                passes = been_online or isinstance(error, OfflineError)
+                if isinstance(error, RefusedError) or not passes:
+                    raise
                 # Once is enough for people; who wants to know every attempt gets it with -v.
                 log.log(
                     logging.INFO if said else logging.WARNING, "offline: %s; trying again", error
                 )
                 said = True
                 self.offline_since = self.offline_since or time.monotonic()
-                self._close()
+                try:
+                    self._close()
+                except SourceError as failure:
+                    log.info("%s", failure)
                 self._stop.sleep(wait)
                 wait = min(2 * wait, self._backoff[1])
 
     def _close(self) -> None:
-        if self._source is not None:
-            self._broken += self._source.broken
-            self._source.__exit__(None, None, None)
-            self._source = None
+        source, _ = self._counted
+        if source is not None:
+            self._counted = None, self.broken
+            source.__exit__(None, None, None)
 
     def __enter__(self) -> Reconnecting:
         return self
@@ -211,7 +225,8 @@ class Capture:
                     stats.started = frame.time
                 if live:  # a camera's own clock may jump, ours does not
                     ticks = round((frame.time - stats.started) / CLOCK)
-                    frame = replace(frame, pts=ticks, time_base=CLOCK)
+                    opening = getattr(self._source, "reconnects", 0)
+                    frame = replace(frame, pts=ticks, time_base=CLOCK, opening=opening)
                 if not self._channel.put(frame):
                     return
         except BaseException as error:  # raised again by who runs the stream

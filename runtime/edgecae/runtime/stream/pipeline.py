@@ -22,7 +22,7 @@ from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sinks import Sink
 from edgecae.runtime.sources import Source
-from edgecae.runtime.stream.capture import CLOCK, Capture, Reconnecting, offline_since
+from edgecae.runtime.stream.capture import CLOCK, Capture, offline_since
 from edgecae.runtime.stream.channel import Channel, ClosedError
 from edgecae.runtime.stream.outlet import Outlet, Shared, latency_into
 from edgecae.runtime.stream.slate import slate
@@ -77,7 +77,7 @@ class _Denoisers:
         stats: Stats,
         ready: Callable[[], None],
     ) -> None:
-        self._idle = deque(denoisers)
+        self._idle = deque((denoiser, 0) for denoiser in denoisers)  # and the opening it is at
         self._count = len(denoisers)
         self._buffers, self._keep = buffers, keep
         self._watchdog, self._stats, self._ready = watchdog, stats, ready
@@ -87,7 +87,9 @@ class _Denoisers:
         )
 
     def _work(self, frame: Frame) -> tuple[Frame, float]:
-        denoiser = self._idle.popleft()
+        denoiser, opening = self._idle.popleft()
+        if frame.opening != opening:
+            denoiser.reset()  # a camera that was away may look elsewhere, in another light
         before = time.monotonic()
         self._watchdog.working(before)
         try:
@@ -99,7 +101,7 @@ class _Denoisers:
                 frame = replace(frame, pixels=denoiser.process(frame.pixels, out=frame.pixels))
         finally:
             self._watchdog.working(None)
-            self._idle.append(denoiser)
+            self._idle.append((denoiser, frame.opening))
         return frame, (time.monotonic() - before) * 1000
 
     def put(self, frame: Frame) -> Iterator[Frame]:
@@ -142,9 +144,11 @@ class _Stream:
         stats: Stats,
         buffers: Buffers,
         report: Callable[[Stats], None],
+        watchdog: Watchdog,
     ) -> None:
         self.source, self.stop, self.stats = source, stop, stats
-        self.buffers, self.report = buffers, report
+        stats.source = source
+        self.buffers, self.report, self.watchdog = buffers, report, watchdog
         self.frames: Channel[Frame] = Channel(1 if source.live else 2, source.live, self._dropped)
         self.capture = Capture(source, self.frames, stats, stop)
         self.outlets = [Outlet(sink, source.live, stats, self.frames.wake) for sink in sinks]
@@ -159,10 +163,9 @@ class _Stream:
     def deliver(self, frame: Frame) -> None:
         """Hand a denoised frame to every sink that still works."""
         self._shape = frame.pixels.shape
+        self.watchdog.beat(waits=not self.source.live)  # as long as a file's sinks are busy
         self._send(frame, self.outlets, self.done)
-        self.stats.broken = self.source.broken
-        if isinstance(self.source, Reconnecting):
-            self.stats.reconnects = self.source.reconnects
+        self.watchdog.beat()
         self.report(self.stats)
 
     def _send(self, frame: Frame, outlets: Sequence[Outlet], done: Callable[[Frame], None]) -> None:
@@ -175,6 +178,7 @@ class _Stream:
 
     def look_around(self) -> bool:
         """Between two frames: whether to go on."""
+        self.watchdog.beat()
         failed = [(each, each.error) for each in self.outlets if each.error is not None]
         if failed and not self.source.live:
             return False
@@ -195,7 +199,6 @@ class _Stream:
     def _say_offline(self, since: float) -> None:
         """Give those who want it a picture that says so, once a second."""
         now = time.monotonic()
-        self.report(self.stats)
         if self._shape is None or now - self._slated < _SLATE_PERIOD:
             return
         self._slated = now
@@ -207,6 +210,7 @@ class _Stream:
     def finish(self, failing: bool) -> None:
         """End the threads: the source first, then sinks, which get what was denoised."""
         live, outlets = self.source.live, self.outlets
+        self.watchdog.beat(waits=True)
         self.frames.close(drain=False)
         for outlet in outlets:
             outlet.close(drain=not failing)
@@ -218,7 +222,6 @@ class _Stream:
                 if late and (live or failing or self.stop.requested):
                     log.warning("%s takes no frames any more: left behind", outlet.sink.name)
                     break
-        self.stats.broken = self.source.broken
         unsaid = [outlet for outlet in outlets if outlet.error is not None and not outlet.said]
         for outlet in unsaid:
             if outlet.recovers:  # it would have been tried again: no reason to fail
@@ -241,6 +244,7 @@ def run(
     stats: Stats | None = None,
     buffers: Buffers | None = None,
     hang: float = LIMIT,
+    watchdog: Watchdog | None = None,
 ) -> Stats:
     """Denoise the frames of a source and hand them to every sink.
 
@@ -250,7 +254,8 @@ def run(
     Args:
         source: opened; read to its end, or until asked to stop.
         denoiser: opened; several work on successive frames; a function is called with the first
-            frame and chooses them.
+            frame and chooses them; it has ``hang`` seconds, or those for each part of its work
+            that it watches by ``watchdog``.
         sinks: opened. A sink that fails ends the stream of a file; a live one goes on while
             another works, and tries those again that may recover.
         stop: looked at after each frame.
@@ -258,6 +263,7 @@ def run(
         stats: to count in; a new one unless given.
         buffers: those that the source takes its pixels from.
         hang: seconds; a frame that takes longer ends the process with status 70.
+        watchdog: made by the caller, not entered; one with ``hang`` unless given.
 
     Raises:
         SourceError, SinkError, BackendError, FrameError: as they come up.
@@ -265,10 +271,11 @@ def run(
     if not sinks:
         raise SinkError("a stream needs a sink; null: takes all and keeps nothing")
     stop, stats = stop or Stop(), stats if stats is not None else Stats()
-    stream = _Stream(source, sinks, stop, stats, buffers or Buffers(), report)
+    watchdog = watchdog or Watchdog(hang, stats.summary)
+    stream = _Stream(source, sinks, stop, stats, buffers or Buffers(), report, watchdog)
     keep = any(sink.wants_before for sink in sinks)
     failing = True
-    with Watchdog(hang, stats.summary) as watchdog, contextlib.ExitStack() as stack:
+    with watchdog, contextlib.ExitStack() as stack:
         workers: _Denoisers | None = None
         stream.capture.start()
         for outlet in stream.outlets:
@@ -279,8 +286,11 @@ def run(
                     frame = stream.frames.get(_IDLE)
                 except ClosedError:
                     break
+                if frame is None:  # figures are wanted above all where no frames come
+                    report(stats)
                 if workers is None and frame is not None:
-                    chosen = denoiser(frame) if callable(denoiser) else denoiser
+                    with watchdog.watching():
+                        chosen = denoiser(frame) if callable(denoiser) else denoiser
                     every = [chosen] if isinstance(chosen, Denoiser) else list(chosen)
                     workers = _Denoisers(
                         every, stream.buffers, keep, watchdog, stats, stream.frames.wake

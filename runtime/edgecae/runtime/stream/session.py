@@ -20,7 +20,7 @@ from edgecae.runtime.stream.load import Overload
 from edgecae.runtime.stream.pipeline import run
 from edgecae.runtime.stream.stats import Stats
 from edgecae.runtime.stream.stop import Stop
-from edgecae.runtime.stream.watchdog import LIMIT
+from edgecae.runtime.stream.watchdog import LIMIT, Watchdog
 
 if TYPE_CHECKING:
     from edgecae.runtime.stream import tune
@@ -106,6 +106,7 @@ class Session:
                 f"{source.name} → {first.metadata.name} ({first.backend}, {how}) → "
                 f"{', '.join(sink.name for sink in opened)}"
             )
+            watchdog = Watchdog(self.hang, stats.summary)
             overload = Overload(source, stats, first.metadata.name)
 
             def each(stats: Stats) -> None:  # noqa: ARG001 - the same that control has
@@ -117,11 +118,11 @@ class Session:
                 if self.threads is not None:
                     chosen = [first]
                 else:
-                    choice = self._choose(frame, source, announce)
-                    chosen = [
-                        stack.enter_context(self._denoiser(choice.threads))
-                        for _ in range(choice.interpreters)
-                    ]
+                    choice = self._choose(frame, source, announce, watchdog)
+                    chosen = []
+                    for _ in range(choice.interpreters):
+                        with watchdog.watching():
+                            chosen.append(stack.enter_context(self._denoiser(choice.threads)))
                 for denoiser in chosen:
                     control.adopt(denoiser)
                 return chosen
@@ -134,7 +135,7 @@ class Session:
                 each,
                 stats=stats,
                 buffers=self.camera.buffers,
-                hang=self.hang,
+                watchdog=watchdog,
             )
         return control
 
@@ -148,12 +149,16 @@ class Session:
         return denoiser
 
     def _choose(
-        self, frame: Frame, source: sources.Source, announce: Callable[[str], None]
+        self,
+        frame: Frame,
+        source: sources.Source,
+        announce: Callable[[str], None],
+        watchdog: Watchdog,
     ) -> tune.Choice:
         """Measure on the first frame's size, and say what came of it."""
         from edgecae.runtime.stream import tune
 
-        measured = tune.measure(self._denoiser, frame.pixels.shape)
+        measured = tune.measure(self._denoiser, frame.pixels.shape, watching=watchdog.watching)
         rate = float(source.rate) if source.live and source.rate else None
         choice = tune.best(measured, rate, self.max_latency)
         others = "; ".join(str(c) for c in measured if c is not choice)

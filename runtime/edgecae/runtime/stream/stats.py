@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from edgecae.runtime.sources import Source
+
 __all__ = ["RECENT", "Stats"]
 
 RECENT = 1024
@@ -28,28 +30,27 @@ class Stats:
         frames: that were denoised and handed on.
         dropped: that a newer one replaced before they were denoised.
         sink_dropped: that a slow sink did not get, over all sinks.
-        broken: that the source could not decode.
-        reconnects: how often a live source was opened again.
         stuck: whether the source never came back from a read, see :func:`.capture.closing`.
         started: when the first frame came, seconds of a monotonic clock.
         seconds: from the first frame's arrival to the last one's end.
         process: milliseconds of the denoiser, of the latest frames.
         latency: milliseconds from the source handing a frame out to the last sink having it.
         ended: when the latest frames were denoised.
+        source: of the stream; asked for what it counts itself, :attr:`broken` and
+            :attr:`reconnects`, since a frame that never comes has no other way to be counted.
     """
 
     frames_in: int = 0
     frames: int = 0
     dropped: int = 0
     sink_dropped: int = 0
-    broken: int = 0
-    reconnects: int = 0
     stuck: bool = False
     started: float | None = None
     seconds: float = 0.0
     process: deque[float] = field(default_factory=_recent)
     latency: deque[float] = field(default_factory=_recent)
     ended: deque[float] = field(default_factory=_recent)
+    source: Source | None = field(default=None, repr=False)
 
     def denoised(self, milliseconds: float) -> None:
         """Count a frame that has been denoised."""
@@ -58,6 +59,17 @@ class Stats:
         self.process.append(milliseconds)
         self.ended.append(now)
         self.seconds = now - (self.started or now)
+
+    @property
+    def broken(self) -> int:
+        """Frames that the source could not decode."""
+        return self.source.broken if self.source is not None else 0
+
+    @property
+    def reconnects(self) -> int:
+        """How often a live source was opened again."""
+        count: int = getattr(self.source, "reconnects", 0)
+        return count
 
     @property
     def rate(self) -> float:

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,10 @@ def combinations(count: int) -> list[tuple[int, int]]:
 
 
 def measure(
-    make: Callable[[int], Denoiser], shape: tuple[int, ...], count: int | None = None
+    make: Callable[[int], Denoiser],
+    shape: tuple[int, ...],
+    count: int | None = None,
+    watching: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
 ) -> list[Choice]:
     """Try every combination on frames of one shape.
 
@@ -71,26 +75,38 @@ def measure(
         make: makes a denoiser with so many threads.
         shape: of a frame.
         count: of cores; as many as there are unless given.
+        watching: entered by whoever makes a denoiser or denoises a frame, while that lasts, see
+            :meth:`.watchdog.Watchdog.watching`.
     """
     frame = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     found = []
     for threads, interpreters in combinations(count or cores()):
         with contextlib.ExitStack() as stack:
-            denoisers = [stack.enter_context(make(threads)) for _ in range(interpreters)]
+            denoisers = []
+            for _ in range(interpreters):
+                with watching():
+                    denoisers.append(stack.enter_context(make(threads)))
             if interpreters > 1 and denoisers[0].metadata.states:
                 continue  # what one frame leaves behind, the next one needs
-            found.append(_measure(denoisers, frame, threads))
+            found.append(_measure(denoisers, frame, threads, watching))
     return found
 
 
-def _measure(denoisers: Sequence[Denoiser], frame: Any, threads: int) -> Choice:
+def _measure(
+    denoisers: Sequence[Denoiser],
+    frame: Any,
+    threads: int,
+    watching: Callable[[], AbstractContextManager[None]],
+) -> Choice:
     def warm_up(denoiser: Denoiser) -> None:
-        denoiser.process(frame)
+        with watching():
+            denoiser.process(frame)
 
     def work(denoiser: Denoiser) -> int:
         done, out = 0, np.empty_like(frame)
         while time.monotonic() < end or not done:
-            denoiser.process(frame, out)
+            with watching():
+                denoiser.process(frame, out)
             done += 1
         return done
 

@@ -1,12 +1,14 @@
-"""Ends the process when inference hangs, and tells systemd that all is well while it is."""
+"""Ends the process when inference hangs, and tells systemd while the stream is alive."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from edgecae.runtime import systemd
 
@@ -24,9 +26,10 @@ _PERIOD = 0.5
 
 
 class Watchdog:
-    """A thread that watches over the thread that denoises.
+    """A thread that watches over those that denoise, and over the loop that they work for.
 
     A hung interpreter can be neither interrupted nor freed: all that helps is another process.
+    What else may bring the loop to a stand, systemd finds out: it hears nothing any more.
 
     Args:
         limit: seconds that one piece of work may take.
@@ -36,6 +39,7 @@ class Watchdog:
     def __init__(self, limit: float, status: Callable[[], str]) -> None:
         self._limit, self._status = limit, status
         self._working: dict[int, float] = {}
+        self._beat = -math.inf
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -45,6 +49,22 @@ class Watchdog:
             self._working.pop(threading.get_ident(), None)
         else:
             self._working[threading.get_ident()] = since
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """The block is one piece of work of the calling thread.
+
+        It may be divided: once it has watched a part of itself, only such parts are watched.
+        """
+        self.working(time.monotonic())
+        try:
+            yield
+        finally:
+            self.working(None)
+
+    def beat(self, waits: bool = False) -> None:
+        """Say that the stream's loop goes round; ``waits``: until the next beat for others."""
+        self._beat = math.inf if waits else time.monotonic()
 
     def _watch(self) -> None:
         interval = systemd.watchdog_interval() or 30.0
@@ -56,12 +76,14 @@ class Watchdog:
                 log.critical("inference has hung for %.0f seconds: the process ends", now - oldest)
                 logging.shutdown()
                 os._exit(HUNG)
-            if now - told >= min(interval, 10.0):
+            alive = self._beat > told or bool(self._working)
+            if alive and now - told >= min(interval, 10.0):
                 systemd.notify(f"WATCHDOG=1\nSTATUS={self._status()}")
                 told = now
 
     def __enter__(self) -> Watchdog:
         systemd.notify("READY=1")
+        self.beat()
         self._thread.start()
         return self
 
