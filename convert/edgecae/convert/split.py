@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from edgecae.runtime.metadata import METADATA_NAME
 from edgecae.runtime.model_file import ModelFile, parse_flatbuffer
 
 __all__ = ["bottleneck", "paths", "split", "write"]
+
+log = logging.getLogger(__name__)
 
 HALVES = ("encoder", "decoder")
 FRAME_CHANNELS = 3
@@ -46,10 +49,11 @@ def bottleneck(content: bytes) -> int:
         content: of a file that was just made.
 
     Returns:
-        Index of the tensor that all of the picture passes and that holds the fewest numbers.
+        Index of the tensor that all of the picture passes and that holds the fewest numbers, among
+        those of the lowest resolution.
 
     Raises:
-        SettingError: there is none that holds fewer than a frame.
+        SettingError: there is none.
     """
     return _narrowest(parse_flatbuffer(content))
 
@@ -57,14 +61,26 @@ def bottleneck(content: bytes) -> int:
 def _narrowest(model: Any) -> int:
     graph = model.subgraphs[0]
     _, height, width, _ = graph.tensors[graph.inputs[0]].shape
-    frame = int(height) * int(width) * FRAME_CHANNELS
-    found = {tensor: math.prod(map(int, graph.tensors[tensor].shape)) for tensor in _cuts(model)}
-    narrowest = min(found, key=lambda tensor: found[tensor], default=None)
-    if narrowest is None or found[narrowest] >= frame:
+    # Folding pixels into channels is no bottleneck: only where the resolution is lowest.
+    sides = [int(graph.tensors[int(op.outputs[0])].shape[1]) for op in _spatial(model)]
+    found = {
+        tensor: math.prod(map(int, graph.tensors[tensor].shape))
+        for tensor in _cuts(model)
+        if graph.tensors[tensor].shape[1] == min(sides)
+    }
+    if not found:
         raise SettingError(
-            "the network can't be split: it has no bottleneck that all of the picture passes, "
-            "holding fewer numbers than the frame (skips lead past it, or it is too wide); train "
-            "--model classic --latent N"
+            "the network can't be split: it has no bottleneck that all of the picture passes "
+            "(skips lead past it); train --model classic --latent N"
+        )
+    narrowest = min(found, key=lambda tensor: found[tensor])
+    pixels = int(height) * int(width)
+    if found[narrowest] >= pixels * FRAME_CHANNELS:
+        log.warning(
+            "the latent holds %g numbers for a pixel, the frame %d: it can be stored or sent, but "
+            "saves nothing; --model classic --latent N trains a narrower one",
+            found[narrowest] / pixels,
+            FRAME_CHANNELS,
         )
     return narrowest
 
@@ -88,13 +104,19 @@ def _before(model: Any, tensor: int) -> set[int]:
     return found
 
 
+def _spatial(model: Any) -> list[Any]:
+    """Operations that make something of height and width."""
+    graph = model.subgraphs[0]
+    made = [(op, graph.tensors[int(op.outputs[0])].shape) for op in graph.operators]
+    return [op for op, shape in made if shape is not None and len(shape) == 4]
+
+
 def _cuts(model: Any) -> Iterator[int]:
     """Tensors that are all that the operations behind them read of those before."""
     graph = model.subgraphs[0]
-    for op in graph.operators:
+    for op in _spatial(model):
         cut = int(op.outputs[0])
-        tensor = graph.tensors[cut]
-        if tensor.shape is None or len(tensor.shape) != 4 or cut in graph.outputs:
+        if cut in graph.outputs:
             continue
         before = _before(model, cut)
         behind = [o for number, o in enumerate(graph.operators) if number not in before]
