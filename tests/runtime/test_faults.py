@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -13,6 +14,7 @@ import sys
 import textwrap
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,10 +49,10 @@ def small_disk() -> None:
 
 
 class Streaming:
-    """``edgecae stream --json`` in a process of its own."""
+    """``edgecae stream --json`` in a process of its own; ``before`` goes before ``stream``."""
 
-    def __init__(self, *arguments: str, **settings: Any) -> None:
-        command = [*EDGECAE, "stream", "--json", "--model", "nano", *arguments]
+    def __init__(self, *arguments: str, before: tuple[str, ...] = (), **settings: Any) -> None:
+        command = [*EDGECAE, *before, "stream", "--json", "--model", "nano", *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings
         )
@@ -149,6 +151,34 @@ def test_a_source_that_is_not_there_yet(server: Network) -> None:
     running.wait_for(lambda now: now["frames_out"] > 5)
     assert running.lines[-1]["reconnects"] == 0
     assert running.end()[0] == 0
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_a_password_in_the_source_gets_nowhere(server: Network) -> None:
+    """Not while the source is there, nor while it is away, nor however much is logged."""
+    running = Streaming(
+        *("--source", f"{server.rtsp}?token=hush", "--stall", "1"),
+        *("--sink", "view:0", "--sink", "null:", "--metrics", "0"),
+        before=("-vv",),
+    )
+    running.wait_for(lambda now: now["frames_out"] > 5)
+    pages = re.findall(r"http://127\.0\.0\.1:\d+/(?:metrics)?", "".join(running.errors))
+    assert len(pages) == 2
+    said = [fetch(page) for page in (*pages, f"{pages[-1]}status")]
+    server.die()
+    running.wait_for(lambda now: now["offline_seconds"] is not None)
+    status = fetch(f"{pages[-1]}status")
+    assert json.loads(status)["offline_seconds"] is not None
+    assert "rtsp://…@127.0.0.1" in json.loads(status)["source"]
+    said += [status, *map(fetch, pages)]
+    assert "offline: " in "".join(running.errors)
+    assert running.end()[0] == 0
+    said += [*running.errors, *map(json.dumps, running.lines)]
+    assert not [text for text in said if "sesame" in text or "hush" in text]
 
 
 def test_a_source_whose_size_changes(server: Network, tmp_path: Path) -> None:
