@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +58,37 @@ def test_the_summary_has_every_count_and_percentile() -> None:
         "3.0 frames/s; denoising p50 10.0, p95 20.0, p99 30.0 ms; "
         "source to sink p50 11.0, p95 21.0, p99 31.0 ms"
     )
+
+
+def four_cores() -> None:
+    """For ``preexec_fn``: encoders take memory for each core, and a device has four."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:4])
+
+
+@pytest.mark.parametrize(
+    ("source", "sink"),
+    [
+        ("test:640x480?frames=60", "null:"),
+        ("test:640x480?frames=60", "view:0"),
+        ("test:640x480@15?frames=45&live=yes", "rec.mkv"),
+    ],
+)
+def test_vga_takes_less_than_150_megabytes(source: str, sink: str, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*STREAM, "--model", "small", "--source", source, "--sink", sink],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        preexec_fn=four_cores,
+    )
+    assert process.stderr is not None
+    with process.stderr:
+        said = process.stderr.read().decode()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, said
+    peak = used.ru_maxrss * 1024 / 1e6
+    print(f"{sink} of {source}: {peak:.0f} MB")
+    assert peak < 150
 
 
 @pytest.mark.parametrize("columns", [200, 60])
