@@ -121,6 +121,42 @@ def test_a_source_that_dies_and_returns(server: Network) -> None:
     assert errors.count("offline: ") == 3
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_recording_says_that_its_source_is_away(
+    server: Network, suffix: str, tmp_path: Path
+) -> None:
+    """Decoded: pictures, a second apart a dark one with letters in its middle, pictures again."""
+    target = tmp_path / f"rec.{suffix}"
+    server.die()
+    server.show(240, 320)
+    server.start()
+    running = Streaming("--source", server.spec, "--sink", str(target), "--stall", "1")
+    running.wait_for(lambda now: now["frames_out"] > 10)
+    server.die()
+    running.wait_for(lambda now: (now["offline_seconds"] or 0) > 2.5)
+    server.start()
+    seen = running.lines[-1]["frames_out"]
+    running.wait_for(lambda now: now["frames_out"] > seen + 10)
+    assert running.end()[0] == 0
+    frames, times = frames_of(target)
+    dark = [bool(np.median(frame) < 40) for frame in frames]
+    assert any(dark)
+    first, last = dark.index(True), len(dark) - dark[::-1].index(True)
+    assert first > 5
+    assert last < len(dark) - 5
+    assert all(dark[first:last])
+    assert last - first >= 3
+    assert max(np.diff(times[first - 1 : last + 1])) < 4
+    for frame in frames[first:last]:
+        letters = frame.mean(axis=2) > 120
+        assert 0.002 < letters.mean() < 0.05
+        rows, columns = np.nonzero(letters)
+        assert 100 < rows.min() < rows.max() < 140
+        assert columns.max() - columns.min() > 150
+        assert abs(columns.mean() - 160) < 20
+    assert list(tmp_path.glob("rec*")) == [target]
+
+
 def test_a_source_that_hangs(server: Network) -> None:
     running = Streaming("--source", server.spec, "--sink", "null:", "--stall", "1")
     running.wait_for(lambda now: now["frames_out"] > 10)
