@@ -18,6 +18,7 @@ import pytest
 from av.video.format import names as pixel_formats
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from memory import PEAK
 
 from edgecae.errors import SourceError
 from edgecae.runtime.frame import Frame
@@ -123,17 +124,17 @@ def test_a_frame_larger_than_any_is_not_decoded() -> None:
 )
 def test_a_large_header_takes_no_memory(source: str, head: bytes) -> None:
     """In a process of its own, whose memory at the end tells."""
-    code = (
-        "import resource, sys\n"
+    code = PEAK + (
+        "import sys\n"
         "from edgecae.errors import SourceError\n"
         "from edgecae.runtime import sources\n"
         "from edgecae.runtime.sources import video_file\n"
         "import av\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
         "try:\n"
         "    with sources.open_source(sys.argv[1]) as source: list(source)\n"
         "except SourceError: print('refused')\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+        "print(peak() - before)"
     )
     limit = 4 * 2**30
     done = subprocess.run(

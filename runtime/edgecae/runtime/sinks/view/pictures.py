@@ -149,12 +149,13 @@ class Feed:
             if raw is None:
                 return
             start = time.monotonic()
-            self._current, cost = await asyncio.to_thread(_encoded, raw)
+            picture, cost = await asyncio.to_thread(_encoded, raw)
+            self._current = picture
             self._recycle(raw)
             self._due = start + min(SLOWEST, max(FASTEST, cost / SHARE))
             self._wanted.clear()
             if self._next is not None:
-                self._next.set_result(self._current)
+                self._next.set_result(picture)
                 self._next = None
         finally:
             self._encoding = None
