@@ -161,7 +161,7 @@ def test_a_signal_ends_with_a_playable_file(
     with av.open(str(tmp_path / name)) as container:
         count = sum(1 for _ in container.decode(video=0))
     assert count >= 10
-    assert f"{count} frames" in errors
+    assert f" frames in, {count} out" in errors
 
 
 def test_a_recording_that_is_killed_plays(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -15,6 +16,7 @@ import sys
 import textwrap
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,10 +52,10 @@ def small_disk() -> None:
 
 
 class Streaming:
-    """``edgecae stream --json`` in a process of its own."""
+    """``edgecae stream --json`` in a process of its own; ``before`` goes before ``stream``."""
 
-    def __init__(self, *arguments: str, **settings: Any) -> None:
-        command = [*EDGECAE, "stream", "--json", "--model", "nano", *arguments]
+    def __init__(self, *arguments: str, before: tuple[str, ...] = (), **settings: Any) -> None:
+        command = [*EDGECAE, *before, "stream", "--json", "--model", "nano", *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **settings
         )
@@ -126,6 +128,42 @@ def test_a_source_that_dies_and_returns(server: Network) -> None:
     assert errors.count("offline: ") == 3
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_recording_says_that_its_source_is_away(
+    server: Network, suffix: str, tmp_path: Path
+) -> None:
+    """Decoded: pictures, a second apart a dark one with letters in its middle, pictures again."""
+    target = tmp_path / f"rec.{suffix}"
+    server.die()
+    server.show(240, 320)
+    server.start()
+    running = Streaming("--source", server.spec, "--sink", str(target), "--stall", "1")
+    running.wait_for(lambda now: now["frames_out"] > 10)
+    server.die()
+    running.wait_for(lambda now: (now["offline_seconds"] or 0) > 2.5)
+    server.start()
+    seen = running.lines[-1]["frames_out"]
+    running.wait_for(lambda now: now["frames_out"] > seen + 10)
+    assert running.end()[0] == 0
+    frames, times = frames_of(target)
+    dark = [bool(np.median(frame) < 40) for frame in frames]
+    assert any(dark)
+    first, last = dark.index(True), len(dark) - dark[::-1].index(True)
+    assert first > 5
+    assert last < len(dark) - 5
+    assert all(dark[first:last])
+    assert last - first >= 3
+    assert max(np.diff(times[first - 1 : last + 1])) < 4
+    for frame in frames[first:last]:
+        letters = frame.mean(axis=2) > 120
+        assert 0.002 < letters.mean() < 0.05
+        rows, columns = np.nonzero(letters)
+        assert 100 < rows.min() < rows.max() < 140
+        assert columns.max() - columns.min() > 150
+        assert abs(columns.mean() - 160) < 20
+    assert list(tmp_path.glob("rec*")) == [target]
+
+
 def test_a_source_that_hangs(server: Network) -> None:
     running = Streaming("--source", server.spec, "--sink", "null:", "--stall", "1")
     running.wait_for(lambda now: now["frames_out"] > 10)
@@ -156,6 +194,34 @@ def test_a_source_that_is_not_there_yet(server: Network) -> None:
     running.wait_for(lambda now: now["frames_out"] > 5)
     assert running.lines[-1]["reconnects"] == 0
     assert running.end()[0] == 0
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_a_password_in_the_source_gets_nowhere(server: Network) -> None:
+    """Not while the source is there, nor while it is away, nor however much is logged."""
+    running = Streaming(
+        *("--source", f"{server.rtsp}?token=hush", "--stall", "1"),
+        *("--sink", "view:0", "--sink", "null:", "--metrics", "0"),
+        before=("-vv",),
+    )
+    running.wait_for(lambda now: now["frames_out"] > 5)
+    pages = re.findall(r"http://127\.0\.0\.1:\d+/(?:metrics)?", "".join(running.errors))
+    assert len(pages) == 2
+    said = [fetch(page) for page in (*pages, f"{pages[-1]}status")]
+    server.die()
+    running.wait_for(lambda now: now["offline_seconds"] is not None)
+    status = fetch(f"{pages[-1]}status")
+    assert json.loads(status)["offline_seconds"] is not None
+    assert "rtsp://…@127.0.0.1" in json.loads(status)["source"]
+    said += [status, *map(fetch, pages)]
+    assert "offline: " in "".join(running.errors)
+    assert running.end()[0] == 0
+    said += [*running.errors, *map(json.dumps, running.lines)]
+    assert not [text for text in said if "sesame" in text or "hush" in text]
 
 
 def test_a_source_whose_size_changes(server: Network, tmp_path: Path) -> None:

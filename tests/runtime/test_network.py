@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from live import Network
 
-from edgecae.errors import OfflineError, RefusedError, SourceError
-from edgecae.runtime import sources
+from edgecae.errors import OfflineError, RefusedError, SinkError, SourceError
+from edgecae.runtime import files, sinks, sources
 from edgecae.runtime.redact import redacted
 from edgecae.runtime.within import LateCalls, StillRunningError, within
 
@@ -153,10 +153,64 @@ def test_no_password_gets_out(
         ("http://h/v?token=a/b=c&x=1&plain#top", "http://h/v?token=…&x=…&…"),
         ("rtsp://h/user=admin_password=a/b_stream=0.sdp?real", "rtsp://h/user=…?…"),
         ("clip.mkv", "clip.mkv"),
+        ("rtsp:/u:p@10.0.0.5/live", "rtsp:/…@10.0.0.5/live"),
+        ("http:/h/v?token=a", "http:/h/v?token=…"),
+        ("rtsp:u:p@10.0.0.5/live", "…@10.0.0.5/live"),
+        ("rtsp//u:p@10.0.0.5", "…"),
+        ("u:p@10.0.0.5/live", "…@10.0.0.5/live"),
+        ("u:p/q@10.0.0.5/live", "…"),
+        ("test:64x48@10", "test:64x48@10"),
+        ("raw:64x48:rgb24@10", "raw:64x48:rgb24@10"),
+        ("camera:/dev/video9", "camera:/dev/video9"),
+        ("/media/12:30@gate/clip.mkv", "/media/12:30@gate/clip.mkv"),
+        ("./12:30@gate.mkv", "./12:30@gate.mkv"),
     ],
 )
 def test_what_people_see_of_a_url(url: str, shown: str) -> None:
     assert redacted(url) == shown
+
+
+MISTYPED = ("rtsp:/u:s3cret@h", "rtsp:u:s3cret@h/v?x=1", "u:s3cret@h/v", "u:s3cret@h/*.png",
+            "http:/h/v?token=s3cret", " rtsp://u:s3cret@h", "test://u:s3cret@h")  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", MISTYPED)
+def test_a_mistyped_url_shows_no_password_either(spec: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        sources.open_source(spec)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "spec", ["rtsp://u:s3cret@h/live", "rtsp://u:s3cret@h/x.mkv", "tcp://h/x.mkv", *MISTYPED[:5]]
+)
+def test_a_sink_is_no_url(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a path it would become a folder, called by its password."""
+    monkeypatch.chdir(tmp_path)
+    with sources.open_source("test:8x8?frames=1") as source:
+        with pytest.raises(SinkError, match="nothing is sent to a URL") as caught:
+            sinks.open_sink(spec, sinks.Settings(source))
+    assert "s3cret" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_are_no_urls(tmp_path: Path) -> None:
+    url = Path("rtsp://u:s3cret@h/x.mkv")
+    with pytest.raises(SinkError, match="not a URL") as target:
+        files.plan([Path(__file__)], url)
+    with pytest.raises(SourceError, match="does not exist") as source:
+        files.plan([url], tmp_path / "x.mkv")
+    assert "s3cret" not in f"{target.value} {source.value}"
+
+
+@pytest.mark.parametrize("spec", ["view:0?token=a://b:c@d", "./12:30@gate.mkv", "a:b.mkv", "null:"])
+def test_what_has_a_colon_may_be_a_sink(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with sources.open_source("test:8x8?frames=1") as source:
+        with sinks.open_sink(spec, sinks.Settings(source)):
+            pass
 
 
 SECRET = st.text(min_size=8).map(lambda text: f"s3cr3t{text}t3rc3s")
@@ -168,6 +222,9 @@ def test_no_secret_survives_wherever_it_stands(secret: str) -> None:
         f"rtsp://user:{secret}@host/live",
         f"http://host/v?a=1&password={secret}",
         f"http://host/user=a_password={secret}",
+        f"rtsp:/user:{secret}@host/live",
+        f"rtsp:user:{secret}@host/live",
+        f"user:{secret}@host/live",
     ):
         assert "s3cr3t" not in redacted(url)
         assert "t3rc3s" not in redacted(url)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory import PEAK
 from numpy.typing import NDArray
 
 from edgecae.errors import SettingError
@@ -148,14 +149,14 @@ def test_nothing_is_allocated_per_tiled_frame(tail: tuple[int, ...], strength: f
 
 def test_memory_is_bounded() -> None:
     """A frame of 8 Mpixel whole takes a gigabyte; in its own process, since memory stays taken."""
-    code = (
-        "import numpy as np, resource; from edgecae.runtime import Denoiser\n"
+    code = PEAK + (
+        "import numpy as np; from edgecae.runtime import Denoiser\n"
         "with Denoiser(threads=2, largest_area=640 * 480) as d:\n"
         "    d.process(np.zeros((480, 640, 3), np.uint8))\n"
-        "    vga = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "    vga = peak()\n"
         "    frame = np.zeros((2160, 3840, 3), np.uint8)\n"
         "    d.process(frame, out=frame)\n"
-        "print(vga, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "print(vga, peak())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     vga, large = (int(n) / 1024 for n in done.stdout.split())

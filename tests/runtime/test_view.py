@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import io
 import json
 import socket
 import statistics
 import sys
+import threading
 import time
 from urllib.parse import urlsplit
 
@@ -328,6 +331,81 @@ def test_a_slow_client_slows_nobody() -> None:
         )
         assert during < 2 * before + 1
         assert together > 0.6 * alone
+
+
+def test_a_snapshot_at_vga_is_there_at_once() -> None:
+    with view() as sink, showing(sink, rate=30):
+        taken = []
+        while len(taken) < 25:
+            time.sleep(0.05)
+            start = time.monotonic()
+            status, body, _ = ask(sink, "GET", "/snapshot.jpg")
+            if status == 200:  # else there was no picture yet
+                taken.append((time.monotonic() - start) * 1000)
+                assert Image.open(io.BytesIO(body)).size == (640, 480)
+    print(f"snapshot: median {statistics.median(taken):.1f} ms, at most {max(taken):.1f}")
+    assert statistics.median(taken) < 50
+
+
+def test_a_flood_of_snapshots_slows_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a device that takes 30 ms to encode a picture; as many as one address may ask for."""
+    from edgecae.runtime.sinks.view import pictures
+
+    at_once, encoded = pictures.encode, []
+
+    def encode(pixels: np.ndarray) -> bytes:
+        encoded.append(time.monotonic())
+        time.sleep(0.03)
+        return at_once(pixels)
+
+    monkeypatch.setattr(pictures, "encode", encode)
+    end, got = threading.Event(), []
+
+    def flood(port: int) -> None:
+        while not end.is_set():
+            with contextlib.suppress(OSError, http.client.HTTPException):  # more than it may
+                where = http.client.HTTPConnection("127.0.0.1", port, 5, ("127.0.0.2", 0))
+                with contextlib.closing(where):
+                    where.request("GET", "/snapshot.jpg")
+                    got.append(len(where.getresponse().read()))
+            end.wait(0.01)
+
+    with view(control=Stream()) as sink, showing(sink, rate=60), Socket(sink) as quick:
+
+        def look(seconds: float) -> tuple[float, float]:
+            """Pictures a second of a viewer, and median milliseconds of another's question."""
+            start, count, waited = time.monotonic(), 0, []
+            while time.monotonic() - start < seconds:
+                assert quick.next()[1]
+                count += 1
+                if count % 3 == 0:
+                    asked = time.monotonic()
+                    assert ask(sink, "GET", "/status")[0] == 200
+                    waited.append((time.monotonic() - asked) * 1000)
+            return count / (time.monotonic() - start), statistics.median(waited)
+
+        quick.next()
+        alone, quiet = look(2)
+        floods = [
+            threading.Thread(target=flood, args=(urlsplit(sink.name).port,)) for _ in range(4)
+        ]
+        for thread in floods:
+            thread.start()
+        begun = time.monotonic()
+        together, busy = look(3)
+        lasted = time.monotonic() - begun
+        end.set()
+        for thread in floods:
+            thread.join()
+    rate = sum(when >= begun for when in encoded) / 2 / lasted
+    print(
+        f"{len(got) / lasted:.0f} snapshots/s, {rate:.1f} encoded; a viewer: {alone:.1f}, "
+        f"{together:.1f} pictures/s; status after {quiet:.1f}, {busy:.1f} ms"
+    )
+    assert len(got) > 20 * lasted
+    assert rate < 16
+    assert together > 0.7 * alone
+    assert busy < 25  # it waits for no encoder
 
 
 def test_a_client_that_receives_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,6 +202,34 @@ def test_the_snapshot_button_saves_a_picture(page: Page) -> None:
         assert path.read_bytes().startswith(b"\xff\xd8\xff")
 
 
+COLOURS = """
+const style = getComputedStyle(document.body);
+return [style.backgroundColor, style.color].map(
+    (text) => text.match(/[0-9.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part) / 3, 0));
+"""
+"""Brightness of the page and of its text, 0 to 255."""
+
+
+def test_the_page_is_light_or_dark_as_the_system_is(page: Page) -> None:
+    def prefer(scheme: str) -> tuple[float, float]:
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        ground, text = page.driver.execute_script(COLOURS)
+        return ground, text
+
+    try:
+        with view(control=Stream()) as sink:
+            page.driver.get(sink.url)
+            for _ in range(2):  # while it is open
+                ground, text = prefer("light")
+                assert ground > 200 > 100 > text
+                ground, text = prefer("dark")
+                assert ground < 60 < 150 < text
+            assert page.errors() == []
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
 def test_the_token_opens_the_page_and_leaves_the_address(page: Page) -> None:
     with view("view:0?token=correct-horse", Stream()) as sink, showing(sink):
         page.driver.get(sink.name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgecae.errors import SinkError, SourceError
 from edgecae.runtime import images, stream
 from edgecae.runtime.denoiser import Denoiser
+from edgecae.runtime.redact import is_url, redacted
 from edgecae.runtime.sinks.base import DEFAULT_CODEC
 from edgecae.runtime.sinks.video_file import VideoSink
 from edgecae.runtime.sources.video_file import VideoFile
@@ -72,8 +73,10 @@ def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
 
     Raises:
         SourceError: an input does not exist.
-        SinkError: several files for one, two for the same name, or a folder into itself.
+        SinkError: several files for one, two for the same name, a folder into itself, or a URL.
     """
+    if is_url(str(output)):
+        raise SinkError(f"{redacted(str(output))}: a result is a file or a folder, not a URL")
     jobs: list[Job] = []
     for path in inputs:
         if path.is_dir():
@@ -81,7 +84,7 @@ def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
                 raise SinkError(f"{path} is a folder, but {output} is a file")
             jobs.extend(_of_folder(path, output))
         elif not path.exists():
-            raise SourceError(f"{path} does not exist")
+            raise SourceError(f"{redacted(str(path))} does not exist")
         elif len(inputs) > 1 or output.is_dir() or not output.suffix:
             if output.is_file():
                 raise SinkError(f"{len(inputs)} inputs need a folder, but {output} is a file")

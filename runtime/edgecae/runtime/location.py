@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from edgecae.runtime.redact import redacted
+
 __all__ = ["bracketed", "parse"]
 
 _LOCATION = re.compile(r"(?:(?:(?P<host>\[[^\[\]]+\]|[^:\[\]]+):)?(?P<port>\d{1,5}))?")
@@ -19,7 +21,7 @@ def parse(text: str) -> tuple[str | None, int | None]:
     """
     match = _LOCATION.fullmatch(text)
     if match is None or int(match["port"] or 0) > 65535:
-        raise ValueError(f"{text!r} is no HOST:PORT")
+        raise ValueError(f"{redacted(text)!r} is no HOST:PORT")
     host, port = match["host"], match["port"]
     return host and host.strip("[]"), int(port) if port else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -35,7 +36,9 @@ def line() -> Iterator[Callable[[Callable[[], str]], None]]:
         now = time.monotonic()
         if terminal and now - shown >= _PERIOD:
             shown = now
-            sys.stderr.write(f"\r\x1b[K{text()}")
+            # A line that wraps can't overwrite itself. A terminal of no width does not know it.
+            fits = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
+            sys.stderr.write(f"\r\x1b[K{text()[:fits]}")
             sys.stderr.flush()
 
     try:

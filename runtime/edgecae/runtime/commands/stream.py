@@ -12,7 +12,7 @@ from fractions import Fraction
 import click
 
 from edgecae.errors import SourceError
-from edgecae.runtime import sinks, sources, stream
+from edgecae.runtime import heap, sinks, sources, stream
 from edgecae.runtime.commands import options, progress
 from edgecae.runtime.redact import redacted
 from edgecae.runtime.stream.control import StreamControl
@@ -127,6 +127,7 @@ def command(
     if max_latency is not None and threads is not None:
         raise click.UsageError("--max-latency needs --threads auto, which chooses by it")
 
+    heap.share()
     session = Session(
         source=source_spec,
         sinks=sink_specs,

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecae.errors import SinkError
+from edgecae.runtime.redact import is_url, redacted
 from edgecae.runtime.sinks import (
     image_folder,
     null,
@@ -50,8 +51,13 @@ def open_sink(spec: str, settings: Settings) -> Sink:
     Raises:
         SinkError: nothing of that description can be written.
     """
+    if is_url(spec):  # as a path, it would make folders that are called by its password
+        raise SinkError(
+            f"sink {redacted(spec)!r}: nothing is sent to a URL; hand the frames to a program "
+            f"that does: --sink - | ffmpeg -i - URL (a path that looks like one begins with ./)"
+        )
     for opener in OPENERS:
         sink = opener(spec, settings)
         if sink is not None:
             return sink
-    raise SinkError(f"sink {spec!r}: there is no such sink")
+    raise SinkError(f"sink {redacted(spec)!r}: there is no such sink")

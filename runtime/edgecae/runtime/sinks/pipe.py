@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgecae.errors import SinkError
 from edgecae.runtime.frame import Frame
+from edgecae.runtime.redact import redacted
 from edgecae.runtime.sinks.base import FALLBACK_RATE, Settings
 from edgecae.runtime.sources.base import Source
 from edgecae.runtime.sources.video_file import VideoFile, colour_matrix
@@ -68,7 +69,9 @@ class PipeSink:
         try:
             av.VideoFormat(raw or "yuv444p")
         except ValueError as error:
-            raise SinkError(f"sink 'raw:{raw}': there is no such pixel format") from error
+            raise SinkError(
+                f"sink {redacted(f'raw:{raw}')!r}: there is no such pixel format"
+            ) from error
         self._size: tuple[int, int] | None = None
         self._form = raw or ""
         self._said = False

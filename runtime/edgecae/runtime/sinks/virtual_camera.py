@@ -12,6 +12,7 @@ import numpy as np
 
 from edgecae.errors import SinkError
 from edgecae.runtime.frame import Frame
+from edgecae.runtime.redact import redacted
 from edgecae.runtime.sinks.base import FALLBACK_RATE, Settings
 
 __all__ = ["VirtualCamera", "open_sink"]
@@ -98,5 +99,7 @@ def open_sink(spec: str, settings: Settings) -> VirtualCamera | None:
         return None
     device = spec.removeprefix("camera:")
     if not device.startswith("/dev/"):
-        raise SinkError(f"sink {spec!r}: a virtual camera is described as camera:/dev/video2")
+        raise SinkError(
+            f"sink {redacted(spec)!r}: a virtual camera is described as camera:/dev/video2"
+        )
     return VirtualCamera(device, float(settings.source.rate or FALLBACK_RATE))

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecae.errors import SourceError
+from edgecae.runtime.redact import redacted
 from edgecae.runtime.sources import (
     camera,
     image_files,
@@ -60,4 +61,4 @@ def open_source(spec: str, settings: Settings | None = None) -> Source:
         source = opener(spec, settings)
         if source is not None:
             return source
-    raise SourceError(f"source {spec!r}: there is no such file, folder or source")
+    raise SourceError(f"source {redacted(spec)!r}: there is no such file, folder or source")

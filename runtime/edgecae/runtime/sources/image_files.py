@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgecae.errors import SourceError
 from edgecae.runtime.frame import Frame
+from edgecae.runtime.redact import redacted
 from edgecae.runtime.sources.base import Settings
 
 __all__ = ["ImageFiles", "open_source"]
@@ -40,7 +41,7 @@ class ImageFiles:
 
     def __init__(self, paths: Sequence[Path], name: str) -> None:
         if not paths:
-            raise SourceError(f"source {name!r}: there are no images")
+            raise SourceError(f"source {redacted(name)!r}: there are no images")
         self.name = name
         self.broken = 0
         self._paths = paths

@@ -16,7 +16,7 @@ from edgecae.runtime.video_stream import VideoStream, open_container, reason
 
 __all__ = ["PROTOCOLS", "open_source"]
 
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://.+", re.DOTALL)
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/{0,2})(?P<rest>.+)", re.DOTALL)
 _RTSP = "rtsp,rtsps,rtp,srtp,udp,tcp,tls"
 _HTTP = "http,https,httpproxy,tls,tcp,crypto"
 
@@ -54,11 +54,13 @@ def open_source(spec: str, settings: Settings) -> VideoStream | None:
         SourceError: there is no such protocol.
     """
     match = _URL.fullmatch(spec)
-    if match is None:
+    scheme = match["scheme"].lower() if match else ""
+    if match is None or (match["slashes"] != "//" and scheme not in PROTOCOLS):
         return None
-    scheme = match["scheme"].lower()
-    url = scheme + spec[len(scheme) :]
+    url = f"{scheme}://{match['rest']}"
     name = redacted(url)
+    if match["slashes"] != "//":
+        raise SourceError(f"source {name!r} lacks a slash: a URL begins with {scheme}://")
     if scheme not in PROTOCOLS:
         known = ", ".join(f"{each}://" for each in PROTOCOLS)
         raise SourceError(f"source {name!r}: a URL begins with one of {known}")

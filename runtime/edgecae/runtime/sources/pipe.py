@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from edgecae.errors import SourceError
 from edgecae.runtime.buffers import Buffers
 from edgecae.runtime.frame import LARGEST_AREA
+from edgecae.runtime.redact import redacted
 from edgecae.runtime.sources.base import Settings
 from edgecae.runtime.sources.video_file import VideoFile
 
@@ -60,7 +61,9 @@ def read_raw(spec: str, pipe: BinaryIO, buffers: Buffers | None = None) -> Video
     """
     match = _RAW.fullmatch(spec)
     if match is None:
-        raise SourceError(f"source {spec!r}: raw video is described as raw:640x480:rgb24@30")
+        raise SourceError(
+            f"source {redacted(spec)!r}: raw video is described as raw:640x480:rgb24@30"
+        )
     _check_area(f"source {spec!r}", int(match["width"]), int(match["height"]))
     options = {
         "video_size": f"{match['width']}x{match['height']}",

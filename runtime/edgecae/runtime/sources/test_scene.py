@@ -16,6 +16,7 @@ from edgecae import noise as noise_models
 from edgecae.errors import NoiseError, SourceError
 from edgecae.runtime.buffers import Buffers
 from edgecae.runtime.frame import LARGEST_AREA, Frame
+from edgecae.runtime.redact import redacted
 from edgecae.runtime.sources.base import Settings
 
 __all__ = ["TestScene", "open_source"]
@@ -129,7 +130,7 @@ def open_source(spec: str, settings: Settings) -> TestScene | None:
     match = _PATTERN.fullmatch(size)
     try:
         if match is None:
-            raise ValueError(f"{size!r} is no WIDTHxHEIGHT@RATE")
+            raise ValueError(f"{redacted(size)!r} is no WIDTHxHEIGHT@RATE")
         asked = dict(urllib.parse.parse_qsl(query, strict_parsing=True)) if query else {}
         if unknown := asked.keys() - {"frames", "noise", "seed", "live"}:
             raise ValueError(f"unknown setting {', '.join(sorted(unknown))}")
@@ -148,4 +149,4 @@ def open_source(spec: str, settings: Settings) -> TestScene | None:
             buffers=settings.buffers,
         )
     except (ValueError, NoiseError) as error:
-        raise SourceError(f"source {spec!r}: {error}; the form is {_FORM}") from error
+        raise SourceError(f"source {redacted(spec)!r}: {error}; the form is {_FORM}") from error

@@ -116,9 +116,10 @@ class Stats:
             (self.reconnects, "reconnects"),
         )
         return (
-            f"{self.frames} frames"
+            f"{self.frames_in} frames in, {self.frames} out"
             + "".join(f", {count} {what}" for count, what in counts if count)
             + f", {self.rate:.1f} frames/s; denoising p50 {p['process_p50_ms']:.1f}, "
             f"p95 {p['process_p95_ms']:.1f}, p99 {p['process_p99_ms']:.1f} ms; "
-            f"source to sink p50 {p['latency_p50_ms']:.1f}, p99 {p['latency_p99_ms']:.1f} ms"
+            f"source to sink p50 {p['latency_p50_ms']:.1f}, p95 {p['latency_p95_ms']:.1f}, "
+            f"p99 {p['latency_p99_ms']:.1f} ms"
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
+import math
 import threading
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,44 +39,54 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
     return bytes(result)
 
 
+@dataclass(frozen=True)
 class Picture:
-    """One frame, its pixels its own; encoded once, and only when somebody asks.
+    """One frame as JPEG.
 
     Attributes:
         number: counts the frames of a feed, from 1.
-        pixels: as in a frame.
-        before: likewise; None where the frame had none.
+        jpeg: the denoised picture.
+        jpeg_before: the picture as it came; empty where there is none.
     """
 
-    def __init__(
-        self, number: int, pixels: NDArray[np.uint8], before: NDArray[np.uint8] | None
-    ) -> None:
-        self.number, self.pixels, self.before = number, pixels, before
+    number: int
+    jpeg: bytes
+    jpeg_before: bytes
 
-    @functools.cached_property
-    def jpeg(self) -> bytes:
-        """The denoised picture."""
-        return encode(self.pixels)
 
-    @functools.cached_property
-    def jpeg_before(self) -> bytes:
-        """The picture as it came; empty where there is none."""
-        return b"" if self.before is None else encode(self.before)
+class _Raw(NamedTuple):
+    """The same as pixels, as in a frame, in arrays of its own."""
+
+    number: int
+    pixels: NDArray[np.uint8]
+    before: NDArray[np.uint8] | None
+
+
+def _encoded(raw: _Raw) -> tuple[Picture, float]:
+    """A frame as JPEG, and the seconds that it took of a core."""
+    start = time.thread_time()  # on a busy machine the clock on the wall says more
+    picture = Picture(
+        raw.number, encode(raw.pixels), b"" if raw.before is None else encode(raw.before)
+    )
+    return picture, time.thread_time() - start
 
 
 class Feed:
     """Holds the newest frame, and hands it to any number of viewers at a pace that costs little.
 
-    ``put`` is for one thread, everything else for the event loop's.
+    Frames are encoded one at a time, off the event loop, and no more often than that pace, whoever
+    asks. ``put`` is for one thread, everything else for the event loop's.
     """
 
     def __init__(self) -> None:
         self._buffers = Buffers()
         self._lock = threading.Lock()
         self._count = 0
-        self._fresh: Picture | None = None  # the newest, until the event loop takes it
+        self._fresh: _Raw | None = None  # the newest, until it is encoded
         self._ring: asyncio.AbstractEventLoop | None = None  # who waits for the next one
         self._current: Picture | None = None
+        self._due = -math.inf  # when the next may be encoded
+        self._encoding: asyncio.Task[None] | None = None
         self._arrived = asyncio.Event()
         self._wanted = asyncio.Event()
         self._next: asyncio.Future[Picture] | None = None
@@ -84,27 +95,28 @@ class Feed:
         """Copy a frame: it is the newest now."""
         self._count += 1
         before = None if frame.before is None else self._copy(frame.before)
-        picture = Picture(self._count, self._copy(frame.pixels), before)
+        raw = _Raw(self._count, self._copy(frame.pixels), before)
         with self._lock:
-            missed, self._fresh = self._fresh, picture
+            missed, self._fresh = self._fresh, raw
             ring, self._ring = self._ring, None
         self._recycle(missed)
         if ring is not None:
             with contextlib.suppress(RuntimeError):  # the server has ended
                 ring.call_soon_threadsafe(self._arrived.set)
 
-    def newest(self) -> Picture | None:
-        """The newest picture; None before the first. Good until the next call of anything here."""
-        with self._lock:
-            fresh, self._fresh = self._fresh, None
-        if fresh is not None:
-            self._recycle(self._current)
-            self._current = fresh
+    async def newest(self) -> Picture | None:
+        """The newest picture; None before the first.
+
+        One that is there is as good until the next may be encoded, ``SLOWEST`` at most.
+        """
+        if self._current is None or time.monotonic() >= self._due:
+            await self._encode()
         return self._current
 
     async def after(self, number: int, patience: float) -> Picture | None:
         """A picture newer than ``number``; None: none came for ``patience`` seconds."""
-        if self._fresh is None and self._current is not None and self._current.number > number:
+        newest = self._fresh is None and self._encoding is None
+        if newest and self._current is not None and self._current.number > number:
             return self._current
         if self._next is None:
             self._next = asyncio.get_running_loop().create_future()
@@ -117,21 +129,39 @@ class Feed:
         """Hand each next picture to all who wait for it, without end."""
         while True:
             await self._wanted.wait()
+            await asyncio.sleep(self._due - time.monotonic())
             await self._arrival()
-            picture = self.newest()
-            if picture is None:
-                continue
-            start = time.thread_time()  # on a busy machine the clock on the wall says more
-            _ = picture.jpeg, picture.jpeg_before
-            cost = time.thread_time() - start
+            if self._wanted.is_set():  # else a snapshot's was theirs as well
+                await self._encode()
+
+    async def _encode(self) -> None:
+        """Encode the newest frame, if it is not; wait for one that is being encoded."""
+        if self._encoding is None:
+            if self._fresh is None:
+                return
+            self._encoding = asyncio.create_task(self._work())
+        await asyncio.shield(self._encoding)  # who asked may leave, others wait for the same
+
+    async def _work(self) -> None:
+        try:
+            with self._lock:
+                raw, self._fresh = self._fresh, None
+            if raw is None:
+                return
+            start = time.monotonic()
+            picture, cost = await asyncio.to_thread(_encoded, raw)
+            self._current = picture
+            self._recycle(raw)
+            self._due = start + min(SLOWEST, max(FASTEST, cost / SHARE))
             self._wanted.clear()
             if self._next is not None:
                 self._next.set_result(picture)
                 self._next = None
-            await asyncio.sleep(min(SLOWEST, max(FASTEST, cost / SHARE)) - cost)
+        finally:
+            self._encoding = None
 
     async def _arrival(self) -> None:
-        """Wait until there is a frame that the event loop has not taken."""
+        """Wait until there is a frame that nobody has begun to encode."""
         self._arrived.clear()
         with self._lock:
             if self._fresh is not None:
@@ -144,8 +174,8 @@ class Feed:
         np.copyto(copy, pixels)
         return copy
 
-    def _recycle(self, picture: Picture | None) -> None:
-        for pixels in (picture.pixels, picture.before) if picture is not None else ():
+    def _recycle(self, raw: _Raw | None) -> None:
+        for pixels in (raw.pixels, raw.before) if raw is not None else ():
             if pixels is not None:
                 self._buffers.give(pixels)
 

@@ -233,7 +233,7 @@ class Server:
 
     async def _snapshot(self, request: web.Request) -> web.Response:  # noqa: ARG002
         """The newest picture."""
-        picture = self._feed.newest()
+        picture = await self._feed.newest()
         if picture is None:
             return _text(503, "There is no picture yet.\n")
         return web.Response(body=picture.jpeg, content_type="image/jpeg")
