@@ -166,33 +166,22 @@ def _factors(link: Link, seen: Sequence[_Seen]) -> NDArray[np.float64]:
     return np.asarray(np.where(cut_off, np.maximum(factor, 1), np.maximum(within, 1e-6)))
 
 
-def equalize(
-    model: Any, links: Sequence[Link], batches: Iterable[NDArray[np.float32]]
-) -> dict[str, NDArray[np.float32]]:
+def equalize(model: Any, links: Sequence[Link], batches: Iterable[NDArray[np.float32]]) -> None:
     """Rescale the channels of a float network in place so that int8 costs least.
 
     Args:
         model: the float network, trained.
         links: of its architecture.
         batches: noisy pictures, N×H×W×3 in [0, 1], of the noise that it was trained for.
-
-    Returns:
-        What each channel was multiplied with, by the name of the layer that it comes from.
     """
     names = sorted({name for link in links for name in link.seen})
     if not names:
-        return {}
+        return
     seen = _watch(model, names, batches)
     variables = named_weights(model)
-    factors: dict[str, NDArray[np.float32]] = {}
     for link in links:
-        factor = _factors(link, [seen[name] for name in link.seen]).astype(np.float32)
-        _rescale(variables, link, factor)
-        factors |= dict.fromkeys(link.seen, factor)
-        for name in link.writers:
-            outputs = variables[f"{name}/bias"].shape[0]
-            factors[name] = np.tile(factor, outputs // len(factor))
-    return factors
+        factor = _factors(link, [seen[name] for name in link.seen])
+        _rescale(variables, link, factor.astype(np.float32))
 
 
 def align(model: Any, links: Sequence[Link], like: Mapping[str, NDArray[np.float32]]) -> None:

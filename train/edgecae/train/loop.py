@@ -23,16 +23,7 @@ from edgecae import noise as noise_models
 from edgecae.errors import RecipeError
 from edgecae.runtime import images as picture_files
 from edgecae.runtime.images import Picture
-from edgecae.train import (
-    architectures,
-    checkpoint,
-    devices,
-    evaluate,
-    pictures,
-    recipe,
-    rounding_noise,
-    weights,
-)
+from edgecae.train import architectures, checkpoint, devices, evaluate, pictures, recipe, weights
 from edgecae.train._tf import keras, tf
 from edgecae.train.architectures import Architecture
 from edgecae.train.checkpoint import State
@@ -144,10 +135,6 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
         leak = tf.Variable(0.0, trainable=False) if fresh else None
         if phase == "float":
             network = run.architecture.build(run.devices.policy, leak=leak)
-            if wanted.rounding:
-                _, _, first = weights.read_weights(run.phase_weights("init"))
-                found = rounding_noise.factors(run.architecture, first, _calibration(run))
-                network = rounding_noise.with_rounding_noise(network, found, wanted.rounding)
             averaged = run.architecture.build(training=False)
         else:
             network, averaged = (quantize(run.architecture) for _ in range(2))
@@ -167,18 +154,17 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
         )
 
 
-def _calibration(run: _Run) -> Iterator[NDArray[np.float32]]:
-    """Noisy training patches, N×H×W×3 in [0, 1]."""
+def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
+    """Float weights, equalized and rounded, and the activation ranges of training patches."""
     # Shard 0 in every process: all must arrive at the same ranges.
     patches = run.batches("qat")
     patches.shard = 0
-    for step in range(CALIBRATION_BATCHES):
-        yield np.asarray(patches.at(step)[0] / 255, np.float32)
 
+    def batches() -> Iterator[NDArray[np.float32]]:
+        for step in range(CALIBRATION_BATCHES):
+            yield np.asarray(patches.at(step)[0] / 255, np.float32)
 
-def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
-    """Float weights, equalized and rounded, and the activation ranges of training patches."""
-    _, network = post_training(run.architecture, start, lambda: _calibration(run))
+    _, network = post_training(run.architecture, start, batches)
     return {name: v.numpy() for name, v in weights.named_weights(network).items()}
 
 
@@ -327,11 +313,6 @@ def train(
     architecture = architectures.get(settings.model, settings.latent)
     if not settings.float_phase.steps and start is None and not resume:
         raise RecipeError("QAT without a float phase needs weights to start from (--init)")
-    if settings.float_phase.rounding and start is None and not resume:
-        raise RecipeError(
-            "noise in the place of rounding (float.rounding) needs weights to start from (--init): "
-            "its strength follows from what they compute"
-        )
     chosen = devices.choose(settings.strategy, settings.precision)
     announce(chosen.description)
     _check_fits(settings, architecture, chosen.strategy.num_replicas_in_sync)

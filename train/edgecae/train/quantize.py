@@ -32,7 +32,7 @@ from edgecae.train.layers import UnitInterval
 from edgecae.train.rounding import SMALLEST_KERNEL, round_depthwise, round_kernel, second_moments
 from edgecae.train.weights import copy_weights, load_weights, named_weights
 
-__all__ = ["Calibration", "calibrate", "needs_range", "post_training", "quantize"]
+__all__ = ["Calibration", "calibrate", "post_training", "quantize"]
 
 log = logging.getLogger(__name__)
 
@@ -180,8 +180,7 @@ def _bounded_next(layer: Any) -> bool:
     )
 
 
-def needs_range(layer: Any) -> bool:
-    """Whether what a layer of a float network computes is rounded over a range of its own."""
+def _needs_range(layer: Any) -> bool:
     computes = isinstance(layer, keras.layers.Add | keras.layers.Activation) or (
         type(layer) in _PER_CHANNEL
     )
@@ -211,7 +210,7 @@ def calibrate(model: Any, batches: Iterable[NDArray[np.float32]]) -> Calibration
         model: the float network, trained, in float32.
         batches: noisy pictures, N×H×W×3 in [0, 1], of the noise that it was trained for.
     """
-    ranged = [layer for layer in model.layers if needs_range(layer)]
+    ranged = [layer for layer in model.layers if _needs_range(layer)]
     rounded = [layer for layer in model.layers if type(layer) in _ROUNDED]
     taps = keras.Model(
         model.input, [layer.output for layer in ranged] + [layer.input for layer in rounded]
@@ -264,7 +263,7 @@ def quantize(
         if isinstance(layer, UnitInterval):
             return UnitInterval.from_config({**layer.get_config(), "quantized": True})
         output: tuple[float, float] | None = None
-        if needs_range(layer):
+        if _needs_range(layer):
             output = (0.0, 1.0) if calibration is None else calibration.ranges[layer.name]
         elif _is_sigmoid(layer):
             output = SIGMOID_RANGE

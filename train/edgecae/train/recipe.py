@@ -80,9 +80,6 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
         leak: slope of ReLU6 outside its bounds in the first step (see
             :class:`edgecae.train.layers.LeakyReLU6`); falls to 0 on a line that ends after
             three fifths of the steps. Training that starts from weights goes without.
-        rounding: noise added to all that int8 rounds, as a multiple of what rounding does (see
-            :mod:`edgecae.train.rounding_noise`); for the float phase of training that starts from
-            weights. 0: none.
         average: decay of the exponential moving average of the weights, which is what is
             validated, kept and converted; 0: the weights themselves.
     """
@@ -99,7 +96,6 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     plateau: Count = 3
     weight_decay: NotNegative = 0.3
     leak: Share = 0.1
-    rounding: NotNegative = 0.0
     average: Average = 0.999
 
     @property
@@ -176,8 +172,6 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             raise RecipeError(str(error)) from error
         if not self.float_phase.steps and not self.qat.steps:
             raise RecipeError("both phases have 0 steps: there is nothing to train")
-        if self.qat.rounding:
-            raise RecipeError("QAT rounds, and has no use for noise in the place of it (rounding)")
 
 
 def read(path: Path) -> Recipe:
