@@ -3,9 +3,9 @@
     python benchmarks/figures.py --results results.jsonl kodak24/ cbsd68/
 
 measures every shipped model and some peers (see ``evaluate.py``), writes
-``runtime/edgecae/models/figures.json`` and fills the tables of README.md and docs/models.md.
-``--tables`` only fills the tables from the JSON file; ``--without cbm3d`` leaves out a peer that
-takes hours.
+``runtime/edgecae/models/figures.json`` and fills the tables of README.md and docs. ``--tables``
+only fills the tables, from that and from ``benchmarks/reference/``, where what CBM3D took hours for
+is kept; ``--without cbm3d`` leaves it out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from evaluate import find_method, measure
 
 from edgecae import models
-from edgecae.bench import latency
+from edgecae.bench import latency, methods, results
 from edgecae.bench.case import Case
 from edgecae.runtime import machine, model_file
 
@@ -32,7 +32,8 @@ __all__ = ["fill", "main"]
 
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "runtime" / "edgecae" / "models" / "figures.json"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "models.md")
+PAGES = tuple(ROOT / name for name in ("README.md", "docs/models.md", "docs/bench.md"))
+REFERENCE = ROOT / "benchmarks" / "reference"
 SIGMAS = {"8-bit": (0, 5, 15, 25, 50), "float": (15, 25, 50)}
 TITLES = {"kodak24": "Kodak24", "cbsd68": "CBSD68"}
 PEERS = ("bilateral", "nlmeans", "cbm3d")
@@ -58,19 +59,20 @@ def cpu() -> str:
 
 
 def _psnr(
-    sets: list[Path], results: Path, peers: list[str]
+    sets: list[Path], kept_in: Path, peers: list[str]
 ) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     names = models.names()
-    methods = {
+    by_protocol = {
         "8-bit": ["noisy", *names, *(f"{name}:float" for name in names), *peers],
         "float": [f"{name}:raw" for name in names],
     }
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    for protocol, wanted in methods.items():
+    for protocol, wanted in by_protocol.items():
         for name in wanted:
             # A peer is told σ, and at σ 0 has nothing to do.
             sigmas = [s for s in SIGMAS[protocol] if s or name not in (*PEERS, "noisy")]
-            means = measure([find_method(name)], sets, sigmas, results)
+            kept = REFERENCE / "cbm3d.jsonl" if name == "cbm3d" else kept_in
+            means = measure([find_method(name)], sets, sigmas, kept)
             for (_, folder, sigma), value in means.items():
                 row = found.setdefault(protocol, {}).setdefault(folder, {})
                 row.setdefault(name.removesuffix(":raw"), {})[str(sigma)] = round(value, 3)
@@ -144,10 +146,70 @@ def _mean_of_six(_: dict[str, Any], measured: dict[str, Any]) -> str:
     return _table(head, sorted(rows, key=lambda row: float(row[1])))
 
 
+def _reference(options: dict[str, Any]) -> results.Results:
+    return results.read(REFERENCE / f"{options['machine']}.json")
+
+
+def _peers(options: dict[str, Any], _: dict[str, Any]) -> str:
+    """Everything that was measured on a machine: quality on one set, and time with one thread."""
+    found = _reference(options)
+    (sigma,) = {row.sigma for row in found.quality}
+    (folder,) = {row.set for row in found.quality}
+    times = {(row.method, row.threads): row for row in found.latency}
+    rows = []
+    for row in sorted(found.quality, key=lambda row: -(row.psnr or 0)):
+        shipped = row.method in models.names()
+        if row.method.endswith(methods.FLOAT):
+            continue
+        time = [times.get((row.method, threads)) for threads in (1, 2)]
+        macs = found.macs_per_pixel.get(row.method)
+        rows.append(
+            [
+                f"`{row.method}`" if shipped else row.method,
+                f"{row.psnr:.2f}",
+                f"{row.ssim:.3f}",
+                *("" if each is None else f"{each.median_ms:.1f}" for each in time),
+                "" if macs is None else f"{macs / 1000:.2f}",
+            ]
+        )
+    head = ["", "PSNR, dB", "SSIM", "ms, 1 thread", "2 threads", "kMAC per pixel"]
+    where = f"{TITLES[folder]} at σ {sigma:g}; a frame of 640×480 on {found.conditions}."
+    return f"{_table(head, rows)}\n\n{where}"
+
+
+def _roofline(options: dict[str, Any], _: dict[str, Any]) -> str:
+    """How near models come to what a machine can do, with one thread."""
+    rows = []
+    for roof in _reference(options).roofline:
+        if roof.threads == 1:
+            others = ", ".join(f"{op.lower()} {share:.1%}" for op, share in roof.others.items())
+            rows.append(
+                [
+                    f"`{roof.model}`",
+                    f"{roof.model_ms:.2f}",
+                    f"{roof.floor_ms:.2f}",
+                    f"{roof.over_floor:.2f}",
+                    f"{roof.floor_over_ideal:.2f}",
+                    others,
+                ]
+            )
+    head = [
+        "",
+        "whole, ms",
+        "floor, ms",
+        "whole / floor",
+        "floor / best rate",
+        "all but convolutions",
+    ]
+    return _table(head, rows)
+
+
 TABLES: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "cost": _cost,
     "quality": _quality,
     "summary": _mean_of_six,
+    "peers": _peers,
+    "roofline": _roofline,
 }
 
 _PLACE = re.compile(r"(<!-- figures: (?P<what>[^>]*) -->).*?(\n<!-- end -->)", re.DOTALL)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
 
 from edgecae import models
+from edgecae.bench import results
 
 SIXTH = ("15", "25", "50")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md", "docs/bench.md"])
 def test_tables_show_what_was_measured(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     figures = importlib.import_module("figures")
@@ -22,6 +24,23 @@ def test_tables_show_what_was_measured(page: str, monkeypatch: pytest.MonkeyPatc
         "run: python benchmarks/figures.py --tables"
     )
 
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks/reference").glob("*.json")), ids=str)
+def test_a_reference_is_of_a_quiet_machine_and_of_all_that_is_shipped(path: Path) -> None:
+    found = results.read(path)
+    assert found.conditions.warnings == []
+    assert {row.method for row in found.latency} >= set(models.names())
+    assert {row.method for row in found.quality} >= {*models.names(), "noisy", "bilateral"}
+    for roof in found.roofline:
+        if roof.threads == 1:
+            assert roof.floor_over_ideal >= 1
+            assert 1 < roof.over_floor <= OVER_FLOOR.get(roof.model, 1.25), roof.model
+
+
+OVER_FLOOR = {
+    "nano": 1.3,  # has so few multiplications that folding and joining pixels shows
+}
+"""The whole model over its convolutions, where more than 1.25 is known."""
 
 MOST_LOST = {"5": 0.15, "15": 0.05, "25": 0.05, "50": 0.05}
 """By int8 against float, dB, by σ."""

@@ -16,7 +16,9 @@ import pytest
 from conftest import ROOT
 
 from edgecae import models
+from edgecae.bench import case as cases
 from edgecae.bench import methods, peers
+from edgecae.bench.case import Case
 from edgecae.bench.peers import ffmpeg_program
 from edgecae.bench.peers.base import Peer
 from edgecae.convert import export
@@ -217,3 +219,11 @@ def test_without_training_installed_float_networks_are_named(
 def test_what_is_neither_is_refused() -> None:
     with pytest.raises(ModelFileError, match="neither a file nor shipped"):
         methods.find("bilaterall")
+
+
+def test_a_float_file_is_timed_beside_its_int8_twin(float_file: Path) -> None:
+    exact, rounded = (
+        cases.run(Case(name, 320, 240, seconds=0.3)) for name in (str(float_file), "nano")
+    )
+    assert min(exact.ms) > min(rounded.ms)
+    assert exact.peak_bytes > rounded.peak_bytes

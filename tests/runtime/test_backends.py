@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from edgecae import noise
+from edgecae.bench import case as cases
+from edgecae.bench.case import Case
 from edgecae.quality import psnr
 from edgecae.runtime import Denoiser, backend
 
@@ -88,3 +90,13 @@ def test_both_agree_within_rounding(
     with capsys.disabled():
         print(f"\n{shipped}, sigma {sigma}: {json.dumps(figures)}", file=sys.stderr)
     assert abs(figures["psnr_litert"] - figures["psnr_tflite_runtime"]) < 0.02
+
+
+def test_both_are_timed(old_python: Path) -> None:
+    """In the same conditions, each by the Python that has it."""
+    new = cases.run(Case("nano", 160, 120, backend="litert", seconds=0.1))
+    old = cases.run(Case("nano", 160, 120, backend="tflite-runtime", seconds=0.1), str(old_python))
+    assert new.made_with.startswith("litert 2.")
+    assert old.made_with.startswith("tflite-runtime 2.14")
+    assert len(old.ms) >= cases.LEAST_RUNS
+    assert all(ms > 0 for ms in old.ms)

@@ -133,7 +133,8 @@ def test_profile(shipped: str) -> None:
         assert time is None or time > 0
     assert profile.model > 0
     assert profile.sum == pytest.approx(sum(time or 0 for time in profile.ops))
-    assert profile.model / 4 < profile.sum < profile.model * 4
+    # Widely: the machine may be busy with something else, and a frame this small takes 3 ms.
+    assert profile.model / 10 < profile.sum < profile.model * 10
     assert "one by one" in render(report, profile)
 
 

@@ -11,6 +11,7 @@ import sys
 import termios
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,7 +50,8 @@ def test_a_latency_that_nothing_keeps_is_said_and_no_frame_is_lost() -> None:
 
 
 def test_the_summary_has_every_count_and_percentile() -> None:
-    stats = stream.Stats(frames_in=9, frames=6, dropped=3, sink_dropped=2, broken=1, reconnects=4)
+    source: Any = SimpleNamespace(broken=1, reconnects=4)
+    stats = stream.Stats(frames_in=9, frames=6, dropped=3, sink_dropped=2, source=source)
     stats.seconds = 2.0
     stats.process.extend([10.0] * 94 + [20.0] * 3 + [30.0] * 3)
     stats.latency.extend([11.0] * 94 + [21.0] * 3 + [31.0] * 3)
