@@ -67,24 +67,6 @@ def test_a_float_file_is_the_float_network(run: Path, tmp_path: Path, photo: np.
         Denoiser(made.model.path)
 
 
-def test_a_conversion_that_loses_too_much_leaves_no_file(run: Path, tmp_path: Path) -> None:
-    """Ranges that clip everything stand for a QAT that went wrong."""
-    import shutil
-
-    import h5py
-
-    spoilt = tmp_path / run.name
-    shutil.copytree(run, spoilt)
-    with h5py.File(spoilt / "qat.weights.h5", "r+") as file:
-        for layer in file.values():
-            if "output_max" in layer:
-                layer["output_max"][()] = 1e-2
-    before = set(spoilt.rglob("*"))
-    with pytest.raises(QualityError):
-        convert(spoilt)
-    assert set(spoilt.rglob("*")) == before
-
-
 def test_a_run_for_a_camera_needs_its_noise_file_no_more(photos: Path, tmp_path: Path) -> None:
     """Trained, resumed after the file has gone, moved and converted."""
     camera = tmp_path / "camera.toml"

@@ -19,7 +19,7 @@ from live import PiCamera, StandIn, UsbCamera
 
 from edgecae import models
 from edgecae.errors import OfflineError, RefusedError, SettingError, SinkError, SourceError
-from edgecae.runtime import metrics, sinks, sources, stream, video_stream
+from edgecae.runtime import metrics, sinks, sources, stream
 from edgecae.runtime.denoiser import Denoiser
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sources import video_file
@@ -351,8 +351,7 @@ def test_a_camera_whose_every_frame_is_broken_shows_how_many(
 def test_a_frame_that_can_not_be_made_rgb_is_counted_and_passed_over(
     kind: str, nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    module = video_file if kind == "file" else video_stream
-    real, calls = module.to_rgb, [0]
+    real, calls = video_file.to_rgb, [0]
 
     def to_rgb(*given: Any) -> np.ndarray:
         calls[0] += 1
@@ -360,7 +359,7 @@ def test_a_frame_that_can_not_be_made_rgb_is_counted_and_passed_over(
             raise SourceError("frames of pixel format xyz can't be made RGB")
         return real(*given)
 
-    monkeypatch.setattr(module, "to_rgb", to_rgb)
+    monkeypatch.setattr(video_file, "to_rgb", to_rgb)
     keep, stop = Keep(), stream.Stop()
     if kind == "file":
         pictures = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(8)]

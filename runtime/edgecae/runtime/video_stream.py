@@ -6,7 +6,6 @@ through it as it is, since those hold the URL with its password; only what the e
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -15,12 +14,10 @@ from typing import Any
 from edgecae.errors import OfflineError, SourceError
 from edgecae.runtime.frame import Frame
 from edgecae.runtime.sources.base import Settings
-from edgecae.runtime.sources.video_file import to_rgb
+from edgecae.runtime.sources.video_file import Broken
 from edgecae.runtime.within import StillRunningError, within
 
 __all__ = ["VideoStream", "open_container", "reason"]
-
-log = logging.getLogger(__name__)
 
 FASTEST = 1000
 """Frames a second; what claims more counts ticks of its clock."""
@@ -92,9 +89,6 @@ class VideoStream:
         settings: what the user asks.
         live: see :class:`edgecae.runtime.sources.Source`.
 
-    Attributes:
-        broken: packets and frames so far that could not be decoded or made RGB.
-
     Raises:
         SourceError: there is no video in it.
     """
@@ -103,8 +97,8 @@ class VideoStream:
         self._container = container
         self._settings = settings
         self._failures = _failures()
-        self.name, self.live, self.broken = name, live, 0
-        self._said = False
+        self.name, self.live = name, live
+        self._broken = Broken()
         if not container.streams.video:
             container.close()
             raise SourceError(f"{name} holds no video")
@@ -164,24 +158,22 @@ class VideoStream:
                     raise ValueError("an empty packet")
                 pictures = packet.decode()
             except self._failures as error:
-                self.broken += 1
-                log.info("%s: %s", self.name, reason(error))
+                self._broken.packet(self.name, reason(error))
                 pictures = []
             for picture in pictures:
-                try:
-                    pixels = to_rgb(picture, self._settings.buffers)
-                except SourceError as error:
-                    self.broken += 1
-                    # Once is enough for people: those that follow are likely to be like it.
-                    level = logging.INFO if self._said else logging.WARNING
-                    log.log(level, "%s: %s", self.name, error)
-                    self._said = True
+                pixels = self._broken.rgb(self.name, picture, self._settings.buffers)
+                if pixels is None:
                     continue
                 own = (None, None) if self.live else (picture.pts, picture.time_base)
                 yield Frame(pixels, time.monotonic(), *own)
                 heard = time.monotonic()
             if self._silent(heard):  # none that could be shown, however much came
                 raise self._gone(heard, "")
+
+    @property
+    def broken(self) -> int:
+        """Packets and frames so far that could not be decoded or made RGB."""
+        return self._broken.count
 
     def __enter__(self) -> VideoStream:
         return self

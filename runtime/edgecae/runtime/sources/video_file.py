@@ -20,7 +20,7 @@ from edgecae.runtime.buffers import Buffers
 from edgecae.runtime.frame import LARGEST_AREA, Frame
 from edgecae.runtime.sources.base import Settings
 
-__all__ = ["VideoFile", "colour_matrix", "open_source", "to_rgb"]
+__all__ = ["Broken", "VideoFile", "colour_matrix", "open_source", "to_rgb"]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,34 @@ def to_rgb(picture: Any, buffers: Buffers) -> NDArray[np.uint8]:
     return pixels
 
 
+class Broken:
+    """What a source has that can't be shown: counted, named, passed over.
+
+    Attributes:
+        count: packets and frames so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._said = False
+
+    def packet(self, name: str, why: str) -> None:
+        """Count a packet of a source that can't be decoded."""
+        self.count += 1
+        log.info("%s: %s", name, why)
+
+    def rgb(self, name: str, picture: Any, buffers: Buffers) -> NDArray[np.uint8] | None:
+        """A decoded picture of a source as H×W×3 in a buffer; None if it can't be made RGB."""
+        try:
+            return to_rgb(picture, buffers)
+        except SourceError as error:
+            self.count += 1
+            # Once is enough for people: those that follow are likely to be like it.
+            log.log(logging.INFO if self._said else logging.WARNING, "%s: %s", name, error)
+            self._said = True
+            return None
+
+
 class VideoFile:
     """The first video stream of a file, or of a pipe. No frame is dropped.
 
@@ -76,7 +104,6 @@ class VideoFile:
         passengers: the streams of sound and subtitles.
         on_packet: called, each of them, with every packet of the passengers, in the file's order.
         rotation: by how many degrees a player turns the pictures, counter-clockwise.
-        broken: packets and frames so far that could not be decoded or made RGB.
 
     Raises:
         SourceError: PyAV is not installed, or the file can't be opened as a video.
@@ -100,8 +127,7 @@ class VideoFile:
         self._buffers = buffers or Buffers()
         self.name = str(path)
         self.path = None if pipe else path
-        self.broken = 0
-        self._said = False
+        self._broken = Broken()
         self.on_packet: list[Callable[[Any], None]] = []
         try:
             self._container: Any = av.open(
@@ -147,24 +173,21 @@ class VideoFile:
                     continue
                 pictures = packet.decode()
             except av.FFmpegError as error:
-                self.broken += 1
-                log.info("%s: %s", self.name, error)
+                self._broken.packet(self.name, str(error))
                 if isinstance(error, av.EOFError):
                     break
                 continue
             for picture in pictures:
                 assert isinstance(picture, av.VideoFrame)
                 self.rotation = picture.rotation
-                try:
-                    pixels = to_rgb(picture, self._buffers)
-                except SourceError as error:
-                    self.broken += 1
-                    # Once is enough for people: those that follow are likely to be like it.
-                    level = logging.INFO if self._said else logging.WARNING
-                    log.log(level, "%s: %s", self.name, error)
-                    self._said = True
-                    continue
-                yield Frame(pixels, time.monotonic(), picture.pts, picture.time_base)
+                pixels = self._broken.rgb(self.name, picture, self._buffers)
+                if pixels is not None:
+                    yield Frame(pixels, time.monotonic(), picture.pts, picture.time_base)
+
+    @property
+    def broken(self) -> int:
+        """Packets and frames so far that could not be decoded or made RGB."""
+        return self._broken.count
 
     def __enter__(self) -> VideoFile:
         return self
