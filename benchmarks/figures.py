@@ -4,8 +4,8 @@
 
 measures every shipped model and some peers (see ``evaluate.py``), writes
 ``runtime/edgecae/models/figures.json`` and fills the tables of README.md and docs. ``--tables``
-only fills the tables, from that and from ``benchmarks/reference/``, where what CBM3D took hours for
-is kept; ``--without cbm3d`` leaves it out.
+only fills the tables, from that and from ``benchmarks/reference/``. CBM3D takes hours: its rows are
+those that ``evaluate.py`` has completed in ``benchmarks/reference/cbm3d.jsonl``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ PAGES = tuple(ROOT / name for name in ("README.md", "docs/models.md", "docs/benc
 REFERENCE = ROOT / "benchmarks" / "reference"
 SIGMAS = {"8-bit": (0, 5, 15, 25, 50), "float": (15, 25, 50)}
 TITLES = {"kodak24": "Kodak24", "cbsd68": "CBSD68"}
-PEERS = ("bilateral", "nlmeans", "cbm3d")
+IMAGES = {"kodak24": 24, "cbsd68": 68}
+PEERS = ("bilateral", "nlmeans")
 """That the tables show; ``edgecae bench --peers`` has more."""
 
 
@@ -58,12 +59,10 @@ def cpu() -> str:
     return str(machine.look_here().cpu)
 
 
-def _psnr(
-    sets: list[Path], kept_in: Path, peers: list[str]
-) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+def _psnr(sets: list[Path], kept_in: Path) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     names = models.names()
     by_protocol = {
-        "8-bit": ["noisy", *names, *(f"{name}:float" for name in names), *peers],
+        "8-bit": ["noisy", *names, *(f"{name}:float" for name in names), *PEERS],
         "float": [f"{name}:raw" for name in names],
     }
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
@@ -71,8 +70,7 @@ def _psnr(
         for name in wanted:
             # A peer is told σ, and at σ 0 has nothing to do.
             sigmas = [s for s in SIGMAS[protocol] if s or name not in (*PEERS, "noisy")]
-            kept = REFERENCE / "cbm3d.jsonl" if name == "cbm3d" else kept_in
-            means = measure([find_method(name)], sets, sigmas, kept)
+            means = measure([find_method(name)], sets, sigmas, kept_in)
             for (_, folder, sigma), value in means.items():
                 row = found.setdefault(protocol, {}).setdefault(folder, {})
                 row.setdefault(name.removesuffix(":raw"), {})[str(sigma)] = round(value, 3)
@@ -106,10 +104,32 @@ def _cost(_: dict[str, Any], measured: dict[str, Any]) -> str:
     return f"{_table(head, rows)}\n\n{where}"
 
 
+def cbm3d(folder: str) -> dict[str, float]:
+    """Mean PSNR of CBM3D on a set by σ, where every picture of it has been measured."""
+    found: dict[str, dict[int, float]] = {}
+    for line in (REFERENCE / "cbm3d.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row["set"] == folder:
+            found.setdefault(str(row["sigma"]), {})[row["index"]] = row["psnr"]
+    return {
+        sigma: float(np.mean(list(values.values())))
+        for sigma, values in found.items()
+        if len(values) == IMAGES[folder]
+    }
+
+
+def _with_cbm3d(psnr: dict[str, Any]) -> dict[str, Any]:
+    """The figures of the 8-bit protocol, by set and method, and what there is of CBM3D."""
+    kept = {folder: cbm3d(folder) for folder in psnr}
+    return {folder: {**psnr[folder], **({"cbm3d": kept[folder]} if kept[folder] else {})}
+            for folder in psnr}  # fmt: skip
+
+
 def _quality(options: dict[str, Any], measured: dict[str, Any]) -> str:
     """One table: a protocol and a set; ``brief`` leaves the float networks out."""
     protocol, folder = options["protocol"], options["set"]
-    methods = measured["psnr"][protocol][folder]
+    by_set = measured["psnr"][protocol]
+    methods = (_with_cbm3d(by_set) if protocol == "8-bit" else by_set)[folder]
     rows = []
     for name, quality in methods.items():
         base, _, form = name.partition(":")
@@ -125,14 +145,15 @@ def _quality(options: dict[str, Any], measured: dict[str, Any]) -> str:
 
 def _mean_of_six(_: dict[str, Any], measured: dict[str, Any]) -> str:
     """Mean over both sets and σ 15, 25 and 50, and the loss of int8 at each σ."""
-    psnr = measured["psnr"]["8-bit"]
+    psnr = _with_cbm3d(measured["psnr"]["8-bit"])
 
     def mean(name: str) -> float:
         return float(np.mean([psnr[f][name][s] for f in psnr for s in ("15", "25", "50")]))
 
     rows = []
     for name in psnr["kodak24"]:
-        if ":" in name:
+        everywhere = all(s in psnr[f].get(name, {}) for f in psnr for s in ("15", "25", "50"))
+        if ":" in name or not everywhere:
             continue
         twin, loss = f"{name}:float", [""] * 4
         if twin in psnr["kodak24"]:
@@ -231,7 +252,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=Path("results.jsonl"))
     parser.add_argument("--tables", action="store_true", help="only fill the tables")
-    parser.add_argument("--without", action="append", choices=PEERS, default=[], help="a peer")
     parser.add_argument("sets", nargs="*", type=Path)
     options = parser.parse_args()
     if not options.tables:
@@ -243,9 +263,7 @@ def main() -> None:
                 **{package: importlib.metadata.version(package) for package in packages},
             },
             "milliseconds": milliseconds(),
-            "psnr": _psnr(
-                options.sets, options.results, [p for p in PEERS if p not in options.without]
-            ),
+            "psnr": _psnr(options.sets, options.results),
         }
         FIGURES.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     for page in PAGES:
