@@ -30,6 +30,8 @@ from edgecae.runtime.halves import Decoder, Encoder
 __all__ = ["SIGMAS", "Reconstruction", "compare", "fit", "render"]
 
 SIGMAS = (0.0, 25.0)
+"""Of the noise that blocks have when they are encoded, unless others are asked for."""
+
 BLOCKS = 100_000
 """Blocks that PCA is fitted on, at most, drawn from all photos."""
 
