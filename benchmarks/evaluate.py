@@ -26,7 +26,7 @@ from edgecae.bench.quality import read_set
 from edgecae.noise import gaussian
 from edgecae.quality import psnr
 
-__all__ = ["Method", "find_method", "measure", "table"]
+__all__ = ["Method", "find_method", "measure", "read", "table"]
 
 SIGMAS = (0, 5, 15, 25, 50)
 RAW = ":raw"
@@ -92,7 +92,8 @@ def find_method(name: str) -> Method:
     return Method(name, key, quality)
 
 
-def _read(path: Path) -> dict[tuple[Any, ...], float]:
+def read(path: Path) -> dict[tuple[Any, ...], float]:
+    """PSNR in dB by method, its key, set, σ and index of the picture; empty without a file."""
     lines = path.read_text().splitlines() if path.exists() else []
     rows = [json.loads(line) for line in lines]
     return {(r["method"], r["key"], r["set"], r["sigma"], r["index"]): r["psnr"] for r in rows}
@@ -102,7 +103,7 @@ def measure(
     methods: Iterable[Method], sets: Iterable[Path], sigmas: Iterable[int], results: Path
 ) -> dict[tuple[str, str, int], float]:
     """Mean PSNR in dB by method, set and σ; every image's is appended to ``results`` at once."""
-    known = _read(results)
+    known = read(results)
     means = {}
     sigmas = list(sigmas)
     for folder in sets:

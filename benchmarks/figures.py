@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evaluate import find_method, measure
+from evaluate import find_method, measure, read
 
 from edgecae import models
 from edgecae.bench import latency, methods, results
@@ -106,23 +106,21 @@ def _cost(_: dict[str, Any], measured: dict[str, Any]) -> str:
 
 def cbm3d(folder: str) -> dict[str, float]:
     """Mean PSNR of CBM3D on a set by σ, where every picture of it has been measured."""
-    found: dict[str, dict[int, float]] = {}
-    for line in (REFERENCE / "cbm3d.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        if row["set"] == folder:
-            found.setdefault(str(row["sigma"]), {})[row["index"]] = row["psnr"]
-    return {
-        sigma: float(np.mean(list(values.values())))
-        for sigma, values in found.items()
-        if len(values) == IMAGES[folder]
-    }
+    found: dict[str, list[float]] = {}
+    for (_, _, of, sigma, _), psnr in read(REFERENCE / "cbm3d.jsonl").items():
+        if of == folder:
+            found.setdefault(str(sigma), []).append(psnr)
+    complete = {s: values for s, values in found.items() if len(values) == IMAGES[folder]}
+    return {sigma: float(np.mean(values)) for sigma, values in complete.items()}
 
 
 def _with_cbm3d(psnr: dict[str, Any]) -> dict[str, Any]:
     """The figures of the 8-bit protocol, by set and method, and what there is of CBM3D."""
-    kept = {folder: cbm3d(folder) for folder in psnr}
-    return {folder: {**psnr[folder], **({"cbm3d": kept[folder]} if kept[folder] else {})}
-            for folder in psnr}  # fmt: skip
+    found = {folder: dict(methods) for folder, methods in psnr.items()}
+    for folder, by_method in found.items():
+        if kept := cbm3d(folder):
+            by_method["cbm3d"] = kept
+    return found
 
 
 def _quality(options: dict[str, Any], measured: dict[str, Any]) -> str:
