@@ -170,7 +170,7 @@ def _reference(options: dict[str, Any]) -> results.Results:
 
 
 def _peers(options: dict[str, Any], _: dict[str, Any]) -> str:
-    """Everything that was measured on a machine: quality on one set, and time with one thread."""
+    """All that was measured on a machine: quality on one set, time with one and two threads."""
     found = _reference(options)
     (sigma,) = {row.sigma for row in found.quality}
     (folder,) = {row.set for row in found.quality}
