@@ -12,8 +12,9 @@ from training import TINY
 
 from edgecae.errors import RecipeError
 from edgecae.runtime import images
-from edgecae.train import architectures, loop, phase, recipe, weights
+from edgecae.train import architectures, loop, phase, recipe, shipped, weights
 from edgecae.train._tf import tf
+from edgecae.train.architectures.unet import UNet
 from edgecae.train.layers import Dropout, UnitInterval
 from edgecae.train.quantize import quantize
 from edgecae.train.recipe import Recipe
@@ -143,11 +144,12 @@ def test_the_loss_scale_of_float16_is_part_of_a_checkpoint() -> None:
 
 
 def test_a_run_starts_from_other_weights(run: Path, photos: Path, tmp_path: Path) -> None:
-    _, _, start = weights.read_weights(run / "float.weights.h5")
+    architecture, _, values = weights.read_weights(run / "float.weights.h5")
+    start = loop.Start(architecture, values)
     changes = {"model": run.name, "float.steps": 0, "qat.steps": 2, "qat.learning_rate": 1e-12}
     loop.train(settings(photos, **changes), tmp_path / "new", start=start)
     again = weights.read_weights(tmp_path / "new" / "float.weights.h5")[2]
-    assert all((start[name] == again[name]).all() for name in again)
+    assert all((values[name] == again[name]).all() for name in again)
     architecture, _, qat = weights.read_weights(tmp_path / "new" / "qat.weights.h5")
     assert any(name.endswith("_max") for name in qat)
     # Channels were rescaled and kernels rounded, and the result is nearly what it was.
@@ -160,11 +162,32 @@ def test_a_run_starts_from_other_weights(run: Path, photos: Path, tmp_path: Path
     assert 0 < np.abs(results[0] - results[1]).mean() < 2 / 255
 
 
-def test_only_what_starts_from_random_weights_leaks(photos: Path, tmp_path: Path) -> None:
-    network = architectures.get("nano").build()
-    given = {name: v.numpy() for name, v in weights.named_weights(network).items()}
+def test_a_run_starts_from_a_network_of_other_widths(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shipped nano, made wider, computes what it did."""
+    wider = UNet((20, 30, 40), (0, 0, 1), (1, 0), features=18)
+    monkeypatch.setitem(architectures.ARCHITECTURES, "wider", wider)
+    changes = {"model": "wider", "float.steps": 0, "qat.steps": 1}
+    nano = weights.read_weights(shipped.find("nano"))
+    start = loop.Start(nano[0], nano[2])
+    loop.train(settings(photos, **changes), tmp_path / "run", start=start)
+    fitted, _, values = weights.read_weights(tmp_path / "run" / "float.weights.h5")
+    picture = images.read(photos / "face.png").pixels[None, :96, :96] / np.float32(255)
+    results = []
+    for architecture, given in ((nano[0], nano[2]), (fitted, values)):
+        network = architecture.build(training=False)
+        weights.load_weights(network, given)
+        results.append(np.asarray(network(picture, training=False)))
+    np.testing.assert_allclose(results[1], results[0], atol=1e-5)
 
-    def history(leak: float, start: dict[str, Any] | None) -> str:
+
+def test_only_what_starts_from_random_weights_leaks(photos: Path, tmp_path: Path) -> None:
+    nano = architectures.get("nano")
+    values = {name: v.numpy() for name, v in weights.named_weights(nano.build()).items()}
+    given = loop.Start(nano, values)
+
+    def history(leak: float, start: loop.Start | None) -> str:
         changes = {"model": "nano", "float.steps": 2, "qat.steps": 0, "validate_every": 2}
         out = tmp_path / f"{leak}-{start is None}"
         loop.train(settings(photos, **changes, **{"float.leak": leak}), out, start=start)
@@ -193,10 +216,11 @@ def test_what_does_not_fit_is_refused(run: Path, photos: Path, tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(RecipeError, match="can't be made"):
         loop.train(settings(photos), tmp_path / "file" / "run")
-    other = weights.read_weights(run / "float.weights.h5")[2]
+    architecture, _, values = weights.read_weights(run / "float.weights.h5")
     wrong = {"small": "classic", "classic": "small"}[run.name]
+    start = loop.Start(architecture, values)
     with pytest.raises(RecipeError, match="another architecture"):
-        loop.train(settings(photos, model=wrong), tmp_path / "wrong", start=other)
+        loop.train(settings(photos, model=wrong), tmp_path / "wrong", start=start)
 
 
 def test_a_loss_that_blows_up_ends_the_run(photos: Path, tmp_path: Path) -> None:

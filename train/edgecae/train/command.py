@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edgecae.errors import RecipeError
-from edgecae.train import architectures, loop, recipe, shipped, weights
+from edgecae.train import architectures, channels, loop, recipe, shipped, weights
+from edgecae.train.architectures import Architecture
 from edgecae.train.recipe import Recipe
 
 __all__ = ["command"]
@@ -78,11 +79,23 @@ def _changes(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read_start(init: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The settings that follow from the architecture, and weights, of ``--init``."""
-    architecture, _, values = weights.read_weights(shipped.find(init))
+def _following(init: str, architecture: Architecture, asked: dict[str, Any]) -> dict[str, Any]:
+    """The settings that follow from the architecture of ``--init``.
+
+    Its own, unless another is asked for to which the weights can be fitted.
+    """
+    if asked["model"] is not None:
+        latent = asked["latent"] or 0
+        if channels.fits(architecture, architectures.get(asked["model"], latent)):
+            return {"model": asked["model"], "latent": latent}
     name, latent = architectures.named(architecture)
-    return {"model": name, "latent": latent}, values
+    follows = {"model": name, "latent": latent}
+    for setting, value in follows.items():
+        if asked[setting] not in (None, value):
+            raise click.UsageError(
+                f"--init {init} is of the {setting} {value}, not {asked[setting]}"
+            )
+    return follows
 
 
 @contextlib.contextmanager
@@ -135,7 +148,9 @@ def _progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
     help="TOML file of settings; the options below override it.",
 )
 @click.option(
-    "--init", metavar="NAME|RUN|WEIGHTS", help="Weights to start from; the model follows."
+    "--init",
+    metavar="NAME|RUN|WEIGHTS",
+    help="Weights to start from; the model follows, or is one that differs in widths alone.",
 )
 @click.option("--resume", is_flag=True, help="Continue the run in --out from its checkpoint.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files.")
@@ -158,7 +173,7 @@ def command(
     changes = _changes(settings)
     if deterministic is not None:
         changes["deterministic"] = deterministic
-    values = None
+    start = None
     if resume:
         if changes or recipe_file or init:
             raise click.UsageError("--resume goes on with the run's own recipe; give --out alone")
@@ -168,21 +183,20 @@ def command(
     else:
         chosen = recipe.read(recipe_file) if recipe_file else Recipe()
         if init:
-            follows, values = _read_start(init)
-            for setting, value in follows.items():
-                asked = changes.get(setting, getattr(chosen, setting) if recipe_file else value)
-                if asked != value:
-                    raise click.UsageError(
-                        f"--init {init} is of the {setting} {value}, not {asked}"
-                    )
-            changes |= follows
+            architecture, _, values = weights.read_weights(shipped.find(init))
+            asked = {
+                setting: changes.get(setting, getattr(chosen, setting) if recipe_file else None)
+                for setting in ("model", "latent")
+            }
+            changes |= _following(init, architecture, asked)
+            start = loop.Start(architecture, values)
         chosen = recipe.with_changes(chosen, changes)
     console = Console(stderr=True)
     with _progress(console) as report:
         loop.train(
             chosen,
             out,
-            start=values,
+            start=start,
             resume=resume,
             tensorboard=tensorboard,
             announce=lambda line: console.print(line, highlight=False),

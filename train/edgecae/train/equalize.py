@@ -24,7 +24,7 @@ from edgecae.train._tf import keras, tf
 from edgecae.train.links import Link
 from edgecae.train.weights import named_weights
 
-__all__ = ["align", "equalize"]
+__all__ = ["Seen", "align", "equalize", "watch"]
 
 LARGEST_FACTOR = 64.0
 """How much more than another a channel is enlarged at most."""
@@ -50,7 +50,7 @@ TAIL = 1e-4
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """What a layer's output was like, per channel.
 
     Attributes:
@@ -67,10 +67,16 @@ class _Seen:
     weight: NDArray[np.float64]
 
 
-def _watch(
+def watch(
     model: Any, names: Sequence[str], batches: Iterable[NDArray[np.float32]]
-) -> dict[str, _Seen]:
-    """See what some layers' outputs are like, and what the result owes to each."""
+) -> dict[str, Seen]:
+    """See what some layers' outputs are like, and what the result owes to each.
+
+    Args:
+        model: the float network, trained.
+        names: of the layers.
+        batches: noisy pictures, N×H×W×3 in [0, 1].
+    """
     taps = keras.Model(model.input, [model.output, *(model.get_layer(n).output for n in names)])
 
     @tf.function  # type: ignore[untyped-decorator]
@@ -101,7 +107,7 @@ def _watch(
             edge.append([np.quantile(x, share, axis=(0, 1, 2)) for x in outputs])
         most.append([x.max((0, 1, 2)) for x in outputs])
     return {
-        name: _Seen(
+        name: Seen(
             below=np.maximum(-np.mean([row[index] for row in edges[0]], axis=0), 0),
             above=np.maximum(np.mean([row[index] for row in edges[1]], axis=0), 0),
             most=np.max([row[index] for row in most], axis=0),
@@ -111,7 +117,7 @@ def _watch(
     }
 
 
-def _best_factors(seen: Sequence[_Seen]) -> NDArray[np.float64]:
+def _best_factors(seen: Sequence[Seen]) -> NDArray[np.float64]:
     """Factors of channels that several tensors share, with the least error of the result.
 
     The error of a tensor is the square of its range, over which 256 levels are spread, times the
@@ -150,7 +156,7 @@ def _best_factors(seen: Sequence[_Seen]) -> NDArray[np.float64]:
     return np.asarray(1 / shares(room))
 
 
-def _factors(link: Link, seen: Sequence[_Seen]) -> NDArray[np.float64]:
+def _factors(link: Link, seen: Sequence[Seen]) -> NDArray[np.float64]:
     """Factors for the channels of a link."""
     above = np.max([x.above for x in seen], axis=0)
     if link.bound is not None:
@@ -177,7 +183,7 @@ def equalize(model: Any, links: Sequence[Link], batches: Iterable[NDArray[np.flo
     names = sorted({name for link in links for name in link.seen})
     if not names:
         return
-    seen = _watch(model, names, batches)
+    seen = watch(model, names, batches)
     variables = named_weights(model)
     for link in links:
         factor = _factors(link, [seen[name] for name in link.seen])

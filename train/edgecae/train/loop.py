@@ -11,7 +11,7 @@ import contextlib
 import csv
 import io
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,16 @@ from edgecae import noise as noise_models
 from edgecae.errors import RecipeError
 from edgecae.runtime import images as picture_files
 from edgecae.runtime.images import Picture
-from edgecae.train import architectures, checkpoint, devices, evaluate, pictures, recipe, weights
+from edgecae.train import (
+    architectures,
+    channels,
+    checkpoint,
+    devices,
+    evaluate,
+    pictures,
+    recipe,
+    weights,
+)
 from edgecae.train._tf import keras, tf
 from edgecae.train.architectures import Architecture
 from edgecae.train.checkpoint import State
@@ -33,7 +42,7 @@ from edgecae.train.quantize import post_training, quantize
 from edgecae.train.recipe import Phase as PhaseSettings
 from edgecae.train.recipe import Recipe
 
-__all__ = ["Event", "held_out_folder", "train"]
+__all__ = ["Event", "Start", "held_out_folder", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +65,20 @@ class Event:
     step: int
     steps: int
     row: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """A trained network to start from.
+
+    Attributes:
+        architecture: the run's own, or one that differs in widths alone, none of them less than
+            half of the run's.
+        values: its weights by name.
+    """
+
+    architecture: Architecture
+    values: Mapping[str, Any]
 
 
 @dataclass
@@ -280,7 +303,7 @@ def train(
     settings: Recipe,
     directory: Path,
     *,
-    start: dict[str, Any] | None = None,
+    start: Start | None = None,
     resume: bool = False,
     tensorboard: bool = False,
     announce: Callable[[str], None] = log.info,
@@ -292,7 +315,7 @@ def train(
         settings: everything that decides the result.
         directory: the run directory; made if it is not there, and without a run in it unless
             ``resume``. Several machines need it on a file system that they share.
-        start: weights by name to start from, in place of random ones.
+        start: weights to start from, in place of random ones.
         resume: continue from the last checkpoint of ``directory``.
         tensorboard: also write event files below ``directory``.
         announce: told once which devices, precision and strategy are used.
@@ -313,8 +336,15 @@ def train(
     architecture = architectures.get(settings.model, settings.latent)
     if not settings.float_phase.steps and start is None and not resume:
         raise RecipeError("QAT without a float phase needs weights to start from (--init)")
+    if start is not None and not channels.fits(start.architecture, architecture):
+        raise RecipeError(
+            f"the weights to start from don't fit {settings.model}: they are of another "
+            "architecture, or less than half as wide somewhere"
+        )
     chosen = devices.choose(settings.strategy, settings.precision)
     announce(chosen.description)
+    if start is not None and start.architecture != architecture:
+        announce(f"the weights to start from have other widths, and are fitted to {settings.model}")
     _check_fits(settings, architecture, chosen.strategy.num_replicas_in_sync)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -348,7 +378,19 @@ def held_out_folder(run: Path) -> Path:
     return run / "held_out"
 
 
-def _begin(run: _Run, start: dict[str, Any] | None, noise_file: Path | None) -> State:
+def _fitted(run: _Run, start: Start) -> Mapping[str, Any]:
+    """Weights by name for the run's architecture."""
+    if start.architecture == run.architecture:
+        return start.values
+    patches = run.batches("float")
+    noisy_and_clean = [
+        (np.asarray(noisy / 255, np.float32), np.asarray(clean / 255, np.float32))
+        for noisy, clean in map(patches.at, range(CALIBRATION_BATCHES))
+    ]
+    return channels.fitted(start.architecture, start.values, run.architecture, noisy_and_clean)
+
+
+def _begin(run: _Run, start: Start | None, noise_file: Path | None) -> State:
     """Make the run directory, with the weights to start from and the noise file if there are any.
 
     The recipe has the numbers of the noise; the file says how they were measured as well.
@@ -366,7 +408,7 @@ def _begin(run: _Run, start: dict[str, Any] | None, noise_file: Path | None) -> 
         raise RecipeError(f"{run.directory} holds a run already; --resume it, or name another")
     if start is not None:
         network = run.architecture.build(training=False)
-        weights.load_weights(network, start)
+        weights.load_weights(network, _fitted(run, start))
         phase = "init" if run.recipe.float_phase.steps else "float"
         weights.save_weights(run.phase_weights(phase), network, run.architecture, "float")
     for index, image in enumerate(run.images.held_out()):

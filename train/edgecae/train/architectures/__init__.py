@@ -55,11 +55,17 @@ class Architecture(Protocol):
 
 ARCHITECTURES: dict[str, Architecture] = {
     "classic": Classic(),
-    "nano": UNet(channels=(16, 24, 32), down=(0, 0, 1), up=(1, 0)),
-    "small": UNet(channels=(40, 32, 48), down=(0, 0, 1), up=(1, 0)),
-    "base": UNet((48, 64, 64), down=(1, 2, 2), up=(4, 2), block="separable", features=32),
+    "nano": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
+    "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
+    "small-start": UNet((40, 32, 48), (0, 0, 1), (1, 0)),
+    "base": UNet(
+        (64, 48, 32), (1, 2, 2), (4, 2), block="separable", features=32, hidden=(96, 64, 64)
+    ),
+    "base-start": UNet((48, 64, 64), (1, 2, 2), (4, 2), block="separable", features=32),
 }
-"""By the name that ``--model`` takes; each is a shipped model too."""
+"""By the name that ``--model`` takes, most of them shipped models. ``small-start`` and
+``base-start`` are what two of these begin their training as: how many channels of each level it
+leaves alive is known only afterwards."""
 
 KINDS: dict[str, type[Any]] = {"classic": Classic, "unet": UNet}
 

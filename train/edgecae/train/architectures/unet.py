@@ -76,10 +76,10 @@ class UNet:
     skips by addition (Ronneberger et al., U-Net, 2015, with sums for concatenations), ReLU6, no
     batch normalization.
 
-    A block is one 3×3 convolution (``plain``), or (``separable``) a 3×3 depthwise one, 1×1 to twice
-    the channels, 1×1 back, and the sum with what went in (Liu et al., "A ConvNet for the 2020s",
-    2022, section 2.4, with one activation more, which bounds the sum): three times as many layers
-    for the same number of multiplications.
+    A block is one 3×3 convolution (``plain``), or (``separable``) a 3×3 depthwise one, 1×1 to
+    ``hidden`` channels, 1×1 back, and the sum with what went in (Liu et al., "A ConvNet for the
+    2020s", 2022, section 2.4, with one activation more, which bounds the sum): three times as many
+    layers for the same number of multiplications.
 
     The last 3×3 convolution reads the features *and* the noisy frame, both bounded to [0, 1] and so
     quantized with the same scale 1/255: the picture itself reaches the result through the 32-bit
@@ -93,6 +93,7 @@ class UNet:
         factor: of space-to-depth.
         block: ``plain`` or ``separable``.
         features: how many there are; 0: as many as the finest level is wide.
+        hidden: width inside the separable blocks of each level; none: twice the level's.
     """
 
     channels: tuple[int, ...]
@@ -101,6 +102,7 @@ class UNet:
     factor: int = 2
     block: str = "plain"
     features: int = 0
+    hidden: tuple[int, ...] = ()
 
     loss = "charbonnier"
     kind = "unet"
@@ -179,7 +181,7 @@ class UNet:
             kwargs = {"activation": relu6, "kernel_initializer": "he_normal", **kwargs}
             return layers.Conv2D(width, size, padding="same", name=name, dtype=policy, **kwargs)(x)
 
-        def separable(x: Any, width: int, name: str) -> Any:
+        def separable(x: Any, width: int, hidden: int, name: str) -> Any:
             y = layers.DepthwiseConv2D(
                 3,
                 padding="same",
@@ -188,7 +190,7 @@ class UNet:
                 # Each output has 9 inputs; Keras counts those of all channels.
                 depthwise_initializer=keras.initializers.VarianceScaling(width),
             )(x)
-            y = conv(y, 2 * width, f"{name}_expand", size=1)
+            y = conv(y, hidden, f"{name}_expand", size=1)
             small = keras.initializers.VarianceScaling(0.1)
             y = conv(y, width, f"{name}_project", 1, activation=None, kernel_initializer=small)
             y = layers.Add(name=f"{name}_add", dtype=policy)([x, y])
@@ -196,10 +198,12 @@ class UNet:
             # TensorFlow's optimizer of graphs gives up where a sum has another reader.
             return layers.Activation("relu6", name=f"{name}_relu6", dtype=policy)(y)
 
-        def block(x: Any, width: int, level: str, index: int) -> Any:
+        def block(x: Any, level: int, way: str, index: int) -> Any:
+            width = self.channels[level]
             if self.block == "separable":
-                return separable(x, width, f"{level}_block{index}")
-            return conv(x, width, f"{level}_conv{index}")
+                hidden = self.hidden[level] if self.hidden else 2 * width
+                return separable(x, width, hidden, f"{way}{level}_block{index}")
+            return conv(x, width, f"{way}{level}_conv{index}")
 
         inputs = layers.Input((None, None, 3), name="noisy")
         frame = UnitInterval(name="frame")(inputs)
@@ -210,7 +214,7 @@ class UNet:
                 skips.append(x)
             x = conv(x, width, f"down{level}_enter", strides=2 if level else 1)
             for index in range(count):
-                x = block(x, width, f"down{level}", index)
+                x = block(x, level, "down", index)
         for level in reversed(range(len(skips))):
             width = self.channels[level]
             x = conv(x, 4 * width, f"up{level}_enter", size=1, activation=None)
@@ -218,7 +222,7 @@ class UNet:
             x = layers.Add(name=f"up{level}_add", dtype=policy)([x, skips[level]])
             last = self.up[level] - (not level)
             for index in range(last):
-                x = block(x, width, f"up{level}", index)
+                x = block(x, level, "up", index)
             if not level:
                 x = conv(x, self.features or width, f"up0_conv{last}", **unit_start())
         outputs = to_frame(x, image, self.factor, policy)
