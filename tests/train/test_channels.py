@@ -49,7 +49,7 @@ def _widths(architecture: UNet) -> list[int]:
 def test_a_wider_network_computes_the_same(architecture: UNet) -> None:
     model, (picture, _) = _network(architecture), _batches()[0]
     values, wider = _values(model), WIDER[architecture]
-    made = channels.fitted(architecture, values, wider, _batches())
+    made = channels.fitted(channels.Start(architecture, values), wider, _batches())
     twin = _network(wider, made)
     result, expected = (np.asarray(m(picture, training=False)) for m in (twin, model))
     np.testing.assert_allclose(result, expected, atol=1e-6)
@@ -78,7 +78,7 @@ def test_a_narrower_network_keeps_the_channels_that_count(architecture: UNet) ->
                 else:
                     values[f"{reader.replace('depthwise', 'expand')}/kernel"][:, :, gone] = 0
     load_weights(model, values)
-    made = channels.fitted(architecture, values, narrower, _batches())
+    made = channels.fitted(channels.Start(architecture, values), narrower, _batches())
     twin = _network(narrower, made)
     result, expected = (np.asarray(m(picture, training=False)) for m in (twin, model))
     assert np.ptp(expected) > 0.01
@@ -109,7 +109,7 @@ def test_copies_are_of_the_channels_whose_rounding_costs_most() -> None:
     for reader in ("down1_enter", "up0_conv0"):
         values[f"{reader}/kernel"][:, :, 5] *= 20
     wider = UNet((9, 8), (0, 0), (1,), features=8)
-    made = channels.fitted(architecture, values, wider, _batches())
+    made = channels.fitted(channels.Start(architecture, values), wider, _batches())
     kernel = made["down0_enter/kernel"]
     np.testing.assert_array_equal(kernel[..., 8], kernel[..., 5])
 

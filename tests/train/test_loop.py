@@ -12,7 +12,7 @@ from training import TINY
 
 from edgecae.errors import RecipeError
 from edgecae.runtime import images
-from edgecae.train import architectures, loop, phase, recipe, shipped, weights
+from edgecae.train import architectures, channels, loop, phase, recipe, shipped, weights
 from edgecae.train._tf import tf
 from edgecae.train.architectures.unet import UNet
 from edgecae.train.layers import Dropout, UnitInterval
@@ -145,7 +145,7 @@ def test_the_loss_scale_of_float16_is_part_of_a_checkpoint() -> None:
 
 def test_a_run_starts_from_other_weights(run: Path, photos: Path, tmp_path: Path) -> None:
     architecture, _, values = weights.read_weights(run / "float.weights.h5")
-    start = loop.Start(architecture, values)
+    start = channels.Start(architecture, values)
     changes = {"model": run.name, "float.steps": 0, "qat.steps": 2, "qat.learning_rate": 1e-12}
     loop.train(settings(photos, **changes), tmp_path / "new", start=start)
     again = weights.read_weights(tmp_path / "new" / "float.weights.h5")[2]
@@ -170,7 +170,7 @@ def test_a_run_starts_from_a_network_of_other_widths(
     monkeypatch.setitem(architectures.ARCHITECTURES, "wider", wider)
     changes = {"model": "wider", "float.steps": 0, "qat.steps": 1}
     nano = weights.read_weights(shipped.find("nano"))
-    start = loop.Start(nano[0], nano[2])
+    start = channels.Start(nano[0], nano[2])
     loop.train(settings(photos, **changes), tmp_path / "run", start=start)
     fitted, _, values = weights.read_weights(tmp_path / "run" / "float.weights.h5")
     picture = images.read(photos / "face.png").pixels[None, :96, :96] / np.float32(255)
@@ -185,9 +185,9 @@ def test_a_run_starts_from_a_network_of_other_widths(
 def test_only_what_starts_from_random_weights_leaks(photos: Path, tmp_path: Path) -> None:
     nano = architectures.get("nano")
     values = {name: v.numpy() for name, v in weights.named_weights(nano.build()).items()}
-    given = loop.Start(nano, values)
+    given = channels.Start(nano, values)
 
-    def history(leak: float, start: loop.Start | None) -> str:
+    def history(leak: float, start: channels.Start | None) -> str:
         changes = {"model": "nano", "float.steps": 2, "qat.steps": 0, "validate_every": 2}
         out = tmp_path / f"{leak}-{start is None}"
         loop.train(settings(photos, **changes, **{"float.leak": leak}), out, start=start)
@@ -218,7 +218,7 @@ def test_what_does_not_fit_is_refused(run: Path, photos: Path, tmp_path: Path) -
         loop.train(settings(photos), tmp_path / "file" / "run")
     architecture, _, values = weights.read_weights(run / "float.weights.h5")
     wrong = {"small": "classic", "classic": "small"}[run.name]
-    start = loop.Start(architecture, values)
+    start = channels.Start(architecture, values)
     with pytest.raises(RecipeError, match="another architecture"):
         loop.train(settings(photos, model=wrong), tmp_path / "wrong", start=start)
 

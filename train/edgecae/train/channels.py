@@ -11,6 +11,7 @@ convolutions read zeros.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from edgecae.train.equalize import watch
 from edgecae.train.links import Link
 from edgecae.train.weights import load_weights, named_weights
 
-__all__ = ["fits", "fitted", "take"]
+__all__ = ["Batch", "Start", "fits", "fitted", "take"]
 
 Values = dict[str, NDArray[np.float32]]
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -33,6 +34,19 @@ equal gradients, and stay copies of each other."""
 
 ROUNDING = 1 / 12 / 255**2
 """Squared error of a result that is perfect but for being rounded to 8 bits."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A trained network to start from.
+
+    Attributes:
+        architecture: of the network.
+        values: its weights by name.
+    """
+
+    architecture: Architecture
+    values: Mapping[str, NDArray[np.float32]]
 
 
 def fits(one: Architecture, other: Architecture) -> bool:
@@ -173,12 +187,7 @@ def _cost(
     return {link: of(link) for link in links}
 
 
-def fitted(
-    architecture: Architecture,
-    values: Mapping[str, NDArray[np.float32]],
-    other: Architecture,
-    batches: Sequence[Batch],
-) -> Values:
+def fitted(start: Start, other: Architecture, batches: Sequence[Batch]) -> Values:
     """Weights of a trained network for one of other widths, as a start for training it.
 
     Where that is narrower, the channels stay that the result owes most to. Where it is wider, it
@@ -186,11 +195,11 @@ def fitted(
     say the same differ a little, they are rounded differently, and the errors average out.
 
     Args:
-        architecture: of the trained network.
-        values: its float weights by name.
+        start: the trained network.
         other: an architecture that it :func:`fits`.
         batches: noisy and clean pictures, N×H×W×3 in [0, 1].
     """
+    architecture, values = start.architecture, start.values
     model = architecture.build(training=False)
     load_weights(model, values)
     wanted = named_weights(other.build(training=False))

@@ -189,7 +189,7 @@ def command(
                 for setting in ("model", "latent")
             }
             changes |= _following(init, architecture, asked)
-            start = loop.Start(architecture, values)
+            start = channels.Start(architecture, values)
         chosen = recipe.with_changes(chosen, changes)
     console = Console(stderr=True)
     with _progress(console) as report:

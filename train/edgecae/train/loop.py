@@ -11,30 +11,22 @@ import contextlib
 import csv
 import io
 import logging
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecae import noise as noise_models
 from edgecae.errors import RecipeError
 from edgecae.runtime import images as picture_files
+from edgecae.runtime import outputs
 from edgecae.runtime.images import Picture
-from edgecae.train import (
-    architectures,
-    channels,
-    checkpoint,
-    devices,
-    evaluate,
-    pictures,
-    recipe,
-    weights,
-)
+from edgecae.train import architectures, checkpoint, devices, evaluate, pictures, recipe, weights
 from edgecae.train._tf import keras, tf
 from edgecae.train.architectures import Architecture
+from edgecae.train.channels import Batch, Start, fits, fitted
 from edgecae.train.checkpoint import State
 from edgecae.train.data import Batches, open_images, prefetch
 from edgecae.train.phase import Phase
@@ -42,7 +34,7 @@ from edgecae.train.quantize import post_training, quantize
 from edgecae.train.recipe import Phase as PhaseSettings
 from edgecae.train.recipe import Recipe
 
-__all__ = ["Event", "Start", "held_out_folder", "train"]
+__all__ = ["Event", "held_out_folder", "train"]
 
 log = logging.getLogger(__name__)
 
@@ -65,20 +57,6 @@ class Event:
     step: int
     steps: int
     row: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Start:
-    """A trained network to start from.
-
-    Attributes:
-        architecture: the run's own, or one that differs in widths alone, none of them less than
-            half of the run's.
-        values: its weights by name.
-    """
-
-    architecture: Architecture
-    values: Mapping[str, Any]
 
 
 @dataclass
@@ -120,6 +98,14 @@ class _Run:
             gray=self.recipe.gray,
         )
 
+    def examples(self, phase: str) -> Iterator[Batch]:
+        """Noisy and clean patches, N×H×W×3 in [0, 1], the same in every process."""
+        patches = self.batches(phase)
+        patches.shard = 0
+        for step in range(CALIBRATION_BATCHES):
+            noisy, clean = (np.asarray(x / 255, np.float32) for x in patches.at(step))
+            yield noisy, clean
+
 
 def _check_fits(settings: Recipe, architecture: Architecture, replicas: int) -> None:
     for name, phase in (("float", settings.float_phase), ("qat", settings.qat)):
@@ -133,18 +119,12 @@ def _check_fits(settings: Recipe, architecture: Architecture, replicas: int) -> 
                 raise RecipeError(f"{name}: a batch of {size.batch} can't be shared by {replicas}")
 
 
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
-    _write_text(path, text.getvalue())
+    outputs.write_text(path, text.getvalue())
 
 
 def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
@@ -179,15 +159,9 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
 
 def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
     """Float weights, equalized and rounded, and the activation ranges of training patches."""
-    # Shard 0 in every process: all must arrive at the same ranges.
-    patches = run.batches("qat")
-    patches.shard = 0
-
-    def batches() -> Iterator[NDArray[np.float32]]:
-        for step in range(CALIBRATION_BATCHES):
-            yield np.asarray(patches.at(step)[0] / 255, np.float32)
-
-    _, network = post_training(run.architecture, start, batches)
+    _, network = post_training(
+        run.architecture, start, lambda: (noisy for noisy, _ in run.examples("qat"))
+    )
     return {name: v.numpy() for name, v in weights.named_weights(network).items()}
 
 
@@ -336,7 +310,7 @@ def train(
     architecture = architectures.get(settings.model, settings.latent)
     if not settings.float_phase.steps and start is None and not resume:
         raise RecipeError("QAT without a float phase needs weights to start from (--init)")
-    if start is not None and not channels.fits(start.architecture, architecture):
+    if start is not None and not fits(start.architecture, architecture):
         raise RecipeError(
             f"the weights to start from don't fit {settings.model}: they are of another "
             "architecture, or less than half as wide somewhere"
@@ -344,7 +318,7 @@ def train(
     chosen = devices.choose(settings.strategy, settings.precision)
     announce(chosen.description)
     if start is not None and start.architecture != architecture:
-        announce(f"the weights to start from have other widths, and are fitted to {settings.model}")
+        announce(f"weights of other widths are fitted to {settings.model}")
     _check_fits(settings, architecture, chosen.strategy.num_replicas_in_sync)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -378,18 +352,6 @@ def held_out_folder(run: Path) -> Path:
     return run / "held_out"
 
 
-def _fitted(run: _Run, start: Start) -> Mapping[str, Any]:
-    """Weights by name for the run's architecture."""
-    if start.architecture == run.architecture:
-        return start.values
-    patches = run.batches("float")
-    noisy_and_clean = [
-        (np.asarray(noisy / 255, np.float32), np.asarray(clean / 255, np.float32))
-        for noisy, clean in map(patches.at, range(CALIBRATION_BATCHES))
-    ]
-    return channels.fitted(start.architecture, start.values, run.architecture, noisy_and_clean)
-
-
 def _begin(run: _Run, start: Start | None, noise_file: Path | None) -> State:
     """Make the run directory, with the weights to start from and the noise file if there are any.
 
@@ -408,15 +370,20 @@ def _begin(run: _Run, start: Start | None, noise_file: Path | None) -> State:
         raise RecipeError(f"{run.directory} holds a run already; --resume it, or name another")
     if start is not None:
         network = run.architecture.build(training=False)
-        weights.load_weights(network, _fitted(run, start))
+        values = start.values
+        if start.architecture != run.architecture:
+            values = fitted(start, run.architecture, list(run.examples("float")))
+        weights.load_weights(network, values)
         phase = "init" if run.recipe.float_phase.steps else "float"
         weights.save_weights(run.phase_weights(phase), network, run.architecture, "float")
     for index, image in enumerate(run.images.held_out()):
         picture_files.write(held_out_folder(run.directory) / f"{index:02}.png", Picture(image))
     if noise_file is not None:
-        _write_text(run.directory / "noise.toml", noise_file.read_text(encoding="utf-8"))
+        outputs.write_text(run.directory / "noise.toml", noise_file.read_text(encoding="utf-8"))
     made_with = {**recipe.versions(), "images": run.images.fingerprint}
-    _write_text(path, recipe.dumps(recipe.with_changes(run.recipe, {"made_with": made_with})))
+    outputs.write_text(
+        path, recipe.dumps(recipe.with_changes(run.recipe, {"made_with": made_with}))
+    )
     return State("float")
 
 
