@@ -86,12 +86,12 @@ def test_json_keeps_the_contract(shipped: str) -> None:
 
 
 def test_the_memory_of_small_adds_up() -> None:
-    """By hand: where the last skip of 40 channels is added, the others wait at half resolution."""
+    """By hand: where the last skip of 48 channels is added, the others wait at half resolution."""
     pixels = 640 * 480
     memory = inspection.inspect("small").memory
-    assert memory.peak == (40 + 40 + 40 + 12) * pixels // 4
-    half = 12 + 40 + 40 + 40 + 40 + 52 + 12
-    quarter = 32 + 32 + 32 + 160
+    assert memory.peak == (48 + 48 + 48 + 12) * pixels // 4
+    half = 12 + 48 + 48 + 48 + 32 + 44 + 12
+    quarter = 32 + 32 + 32 + 192
     eighth = 48 + 48 + 128
     assert memory.total == (3 + half / 4 + quarter / 16 + eighth / 64 + 3) * pixels
     padded = inspection.inspect("small", (641, 479)).memory
