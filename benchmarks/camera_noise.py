@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from edgecae import noise
 from edgecae.errors import NoiseError
-from edgecae.runtime import camera_noise, images
+from edgecae.media import images
+from edgecae.noise import measure
 
 GAINS, READS = (0.0, 0.5, 2.0), (2.0, 5.0, 15.0)
 MIDDLE = 0.5
@@ -36,7 +37,7 @@ def _errors(paths: list[Path], model: noise.Noise, frames: int) -> tuple[str, st
     refused = 0
     for path in paths:
         try:
-            found = camera_noise.measure(_noisy(images.read(path).pixels, model, frames))
+            found = measure.measure(_noisy(images.read(path).pixels, model, frames))
         except NoiseError:
             refused += 1
             continue
@@ -76,7 +77,7 @@ def _polyu(folder: Path, count: int) -> None:
         mean = images.read(path.with_name(path.name.replace("_real", "_mean"))).pixels
         difference = (real.astype(float) - mean).std((0, 1))
         try:
-            found = camera_noise.measure([real])
+            found = measure.measure([real])
         except NoiseError as error:
             print(f"| {path.stem} | {error} | | |")
             continue

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgecae.bench import quality
+from edgecae.codec.autoencoder import Decoder, Encoder
+from edgecae.codec.compressed_file import compress, decompress
 from edgecae.quality import psnr
-from edgecae.runtime.compressed import compress, decompress
-from edgecae.runtime.halves import Decoder, Encoder
 
 __all__ = ["jpeg", "main"]
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from edgecae import models
 from edgecae.bench import quality
-from edgecae.train import synthetic
+from edgecae_train.data import synthetic
 
 TESTS = Path(__file__).parent.parent / "tests"
 

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae import noise
+from edgecae import Denoiser, noise, stream
+from edgecae.media.frame import Frame
+from edgecae.media.sinks.video_file import VideoSink
+from edgecae.media.sources.video_file import VideoFile
 from edgecae.quality import psnr
-from edgecae.runtime import Denoiser, stream
-from edgecae.runtime.frame import Frame
-from edgecae.runtime.sinks.video_file import VideoSink
-from edgecae.runtime.sources.video_file import VideoFile
-from edgecae.train import evaluate, pictures, synthetic, weights
+from edgecae_train import evaluate, samples, weights
+from edgecae_train.data import synthetic
 
 SIGMA = 25
 FRAMES, RATE = 90, 30
@@ -102,7 +102,7 @@ def main(folder: Path) -> None:
 
     middle = FRAMES // 2
     crop = np.s_[80:400, 160:480]
-    pictures.comparison(
+    samples.comparison(
         [
             (
                 f"noisy, sigma {SIGMA}: {psnr(clean[middle], noisy[middle]):.2f} dB",

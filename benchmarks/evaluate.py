@@ -48,8 +48,8 @@ class Method:
 
 
 def _raw(path: Path) -> Callable[[Pixels, int, np.random.Generator], float]:
-    from edgecae.runtime.tiling import pad_edges, padded_size
-    from edgecae.train import evaluate
+    from edgecae.denoise.tiling import pad_edges, padded_size
+    from edgecae_train import evaluate
 
     network, stride = evaluate.float_network(path)
 
@@ -72,7 +72,7 @@ def _digest(path: Path) -> str:
 def find_method(name: str) -> Method:
     """Look up a method by the name that the command line uses."""
     if name.endswith((RAW, methods.FLOAT)):
-        from edgecae.train import shipped
+        from edgecae_train import shipped
 
         path = shipped.find(name.rpartition(":")[0])
         if name.endswith(RAW):

@@ -26,7 +26,8 @@ from evaluate import find_method, measure, read
 from edgecae import models
 from edgecae.bench import latency, methods, results
 from edgecae.bench.case import Case
-from edgecae.runtime import machine, model_file
+from edgecae.device import machine
+from edgecae.tflite import model_file
 
 __all__ = ["fill", "main"]
 

@@ -7,7 +7,7 @@ The files are the shipped models unless others are given, halves of autoencoders
 Each mutant is verified. One that is let through goes to a process of its own, which loads it in
 the interpreter with bounded memory, plans for the stored frame size, for 64×64 and for 96×32, and
 runs it once at each. A crash, a timeout or a lack of memory there is a hole in
-``edgecae.runtime.verify``; a mutant that the verifier itself stumbles over is one, too. Weights are
+``edgecae.tflite.verify``; a mutant that the verifier itself stumbles over is one, too. Weights are
 left alone: any are as good as any.
 """
 
@@ -122,7 +122,7 @@ class Mutator:
         """Change a number and all that follow from it: what a knowing hand would write."""
         import numpy as np
 
-        from edgecae.runtime import verify
+        from edgecae.tflite import verify
 
         rng = self.rng
         model = _schema().ModelT.InitFromPackedBuf(bytearray(self.content))
@@ -226,7 +226,7 @@ class Mutator:
 
 def refusal(content: bytes) -> str | None:
     """Why a file is refused; None if it is let through."""
-    from edgecae.runtime import model_file
+    from edgecae.tflite import model_file
 
     with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
         file.write(content)
@@ -281,7 +281,7 @@ def _work() -> None:
     """Run the mutants that come in on standard input, and say of each what became of it."""
     import resource
 
-    from edgecae.runtime import backend
+    from edgecae.tflite import interpreter as backend
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.bench import quality
-from edgecae.runtime.halves import Encoder
+from edgecae.codec.autoencoder import Encoder
 
 __all__ = ["ORDERS", "PACKERS"]
 

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae import noise
-from edgecae.runtime import Denoiser, inspection, model_file
-from edgecae.runtime.model_file import ModelFile
-from edgecae.runtime.sources.test_scene import TestScene
+from edgecae import Denoiser, noise
+from edgecae.media.sources.scene import TestScene
+from edgecae.tflite import inspect, model_file
+from edgecae.tflite.model_file import ModelFile
 
 FRAMES = 4
 SIGMA = 25
@@ -101,7 +101,7 @@ def compare(model: ModelFile) -> Comparison:
     scene, level = TestScene(width, height), noise.gaussian(SIGMA)
     rng = np.random.default_rng(0)
     frames = [level.add(scene.clean(number), rng) for number in range(FRAMES)]
-    activations = inspection.inspect(model.path, (width, height)).memory.total
+    activations = inspect.inspect(model.path, (width, height)).memory.total
     with Denoiser(model.path) as denoiser:
         expected = [denoiser.process(frame) for frame in frames]
     arena, got = run(model.content, activations + SPARE, frames)

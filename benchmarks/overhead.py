@@ -14,8 +14,7 @@ from collections.abc import Callable
 import click
 import numpy as np
 
-from edgecae import models
-from edgecae.runtime import Denoiser
+from edgecae import Denoiser, models
 
 
 def seconds(call: Callable[[], object]) -> float:

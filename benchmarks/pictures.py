@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae import Denoiser
+from edgecae.media import images
+from edgecae.media.images import Picture
 from edgecae.noise import gaussian
 from edgecae.quality import psnr
-from edgecae.runtime import Denoiser, images
-from edgecae.runtime.images import Picture
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "pictures"

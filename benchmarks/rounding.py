@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import noise
-from edgecae.train import evaluate, recipe, weights
-from edgecae.train.data import Batches, open_images
-from edgecae.train.equalize import equalize
-from edgecae.train.loop import CALIBRATION_BATCHES
-from edgecae.train.quantize import Calibration, calibrate, quantize
+from edgecae_train import evaluate, recipe, weights
+from edgecae_train.data.batches import Batches, open_images
+from edgecae_train.loop import CALIBRATION_BATCHES
+from edgecae_train.quantization.equalize import equalize
+from edgecae_train.quantization.quantize import Calibration, calibrate, quantize
 
 SIGMAS = (0, 5, 15, 25, 50)
 

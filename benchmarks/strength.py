@@ -1,6 +1,6 @@
 """Constants of ``--strength auto``: ``python benchmarks/strength.py --photos FOLDER``.
 
-Derives those of :mod:`edgecae.runtime.blend` from every ninth photo of a folder, which shall be one
+Derives those of :mod:`edgecae.denoise.blend` from every ninth photo of a folder, which shall be one
 for training, each by the criterion that its comment there names. Then, with the constants as they
 are now, prints what ``--strength auto`` gains in dB against the better of frame and result: the
 least, the tenth percentile and the mean. Noise is rounded and clipped.
@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from edgecae import noise
+from edgecae import Denoiser, noise
+from edgecae.media import images
 from edgecae.quality import psnr
-from edgecae.runtime import Denoiser, images
 
 MODELS = ("nano", "small", "base")
 SIGMAS = (0, 1, 2, 3, 5, 7, 10)

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgecae import models
+from edgecae import Denoiser, models
 from edgecae.bench import case as cases
 from edgecae.bench import latency, methods, peers
-from edgecae.convert import export
 from edgecae.errors import SettingError
+from edgecae.media.sources.scene import TestScene
 from edgecae.noise import gaussian
-from edgecae.runtime import Denoiser, backend, model_file
-from edgecae.runtime.sources.test_scene import TestScene
-from edgecae.train import shipped as shipped_weights
-from edgecae.train import weights
+from edgecae.tflite import interpreter as backend
+from edgecae.tflite import model_file
+from edgecae_convert import export
+from edgecae_train import shipped as shipped_weights
+from edgecae_train import weights
 
 THREADS = (1, 2)
 SLOW = {"cbm3d", "ffmpeg-bm3d"}

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from edgecae import noise
-from edgecae.train import architectures, data, devices
-from edgecae.train.phase import Phase
+from edgecae_train import architectures, devices
+from edgecae_train.data import batches as data
+from edgecae_train.phase import Phase
 
 STEPS, ROUNDS = 60, 5
 SHARE = 0.9

@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgecae import noise
+from edgecae import Denoiser, noise
 from edgecae.bench.quality import differences
-from edgecae.convert.convert import convert
 from edgecae.quality import psnr
-from edgecae.runtime import Denoiser
-from edgecae.train import evaluate, loop, recipe
+from edgecae_convert.convert import convert
+from edgecae_train import evaluate, loop, recipe
 
 TRAINING = {
     "validate_every": 200,

@@ -20,12 +20,12 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae import models, noise
-from edgecae.runtime import Denoiser, sinks, stream
-from edgecae.runtime.buffers import Buffers
-from edgecae.runtime.frame import Frame
-from edgecae.runtime.sinks.view import View, address
-from edgecae.runtime.sources.test_scene import TestScene
+from edgecae import Denoiser, models, noise, stream
+from edgecae.media import sinks
+from edgecae.media.buffers import Buffers
+from edgecae.media.frame import Frame
+from edgecae.media.sinks.view import View, address
+from edgecae.media.sources.scene import TestScene
 
 Pixels = NDArray[np.uint8]
 

@@ -22,9 +22,9 @@ import numpy as np
 from edgecae.bench.peers import PEERS, TUNED, tuned
 from edgecae.bench.peers.base import Grid, Peer, Pixels
 from edgecae.errors import SettingError
+from edgecae.media import sources
 from edgecae.noise import gaussian
 from edgecae.quality import psnr
-from edgecae.runtime import sources
 
 SIGMAS = (5, 15, 25, 50)
 PHOTOS, SIDE = 16, 256

@@ -1,6 +1,6 @@
 """A directive that lists the settings of a msgspec struct: name, default, values, meaning.
 
-    .. settings:: edgecae.train.recipe:Recipe
+    .. settings:: edgecae_train.recipe:Recipe
 
 Meanings are the struct's own: the section ``Attributes`` of its docstring, or of the one it
 inherits from.

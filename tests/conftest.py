@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from training import TINY
 
-from edgecae import models
-from edgecae.runtime import Denoiser
+from edgecae import Denoiser, models
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
@@ -77,7 +76,7 @@ def run(
     request: pytest.FixtureRequest, photos: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A finished run of each architecture, a few seconds of training on the small pictures."""
-    from edgecae.train import loop, recipe
+    from edgecae_train import loop, recipe
 
     settings = recipe.with_changes(
         recipe.Recipe(), {**TINY, "model": request.param, "data": str(photos)}
@@ -88,7 +87,7 @@ def run(
 @pytest.fixture(scope="session")
 def latent_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of an autoencoder with a latent of 4 channels."""
-    from edgecae.train import loop, recipe
+    from edgecae_train import loop, recipe
 
     settings = recipe.with_changes(
         recipe.Recipe(), {**TINY, "model": "classic", "latent": 4, "data": str(photos)}

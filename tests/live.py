@@ -23,7 +23,7 @@ import pytest
 from clips import make_clip
 from PIL import Image
 
-from edgecae.runtime.sources import camera
+from edgecae.media.sources import camera
 
 __all__ = ["LIVE", "Network", "PiCamera", "StandIn", "UsbCamera"]
 

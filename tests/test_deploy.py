@@ -12,7 +12,7 @@ from collections import defaultdict
 import pytest
 from conftest import ROOT
 
-from edgecae.runtime.commands import stream
+from edgecae.commands import stream
 
 UNIT = (ROOT / "deploy" / "edgecae@.service").read_text()
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import pkgutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import click
 import pytest
 from conftest import ROOT
 
-from edgecae import cli
-from edgecae.runtime import sinks, sources
+from edgecae.commands import cli
+from edgecae.media import sinks, sources
 
 HEAVY = (
     "tensorflow",
@@ -34,8 +36,22 @@ HEAVY = (
 )
 
 
-def test_edgecae_is_a_namespace() -> None:
-    assert not list(ROOT.glob("*/edgecae/__init__.py"))
+@pytest.mark.parametrize("name", ["edgecae", "edgecae_train", "edgecae_convert"])
+def test_each_package_is_typed_and_imports_nothing_before_it_is_used(name: str) -> None:
+    package = importlib.import_module(name)
+    assert Path(package.__file__).with_name("py.typed").is_file()
+    code = f"import sys, {name}; print([m for m in ('numpy', 'tensorflow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_public_face() -> None:
+    import edgecae
+
+    assert edgecae.__version__ == importlib.metadata.version("edgecae")
+    assert set(edgecae.__all__) == {"Denoiser", "__version__"} == set(dir(edgecae))
+    with pytest.raises(AttributeError, match="has no attribute 'unknown'"):
+        edgecae.unknown  # noqa: B018
 
 
 def test_the_base_install_pulls_no_tensorflow() -> None:
@@ -46,9 +62,9 @@ def test_the_base_install_pulls_no_tensorflow() -> None:
 
 def test_the_runtime_imports_nothing_heavy() -> None:
     code = (
-        "import sys, edgecae.cli, edgecae.noise, edgecae.quality, edgecae.models\n"
-        "import edgecae.runtime.commands.denoise, edgecae.runtime.commands.stream\n"
-        "import edgecae.bench.command, edgecae.bench.case\n"
+        "import sys, edgecae.commands.cli, edgecae.noise, edgecae.quality, edgecae.models\n"
+        "import edgecae.commands.denoise, edgecae.commands.stream\n"
+        "import edgecae.commands.bench, edgecae.bench.case\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -70,7 +86,7 @@ SLOW = (
 def test_a_stream_starts_without_what_it_does_not_use() -> None:
     code = (
         "import sys\n"
-        "from edgecae.cli import cli\n"
+        "from edgecae.commands.cli import cli\n"
         "arguments = 'stream --model nano --source test:32x32?frames=1 --sink null:'\n"
         "cli.main(arguments.split(), standalone_mode=False)\n"
         f"print([name for name in {SLOW!r} if name in sys.modules])"

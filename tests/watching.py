@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.errors import SettingError
-from edgecae.runtime.frame import Frame
-from edgecae.runtime.sinks.view import View, address
+from edgecae.media.frame import Frame
+from edgecae.media.sinks.view import View, address
 
 
 class Stream:

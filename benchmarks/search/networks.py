@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgecae.train._tf import keras, tf
-from edgecae.train.architectures import Architecture
-from edgecae.train.architectures.unet import to_frame
-from edgecae.train.layers import DepthToSpace, SpaceToDepth, UnitInterval, unit_start
+from edgecae_train._tf import keras, tf
+from edgecae_train.architectures import Architecture
+from edgecae_train.architectures.layers import DepthToSpace, SpaceToDepth, UnitInterval, unit_start
+from edgecae_train.architectures.unet import to_frame
 
 __all__ = ["Candidate", "kmacs"]
 
@@ -59,7 +59,7 @@ class CollapsibleConv2D(keras.layers.Conv2D):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A U-Net to compare; see :class:`edgecae.train.architectures.unet.UNet`.
+    """A U-Net to compare; see :class:`edgecae_train.architectures.unet.UNet`.
 
     Attributes:
         channels: width of each level, finest first.
@@ -72,7 +72,7 @@ class Candidate:
         activation: of every block.
         factor: of space-to-depth.
         features: channels that the last convolution reads beside the image; 0: of the finest level.
-        loss: see :mod:`edgecae.train.recipe`.
+        loss: see :mod:`edgecae_train.recipe`.
     """
 
     channels: tuple[int, ...] = (24, 40, 64)
@@ -95,7 +95,7 @@ class Candidate:
         return int(self.factor * 2 ** (len(self.channels) - 1))
 
     def build(self, policy: str = "float32", training: bool = True, leak: Any = None) -> Any:  # noqa: ARG002
-        """See :class:`edgecae.train.architectures.Architecture`."""
+        """See :class:`edgecae_train.architectures.Architecture`."""
         layers = keras.layers
         kernels = {"kernel_initializer": "he_normal"}
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from networks import Candidate, kmacs
 
-from edgecae.train import architectures, loop, recipe
-from edgecae.train.architectures import Architecture
-from edgecae.train.architectures.unet import UNet
+from edgecae_train import architectures, loop, recipe
+from edgecae_train.architectures import Architecture
+from edgecae_train.architectures.unet import UNet
 
 SMALL = UNet((40, 32, 48), (0, 0, 1), (1, 0))
 BASE = UNet((64, 64, 64), (0, 1, 2), (1, 1))

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import noise
-from edgecae.train import data, shipped, weights
-from edgecae.train._tf import keras, tf
-from edgecae.train.quantize import calibrate, post_training
+from edgecae_train import shipped, weights
+from edgecae_train._tf import keras, tf
+from edgecae_train.data import batches as data
+from edgecae_train.quantization.quantize import calibrate, post_training
 
 SIDE, PATCH, BATCHES = 128, 112, 32
 

@@ -1,6 +1,6 @@
 """``python -m edgecae``: the command line."""
 
-from edgecae.cli import main
+from edgecae.commands.cli import main
 
 if __name__ == "__main__":
     main()

@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae import models, noise
+from edgecae import Denoiser, models, noise
+from edgecae.device import machine
+from edgecae.media import images
+from edgecae.media.sources.scene import TestScene
 from edgecae.quality import psnr
-from edgecae.runtime import Denoiser, images, machine
-from edgecae.runtime.sources.test_scene import TestScene
 
 PICTURES = Path(__file__).parent.parent / "data"
 SIGMAS = (5, 25)

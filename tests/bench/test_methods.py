@@ -21,12 +21,12 @@ from edgecae.bench import methods, peers
 from edgecae.bench.case import Case
 from edgecae.bench.peers import ffmpeg_program
 from edgecae.bench.peers.base import Peer
-from edgecae.convert import export
 from edgecae.errors import ModelFileError, SettingError
 from edgecae.noise import gaussian
 from edgecae.quality import psnr
-from edgecae.runtime import model_file
-from edgecae.train import architectures
+from edgecae.tflite import model_file
+from edgecae_convert import export
+from edgecae_train import architectures
 
 LACKING = "vaguedenoiser"
 """What PyAV's build of FFmpeg leaves out: it is under the GPL."""
@@ -186,7 +186,7 @@ def test_float_networks_are_found(float_file: Path) -> None:
 
 def test_a_float_file_is_what_its_network_is(float_file: Path, photo: np.ndarray) -> None:
     """Its interpreter on padded frames, against the very same tensor."""
-    from edgecae.runtime import backend
+    from edgecae.tflite import interpreter as backend
 
     frame = photo[:101, :83].copy()
     (got,) = methods.run(methods.find(str(float_file)), [frame], 25, 1)
@@ -211,7 +211,7 @@ def test_the_float_network_of_a_shipped_model(photo: np.ndarray) -> None:
 def test_without_training_installed_float_networks_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "edgecae.train.evaluate", None)
+    monkeypatch.setitem(sys.modules, "edgecae_train.evaluate", None)
     with pytest.raises(SettingError, match=r"nano:float needs .*edgecae\[train\]"):
         methods.find("nano:float")
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecae import Denoiser
 from edgecae.bench import methods, quality
 from edgecae.errors import SourceError
+from edgecae.media import images
 from edgecae.quality import mse, psnr, ssim
-from edgecae.runtime import Denoiser, images
 
 
 def folder(tmp_path: Path, *pictures: np.ndarray) -> Path:

@@ -10,7 +10,8 @@ from edgecae.bench import roofline
 from edgecae.bench.measure import Plan, measure
 from edgecae.bench.roofline import Convolution
 from edgecae.errors import ModelFileError
-from edgecae.runtime import backend, inspection
+from edgecae.tflite import inspect
+from edgecae.tflite import interpreter as backend
 
 
 def test_the_large_convolution_computes_one() -> None:
@@ -39,9 +40,9 @@ def test_the_best_rate_is_that_of_the_fastest() -> None:
 
 
 def test_what_a_profile_says() -> None:
-    report = inspection.inspect("nano", (128, 96))
+    report = inspect.inspect("nano", (128, 96))
     ops = tuple(None if op.dtype == "int32" else 1.0 for op in report.file.ops)
-    profile = inspection.Profile("litert 2.3.0", 1, 128, 96, ops, 20.0)
+    profile = inspect.Profile("litert 2.3.0", 1, 128, 96, ops, 20.0)
     found = roofline.of_profile("nano", report, profile, 100.0)
     macs = report.file.macs_per_pixel * 128 * 96
     convolutions = sum(op.macs > 0 for op in report.file.ops)

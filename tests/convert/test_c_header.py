@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from edgecae import models
-from edgecae.convert import c_header
-from edgecae.runtime import model_file
+from edgecae.tflite import model_file
+from edgecae_convert import c_header
 
 PROGRAM = r"""
 #include <stdio.h>

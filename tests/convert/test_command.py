@@ -10,9 +10,9 @@ import h5py
 import pytest
 from click.testing import CliRunner
 
-from edgecae.convert.command import command
 from edgecae.errors import QualityError, SinkError
-from edgecae.runtime import model_file
+from edgecae.tflite import model_file
+from edgecae_convert.command import command
 
 
 class Called(Exception):  # noqa: N818 - no error: it ends the command where its work begins
@@ -44,7 +44,7 @@ def test_every_option_reaches_the_conversion(
         seen.update(settings, path=path, output=output)
         raise Called
 
-    monkeypatch.setattr("edgecae.convert.command.convert", convert)
+    monkeypatch.setattr("edgecae_convert.command.convert", convert)
     with pytest.raises(Called):
         CliRunner().invoke(command, ["run", *options], catch_exceptions=False)
     assert seen["path"] == Path("run")

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from training import TINY
 
-from edgecae import noise
-from edgecae.convert import export, report
-from edgecae.convert.convert import convert
-from edgecae.convert.formats import file_denoiser
+from edgecae import Denoiser, noise
 from edgecae.errors import ModelFileError, QualityError, RecipeError, SinkError
-from edgecae.runtime import Denoiser, model_file
-from edgecae.train import evaluate, loop, quantize, recipe, weights
-from edgecae.train.architectures import ARCHITECTURES
+from edgecae.tflite import model_file
+from edgecae_convert import export
+from edgecae_convert.convert import convert
+from edgecae_convert.formats import file_denoiser
+from edgecae_convert.report import results as report
+from edgecae_train import evaluate, loop, recipe, weights
+from edgecae_train.architectures import ARCHITECTURES
+from edgecae_train.quantization import quantize
 
 ANY = 100.0
 """A loss that any conversion stays below."""

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecae.convert import report
-from edgecae.convert.convert import convert
-from edgecae.convert.formats import file_denoiser
-from edgecae.convert.pictures import fit
+from edgecae import Denoiser
 from edgecae.errors import DataError, FrameError, ModelFileError, SettingError
-from edgecae.runtime import Denoiser, inspection
-from edgecae.train import evaluate, weights
+from edgecae.tflite import inspect
+from edgecae_convert.convert import convert
+from edgecae_convert.formats import file_denoiser
+from edgecae_convert.report import results as report
+from edgecae_convert.sizes import fit
+from edgecae_train import evaluate, weights
 
 ANY = 100.0
 """A loss that any conversion stays below."""
@@ -32,7 +33,7 @@ def test_a_fixed_size_leaves_no_arithmetic_on_shapes(fixed: report.Report) -> No
     assert not SHAPES & {op.op for op in fixed.model.ops}
     assert not fixed.model.open_size
     assert fixed.model.frame_size == (64, 96)
-    found = inspection.problems(inspection.inspect(fixed.model.path).graph, "micro")
+    found = inspect.problems(inspect.inspect(fixed.model.path).graph, "micro")
     assert not found
     assert "frames of 96x64 alone" in report.text(fixed)
 

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from conftest import DATA
 
-from edgecae import models
-from edgecae.convert import outside, receptive, report
-from edgecae.convert.convert import convert
+from edgecae import Denoiser, models
 from edgecae.errors import RecipeError, SettingError
-from edgecae.runtime import Denoiser, model_file, verify
-from edgecae.runtime.metadata import METADATA_NAME
-from edgecae.train import architectures, weights
-from edgecae.train._tf import keras, tf
+from edgecae.tflite import model_file, verify
+from edgecae.tflite import receptive_field as receptive
+from edgecae.tflite.metadata import METADATA_NAME
+from edgecae_convert import outside
+from edgecae_convert.convert import convert
+from edgecae_convert.report import results as report
+from edgecae_train import architectures, weights
+from edgecae_train._tf import keras, tf
 
 ANY = 100.0
 """A loss that any conversion stays below."""

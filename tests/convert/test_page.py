@@ -13,10 +13,11 @@ import h5py
 import numpy as np
 import pytest
 
-from edgecae.convert import analysis, export, page
-from edgecae.convert.convert import convert
-from edgecae.convert.report import Report
 from edgecae.errors import SettingError
+from edgecae_convert import export
+from edgecae_convert.convert import convert
+from edgecae_convert.report import analysis, page
+from edgecae_convert.report.results import Report
 
 ANY = 100.0
 """A loss that any conversion stays below."""

@@ -14,11 +14,12 @@ from conftest import DATA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecae.convert import split
-from edgecae.convert.convert import convert
+from edgecae import Denoiser
+from edgecae.codec.autoencoder import Decoder, Encoder
 from edgecae.errors import FrameError, ModelFileError, SettingError, SinkError
-from edgecae.runtime import Denoiser, model_file
-from edgecae.runtime.halves import Decoder, Encoder
+from edgecae.tflite import model_file
+from edgecae_convert import split
+from edgecae_convert.convert import convert
 
 
 def both(folder: Path, picture: np.ndarray, area: int = 1920 * 1200) -> np.ndarray:

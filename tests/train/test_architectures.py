@@ -8,13 +8,14 @@ import pkgutil
 import numpy as np
 import pytest
 
-from edgecae.convert import export
 from edgecae.errors import RecipeError
-from edgecae.runtime import model_file
-from edgecae.train import architectures, quantize, weights
-from edgecae.train._tf import keras, tf
-from edgecae.train.architectures import ARCHITECTURES, Architecture
-from edgecae.train.layers import LeakyReLU6
+from edgecae.tflite import model_file
+from edgecae_convert import export
+from edgecae_train import architectures, weights
+from edgecae_train._tf import keras, tf
+from edgecae_train.architectures import ARCHITECTURES, Architecture
+from edgecae_train.architectures.layers import LeakyReLU6
+from edgecae_train.quantization import quantize
 
 
 @pytest.fixture(params=[*((name, 0) for name in sorted(ARCHITECTURES)), ("classic", 8)], ids=str)

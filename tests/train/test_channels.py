@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecae.train import architectures, channels
-from edgecae.train._tf import keras
-from edgecae.train.architectures.unet import UNet
-from edgecae.train.weights import load_weights, named_weights
+from edgecae_train import architectures, channels
+from edgecae_train._tf import keras
+from edgecae_train.architectures.unet import UNet
+from edgecae_train.weights import load_weights, named_weights
 
 PLAIN = UNet((8, 16, 12), (0, 1, 1), (2, 1), features=6)
 SEPARABLE = UNet((8, 16), (1, 2), (3,), block="separable", features=12, hidden=(10, 20))

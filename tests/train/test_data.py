@@ -10,8 +10,9 @@ from PIL import Image
 
 from edgecae import noise
 from edgecae.errors import DataError
-from edgecae.train import data, synthetic, textures
-from edgecae.train.data import Batches, Folder, open_images, prefetch
+from edgecae_train.data import batches as data
+from edgecae_train.data import synthetic, textures
+from edgecae_train.data.batches import Batches, Folder, open_images, prefetch
 
 NOISE = noise.parse("gaussian:0-55")
 

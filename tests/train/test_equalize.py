@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecae.train._tf import keras
-from edgecae.train.architectures.unet import UNet
-from edgecae.train.equalize import HEADROOM, LARGEST_FACTOR, align, equalize
-from edgecae.train.weights import named_weights
+from edgecae_train._tf import keras
+from edgecae_train.architectures.unet import UNet
+from edgecae_train.quantization.equalize import HEADROOM, LARGEST_FACTOR, align, equalize
+from edgecae_train.weights import named_weights
 
 PICTURES = [np.random.default_rng(i).random((2, 32, 32, 3), np.float32) for i in range(2)]
 

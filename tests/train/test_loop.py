@@ -11,13 +11,13 @@ from PIL import Image
 from training import TINY
 
 from edgecae.errors import RecipeError
-from edgecae.runtime import images
-from edgecae.train import architectures, channels, loop, phase, recipe, shipped, weights
-from edgecae.train._tf import tf
-from edgecae.train.architectures.unet import UNet
-from edgecae.train.layers import Dropout, UnitInterval
-from edgecae.train.quantize import quantize
-from edgecae.train.recipe import Recipe
+from edgecae.media import images
+from edgecae_train import architectures, channels, loop, phase, recipe, shipped, weights
+from edgecae_train._tf import tf
+from edgecae_train.architectures.layers import Dropout, UnitInterval
+from edgecae_train.architectures.unet import UNet
+from edgecae_train.quantization.quantize import quantize
+from edgecae_train.recipe import Recipe
 
 
 def settings(photos: Path, **changes: Any) -> Recipe:
@@ -132,8 +132,8 @@ def test_images_must_be_those_that_the_run_began_with(photos: Path, tmp_path: Pa
 
 
 def test_the_loss_scale_of_float16_is_part_of_a_checkpoint() -> None:
-    from edgecae.train import architectures, devices
-    from edgecae.train._tf import keras
+    from edgecae_train import architectures, devices
+    from edgecae_train._tf import keras
 
     strategy = devices.choose("one").strategy
     with strategy.scope():

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecae.train._tf import keras, tf
-from edgecae.train.optimizers import OPTIMIZERS, Muon, orthogonalize
+from edgecae_train._tf import keras, tf
+from edgecae_train.optimizers import OPTIMIZERS, Muon, orthogonalize
 
 
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30), (12, 12)])

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecae.errors import RecipeError
-from edgecae.train import recipe
-from edgecae.train.recipe import Phase, Recipe
+from edgecae_train import recipe
+from edgecae_train.recipe import Phase, Recipe
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda f: f.stem)

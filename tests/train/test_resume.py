@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgecae.errors import RecipeError
-from edgecae.train import checkpoint, weights
+from edgecae_train import checkpoint, weights
 
 EARLY = """
 [float]

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecae.train._tf import keras, tf
-from edgecae.train.quantize import WeightQuantizer
-from edgecae.train.rounding import round_depthwise, round_kernel, second_moments
+from edgecae_train._tf import keras, tf
+from edgecae_train.quantization.quantize import WeightQuantizer
+from edgecae_train.quantization.rounding import round_depthwise, round_kernel, second_moments
 
 
 def _pictures(channels: int) -> np.ndarray:

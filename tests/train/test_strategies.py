@@ -14,13 +14,13 @@ import pytest
 from training import TINY
 
 from edgecae.errors import RecipeError
-from edgecae.train import devices, weights
+from edgecae_train import devices, weights
 
 TRAIN = """
 import json, sys
 from pathlib import Path
-from edgecae.train import loop, recipe
-from edgecae.train._tf import tf
+from edgecae_train import loop, recipe
+from edgecae_train._tf import tf
 logical, settings, out = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
 if logical > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]

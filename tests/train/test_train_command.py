@@ -8,8 +8,8 @@ import click
 import pytest
 
 from edgecae.errors import RecipeError
-from edgecae.train import architectures, command
-from edgecae.train.architectures.unet import UNet
+from edgecae_train import architectures, command
+from edgecae_train.architectures.unet import UNet
 
 UNNAMED = UNet((44, 32, 40), (0, 0, 1), (1, 0))
 

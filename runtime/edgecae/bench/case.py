@@ -23,8 +23,8 @@ from pathlib import Path
 
 from edgecae.bench import methods
 from edgecae.errors import BackendError, EdgecaeError, SettingError
+from edgecae.media.sources.scene import TestScene
 from edgecae.noise import gaussian
-from edgecae.runtime.sources.test_scene import TestScene
 
 __all__ = ["Case", "Times", "measure", "run"]
 

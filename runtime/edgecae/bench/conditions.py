@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgecae.runtime import machine
+from edgecae.device import machine
 
 __all__ = ["Conditions", "now"]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae.denoise.tiling import pad_edges, padded_size
 from edgecae.errors import BackendError
-from edgecae.runtime import backend as backends
-from edgecae.runtime import model_file
-from edgecae.runtime.tiling import pad_edges, padded_size
+from edgecae.tflite import interpreter, model_file
 
 __all__ = ["FloatFile"]
 
@@ -19,7 +18,7 @@ class FloatFile:
     Args:
         file: read and checked, float32.
         threads: of the interpreter.
-        backend: see :func:`edgecae.runtime.backend.find`.
+        backend: see :func:`edgecae.tflite.interpreter.find`.
 
     Raises:
         BackendError: no interpreter is installed, or it does not take the model.
@@ -27,7 +26,9 @@ class FloatFile:
 
     def __init__(self, file: model_file.ModelFile, threads: int, backend: str = "auto") -> None:
         self._stride = file.metadata.stride
-        self._interpreter = backends.Interpreter(file.content, threads, backends.find(backend))
+        self._interpreter = interpreter.Interpreter(
+            file.content, threads, interpreter.find(backend)
+        )
         if self._interpreter.dtype != np.float32:
             raise BackendError(f"{file.path} takes {self._interpreter.dtype}, not float32")
         self._planned: tuple[int, int] | None = None

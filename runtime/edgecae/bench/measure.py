@@ -15,7 +15,7 @@ from edgecae.bench.methods import Method
 from edgecae.bench.quality import Strip
 from edgecae.bench.results import Results
 from edgecae.errors import SettingError
-from edgecae.runtime import backend as backends
+from edgecae.tflite import interpreter as backends
 
 __all__ = ["PEER_SIZE", "Plan", "all_peers", "measure"]
 

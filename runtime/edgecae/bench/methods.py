@@ -26,17 +26,17 @@ from edgecae import models
 from edgecae.bench import peers
 from edgecae.bench.float_file import FloatFile
 from edgecae.bench.peers.base import Pixels, Stream, one_by_one
+from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SettingError
-from edgecae.runtime import Denoiser, model_file
-from edgecae.runtime import backend as backends
-from edgecae.runtime.metadata import Metadata
+from edgecae.tflite import interpreter, model_file
+from edgecae.tflite.metadata import Metadata
 
 __all__ = ["FLOAT", "NOISY", "Method", "find", "float_of", "names_of_floats", "run"]
 
 NOISY = "noisy"
 FLOAT = ":float"
 
-_FLOAT_NETWORK = "edgecae.train.evaluate", "float_denoiser"
+_FLOAT_NETWORK = "edgecae_train.evaluate", "float_denoiser"
 """Where the float networks are. A name, not an import: this package works without TensorFlow."""
 
 
@@ -68,7 +68,7 @@ def find(name: str, backend: str = "auto") -> Method:
 
     Args:
         name: see the table at the top of this module.
-        backend: the interpreter of models, see :func:`edgecae.runtime.backend.find`.
+        backend: the interpreter of models, see :func:`edgecae.tflite.interpreter.find`.
 
     Raises:
         ModelFileError: there is neither a method nor a model of that name.
@@ -87,7 +87,7 @@ def find(name: str, backend: str = "auto") -> Method:
     if name.endswith(FLOAT):
         return _float_network(name)
     file = model_file.read(models.find(name))
-    made_with = str(backends.find(backend))
+    made_with = str(interpreter.find(backend))
 
     @contextlib.contextmanager
     def open_int8(_sigma: float, threads: int) -> Iterator[Stream]:

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from edgecae.bench import quality
 from edgecae.bench.peers.base import Package, Pixels
+from edgecae.codec.autoencoder import Decoder, Encoder
+from edgecae.denoise import tiling
 from edgecae.errors import ModelFileError
 from edgecae.quality import mse, psnr
-from edgecae.runtime import tiling
-from edgecae.runtime.halves import Decoder, Encoder
 
 __all__ = ["SIGMAS", "Reconstruction", "compare", "fit", "render"]
 

@@ -20,9 +20,9 @@ from edgecae.bench import methods
 from edgecae.bench.methods import Method
 from edgecae.bench.peers.base import Pixels
 from edgecae.errors import EdgecaeError, SourceError
+from edgecae.media import sources
 from edgecae.noise import gaussian
 from edgecae.quality import mse, psnr, ssim
-from edgecae.runtime import sources
 
 __all__ = ["SIGMAS", "Quality", "Set", "Strip", "differences", "measure", "noisy", "read_set"]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from edgecae import atomic
 from edgecae.bench import methods, peers, plots
 from edgecae.bench.peers.base import Pixels
 from edgecae.bench.quality import Quality, Strip
 from edgecae.bench.results import Results
 from edgecae.bench.roofline import CONVOLUTIONS
 from edgecae.errors import SettingError
-from edgecae.runtime import outputs
 
 __all__ = ["render", "require_writable", "write"]
 
@@ -33,7 +33,7 @@ def require_writable(path: Path, overwrite: bool) -> None:
         SinkError: there is a file and it is not to be replaced, or no such folder.
     """
     _require_packages()
-    outputs.check(path, overwrite)
+    atomic.check(path, overwrite)
 
 
 def _require_packages() -> None:
@@ -164,5 +164,5 @@ def write(path: Path, page: str, overwrite: bool = False) -> None:
     Raises:
         SinkError: there is a file and it is not to be replaced, or it can't be written.
     """
-    outputs.check(path, overwrite)
-    outputs.write_text(path, page)
+    atomic.check(path, overwrite)
+    atomic.write_text(path, page)

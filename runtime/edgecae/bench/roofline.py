@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 
 from edgecae.errors import ModelFileError
-from edgecae.runtime import backend as backends
-from edgecae.runtime import inspection
-from edgecae.runtime.inspection.profiling import load, medians_ms
+from edgecae.tflite import inspect, interpreter
+from edgecae.tflite.inspect.profiling import load, medians_ms
 
 __all__ = ["Convolution", "Roofline", "Step", "best_rate", "convolution", "measure", "of_profile"]
 
@@ -203,7 +202,9 @@ def convolution(of: Convolution) -> bytes:
     return bytes(builder.Output())
 
 
-def best_rate(threads: int, backend: backends.Backend, of: Sequence[Convolution] = LARGE) -> float:
+def best_rate(
+    threads: int, backend: interpreter.Backend, of: Sequence[Convolution] = LARGE
+) -> float:
     """10⁹ int8 multiply-accumulates a second, the best of large convolutions, each a median.
 
     Raises:
@@ -224,9 +225,9 @@ def measure(
 
     Args:
         model: name of a shipped model, or an int8 file.
-        size: width and height of a frame; None: see :func:`edgecae.runtime.inspection.inspect`.
+        size: width and height of a frame; None: see :func:`edgecae.tflite.inspect.inspect`.
         threads: of the interpreter.
-        backend: see :func:`edgecae.runtime.backend.find`.
+        backend: see :func:`edgecae.tflite.interpreter.find`.
         best_gmacs: of :func:`best_rate`, where it is known already; several models are held against
             the same.
 
@@ -235,16 +236,16 @@ def measure(
         SettingError: the model can't take frames of this size.
         BackendError: no interpreter is installed, or it does not take an operation.
     """
-    report = inspection.inspect(model, size)
+    report = inspect.inspect(model, size)
     report.file.require_int8()
-    profile = inspection.profile(report, threads, backend)
+    profile = inspect.profile(report, threads, backend)
     if best_gmacs is None:
-        best_gmacs = best_rate(threads, backends.find(backend))
+        best_gmacs = best_rate(threads, interpreter.find(backend))
     return of_profile(model, report, profile, best_gmacs)
 
 
 def of_profile(
-    model: str, report: inspection.Report, profile: inspection.Profile, best_gmacs: float
+    model: str, report: inspect.Report, profile: inspect.Profile, best_gmacs: float
 ) -> Roofline:
     """What a profile says beside the machine's best rate."""
     known = report.graph.infer(profile.height, profile.width)

@@ -1,0 +1,95 @@
+"""A model as a C header, for targets without a file system."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecae import atomic
+from edgecae.tflite import model_file
+from edgecae.tflite.model_file import ModelFile
+
+__all__ = ["ALIGNMENT", "header", "write"]
+
+ALIGNMENT = 16
+"""Bytes: what TFLite Micro asks of a model's address."""
+PER_LINE = 16
+
+
+def header(model: ModelFile, name: str) -> str:
+    """Write a model and its quantization in C.
+
+    Args:
+        model: of a fixed size, or an open one, which then has its stored size there.
+        name: what all names begin with; what C does not allow in one becomes ``_``.
+
+    Returns:
+        A header for C11 and C++11: ``NAME_model`` (bytes, aligned), ``NAME_model_size``,
+        ``NAME_WIDTH``, ``NAME_HEIGHT``, ``NAME_CHANNELS``, and for integer models scale and
+        zero point of input and output.
+    """
+    name = re.sub(r"\W", "_", name, flags=re.ASCII)
+    if not name or name[0].isdigit():
+        name = f"model_{name}"
+    return "\n".join(_lines(model, name.lower(), name.upper())) + "\n"
+
+
+def _lines(model: ModelFile, low: str, high: str) -> Iterator[str]:
+    metadata = model.metadata
+    height, width = model.frame_size
+    about = f"{metadata.name}, {metadata.precision}, frames of {width}x{height}, RGB"
+    # What people wrote into a recipe must not end the comment.
+    yield f"/* {about.replace('*/', '')}: written by edgecae convert. */"
+    yield f"#ifndef {high}_MODEL_H"
+    yield f"#define {high}_MODEL_H"
+    yield ""
+    yield "#include <stdint.h>"
+    yield ""
+    yield "#ifdef __cplusplus"
+    yield f"#define {high}_ALIGNED alignas({ALIGNMENT})"
+    yield "#else"
+    yield f"#define {high}_ALIGNED _Alignas({ALIGNMENT})"
+    yield "#endif"
+    yield ""
+    for key, value in {"WIDTH": width, "HEIGHT": height, "CHANNELS": 3}.items():
+        yield f"#define {high}_{key} {value}"
+    yield ""
+    graph = model_file.parse_flatbuffer(model.content).subgraphs[0]
+    for end, (index,) in (("input", graph.inputs), ("output", graph.outputs)):
+        yield from _quantization(f"{low}_{end}", graph.tensors[index].quantization)
+    yield f"static const uint32_t {low}_model_size = {len(model.content)};"
+    yield f"{high}_ALIGNED static const uint8_t {low}_model[{len(model.content)}] = {{"
+    for start in range(0, len(model.content), PER_LINE):
+        values = ", ".join(f"0x{byte:02x}" for byte in model.content[start : start + PER_LINE])
+        yield f"    {values},"
+    yield "};"
+    yield ""
+    yield f"#endif /* {high}_MODEL_H */"
+
+
+def _quantization(name: str, given: Any) -> Iterator[str]:
+    """Real value = scale · (integer − zero point)."""
+    if given is None or given.scale is None or not len(given.scale):
+        return
+    # Nine digits are the float itself, and plain C++ reads them, unlike a hexadecimal one.
+    scale = np.format_float_scientific(np.float32(given.scale[0]), precision=8, unique=False)
+    yield f"static const float {name}_scale = {scale}f;"
+    yield f"static const int32_t {name}_zero_point = {int(given.zeroPoint[0])};"
+    yield ""
+
+
+def write(path: Path, model: ModelFile) -> None:
+    """Write the header of a model, whole or not at all, its names after the file's.
+
+    Args:
+        path: an existing file is replaced.
+        model: what to write.
+
+    Raises:
+        SinkError: the file can't be written.
+    """
+    atomic.write_text(path, header(model, path.stem))

@@ -1,0 +1,150 @@
+"""``edgecae convert``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecae import atomic
+from edgecae.commands import options
+from edgecae_convert import c_header
+from edgecae_convert.convert import convert
+from edgecae_convert.report import page as pages
+from edgecae_convert.report.results import text
+from edgecae_train.architectures import ARCHITECTURES
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), metavar="RUN|MODEL")
+@click.option("--int8", "precision", flag_value="int8", help="Fully integer, from the QAT weights.")
+@click.option(
+    "--int16x8",
+    "precision",
+    flag_value="int16x8",
+    help="Activations of 16 bits, weights of 8; for comparison.",
+)
+@click.option(
+    "--float16",
+    "precision",
+    flag_value="float16",
+    help="Weights of 16 bits, computes in float; for comparison.",
+)
+@click.option("--float32", "precision", flag_value="float32", help="Float, for comparison.")
+@click.option(
+    "--ptq",
+    is_flag=True,
+    help="With --int8: post-training quantization of the float weights.",
+)
+@click.option(
+    "--calibrate",
+    metavar="FOLDER|builtin",
+    help="Photos for the ranges of --ptq and --int16x8.  [default: the run's training data]",
+)
+@click.option(
+    "--architecture",
+    type=click.Choice(sorted(ARCHITECTURES)),
+    help="Of MODEL.weights.h5 that Keras wrote.",
+)
+@click.option("--noise", help="What MODEL was trained for.  [default: gaussian:0-55]")
+@click.option("--trust-code", is_flag=True, help="Run code that MODEL names.")
+@click.option(
+    "--size",
+    metavar="WxH",
+    callback=options.size,
+    help="One fixed frame size, for targets that need static shapes.  [default: any size]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write.  [default: RUN/MODEL-int8.tflite, -int8-ptq, -float32 and so on]",
+)
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(min=0),
+    default=0.1,
+    show_default=True,
+    help="Largest mean loss of PSNR against the float network, dB.",
+)
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="Write a page: operations, times, and the error of every tensor.",
+)
+@click.option(
+    "--c-array",
+    "c_array",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.h",
+    help="Write a C header with the model's bytes and quantization, too.",
+)
+@click.option(
+    "--split",
+    is_flag=True,
+    help="With --int8: write encoder.tflite and decoder.tflite beside the file, too.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace what is there already.")
+def command(
+    path: Path,
+    precision: str | None,
+    ptq: bool,
+    calibrate: str | None,
+    architecture: str | None,
+    noise: str | None,
+    trust_code: bool,
+    size: tuple[int, int] | None,
+    output: Path | None,
+    max_drop: float,
+    page: Path | None,
+    c_array: Path | None,
+    split: bool,
+    overwrite: bool,
+) -> None:
+    """Convert a run directory or a model to a TFLite file, and check it against the float network.
+
+    A model trained elsewhere is MODEL.weights.h5 with an --architecture, MODEL.keras, MODEL.h5 or a
+    SavedModel directory; --calibrate then has the pictures for measuring, too.
+
+    Fails, and leaves no file, where a tensor has a type that the format does not have, or the
+    file is too much worse than the float network on held-out images.
+    """
+    if precision is None:
+        raise click.UsageError("give --int8, --int16x8, --float16 or --float32")
+    if ptq and precision != "int8":
+        raise click.UsageError("--ptq goes with --int8")
+    if split and precision != "int8":
+        raise click.UsageError("--split goes with --int8")
+    if page is not None:
+        pages.check()
+    for other in (page, c_array):
+        if other is not None:
+            atomic.check(other, overwrite)
+    report = convert(
+        path,
+        output,
+        precision=precision,
+        ptq=ptq,
+        calibrate=calibrate,
+        size=size,
+        architecture=architecture,
+        noise=noise,
+        trust=trust_code,
+        max_drop=max_drop,
+        split=split,
+        overwrite=overwrite,
+    )
+    click.echo(text(report))
+    click.echo(f"\n{report.model.path}")
+    for half in report.halves:
+        click.echo(half)
+    if page is not None:
+        pages.write(page, report)
+        click.echo(page)
+    if c_array is not None:
+        c_header.write(c_array, report.model)
+        click.echo(c_array)

@@ -1,0 +1,194 @@
+"""What can be converted: a run, weights of a known architecture, a network trained elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.errors import RecipeError
+from edgecae.media import images
+from edgecae_convert import outside
+from edgecae_convert.calibrate import where
+from edgecae_train import architectures, recipe, weights
+from edgecae_train.architectures import Architecture
+from edgecae_train.data.batches import open_images
+from edgecae_train.loop import held_out_folder
+from edgecae_train.recipe import Recipe
+
+__all__ = ["Known", "Source", "open_source"]
+
+WEIGHTS = ".weights.h5"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A network of one of edgecae's architectures.
+
+    Attributes:
+        architecture: of the network.
+        values: float weights by name.
+        qat: QAT weights by name, with the activation ranges; None where there are none.
+    """
+
+    architecture: Architecture
+    values: Mapping[str, NDArray[np.float32]]
+    qat: Mapping[str, NDArray[np.float32]] | None = None
+
+    def float_network(self) -> Any:
+        """The Keras model, N×H×W×3 in [0, 1] to the same."""
+        network = self.architecture.build(training=False)
+        weights.load_weights(network, self.values)
+        return network
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained network and what belongs to it.
+
+    Attributes:
+        name: for the file and its metadata.
+        folder: where the file goes unless told otherwise.
+        settings: recipe of the training; of a network trained elsewhere, noise and patches.
+        repeatable: whether ``settings`` repeat the training.
+        network: float, N×H×W×3 in [0, 1] to the same.
+        stride: height and width must be multiples of this.
+        size: height and width, where it takes no others.
+        known: where it is one of edgecae's architectures.
+        held_out: pictures to measure on, uint8, H×W×3.
+        held_out_from: the same in words.
+    """
+
+    name: str
+    folder: Path
+    settings: Recipe
+    repeatable: bool
+    network: Any
+    stride: int
+    size: tuple[int, int] | None
+    known: Known | None
+    held_out: tuple[NDArray[np.uint8], ...]
+    held_out_from: str
+
+
+def open_source(
+    path: Path,
+    *,
+    qat: bool,
+    architecture: str | None = None,
+    calibrate: str | None = None,
+    noise: str | None = None,
+    trust: bool = False,
+) -> Source:
+    """Open what is to be converted.
+
+    Args:
+        path: a run directory; ``FILE.weights.h5``; a SavedModel directory, ``FILE.keras`` or
+            ``FILE.h5`` with its architecture.
+        qat: whether QAT weights are needed.
+        architecture: of weights that don't say it.
+        calibrate: folder of photos, or ``builtin``, for what is no run.
+        noise: that a network which is no run was trained for; ``gaussian:0-55`` unless given.
+        trust: run code that a file names.
+
+    Raises:
+        RecipeError: it is none of these, or lacks what is needed.
+        DataError: there are no pictures to measure on.
+    """
+    if (path / "recipe.toml").exists():
+        if architecture is not None or noise is not None:
+            raise RecipeError(f"{path} is a run, whose recipe says its architecture and noise")
+        return _run(path, qat)
+    if not path.exists() or (path.is_dir() and not (path / "saved_model.pb").exists()):
+        raise RecipeError(f"{path} is no run directory: it holds no recipe.toml")
+    if qat:
+        raise RecipeError(f"{path} has no QAT phase, which int8 is made from; --ptq goes without")
+    if calibrate is None:
+        raise RecipeError(
+            f"{path} is no run and holds no pictures: --calibrate FOLDER (or builtin) has those to "
+            "calibrate and to measure on"
+        )
+    if path.name.endswith(WEIGHTS):
+        known = _weights(path, architecture)
+        found = outside.Outside(known.float_network(), known.architecture.stride, None)
+    elif architecture is not None:
+        raise RecipeError(f"an architecture goes with FILE{WEIGHTS}; {path} brings its own")
+    else:
+        known, found = None, outside.open_model(path, trust)
+    settings = _settings(found.stride, noise)
+    name = path.name.removesuffix(WEIGHTS).rsplit(".", 1)[0]
+    smallest = max(size.patch for size in settings.qat.sizes)
+    return Source(
+        name=name,
+        folder=path.parent,
+        settings=settings,
+        repeatable=False,
+        network=found.network,
+        stride=found.stride,
+        size=found.size,
+        known=known,
+        held_out=tuple(open_images(calibrate, smallest, settings.seed).held_out()),
+        held_out_from=f"images that are held out of {where(calibrate)}",
+    )
+
+
+def _settings(stride: int, noise: str | None) -> Recipe:
+    patch = -(-Recipe().qat.patch // stride) * stride
+    changes = {"float.patch": patch, "qat.patch": patch}
+    return recipe.with_changes(Recipe(), changes if noise is None else {**changes, "noise": noise})
+
+
+def _run(run: Path, qat: bool) -> Source:
+    settings = recipe.read(run / "recipe.toml")
+    if qat and not settings.qat.steps:
+        raise RecipeError(f"{run} has no QAT phase, which int8 is made from; --ptq goes without")
+    architecture, values = _load(run, "float")
+    trained = None
+    if qat:
+        architecture, trained = _load(run, "qat")
+    held_out = sorted(held_out_folder(run).glob("*.png"))
+    if not held_out:
+        raise RecipeError(f"{run} holds no held-out images to measure on")
+    known = Known(architecture, values, trained)
+    return Source(
+        name=settings.name or settings.model,
+        folder=run,
+        settings=settings,
+        repeatable=True,
+        network=known.float_network(),
+        stride=architecture.stride,
+        size=None,
+        known=known,
+        held_out=tuple(images.read(path).pixels for path in held_out),
+        held_out_from=f"held-out images of {run}",
+    )
+
+
+def _load(run: Path, phase: str) -> tuple[Architecture, dict[str, NDArray[np.float32]]]:
+    path = run / f"{phase}.weights.h5"
+    if not path.exists():
+        hint = "; its QAT phase has not ended" if phase == "qat" else ""
+        raise RecipeError(f"{run} holds no {path.name}{hint}")
+    architecture, _, values = weights.read_weights(path)
+    return architecture, values
+
+
+def _weights(path: Path, name: str | None) -> Known:
+    """Weights that edgecae wrote, or Keras' ``save_weights`` for a network built alike."""
+    if name is None:
+        architecture, phase, values = weights.read_weights(path)
+        if phase != "float":
+            raise RecipeError(f"{path} holds {phase} weights; those of the float phase are needed")
+        return Known(architecture, values)
+    architecture = architectures.get(name)
+    network = architecture.build(training=False)
+    try:
+        network.load_weights(str(path))
+    except Exception as error:  # whatever the file leads Keras to
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0][:200]
+        raise RecipeError(f"{path} does not hold weights of {name}: {reason}") from error
+    return Known(architecture, {k: v.numpy() for k, v in weights.named_weights(network).items()})

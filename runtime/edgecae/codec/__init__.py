@@ -1,0 +1,1 @@
+"""The two halves of an autoencoder as a codec, and the file that its latent is kept in."""

@@ -1,0 +1,55 @@
+"""``edgecae decompress``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgecae import atomic
+from edgecae.codec import compressed_file
+from edgecae.codec.autoencoder import Decoder
+from edgecae.commands import options
+from edgecae.errors import SourceError
+from edgecae.media import images
+
+__all__ = ["command"]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(compressed_file.LARGEST_FILE + 1)
+    except OSError as error:
+        raise SourceError(f"{path} can't be read: {error.strerror}") from error
+    if len(content) > compressed_file.LARGEST_FILE:
+        raise SourceError(f"{path} is larger than {compressed_file.LARGEST_FILE} bytes")
+    return content
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="The picture to write."
+)
+@click.option(
+    "--model",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="decoder.tflite, made together with the encoder.",
+)
+@options.threads
+@options.overwrite
+def command(file: Path, output: Path, model: Path, threads: int, overwrite: bool) -> None:
+    """Make a picture of what edgecae compress made."""
+    atomic.check(output, overwrite)
+    content = _read(file)
+    try:
+        with Decoder(model, threads) as decoder:
+            picture = compressed_file.decompress(
+                compressed_file.Compressed.from_bytes(content), decoder
+            )
+    except SourceError as error:
+        raise SourceError(f"{file}: {error}") from error
+    images.write(output, images.Picture(picture))

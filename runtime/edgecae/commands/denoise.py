@@ -1,0 +1,76 @@
+"""``edgecae denoise``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from edgecae import stream
+from edgecae.commands import options, progress
+from edgecae.denoise.denoiser import Denoiser
+from edgecae.errors import SourceError
+from edgecae.stream import batch
+
+__all__ = ["command"]
+
+
+@click.command()
+@click.argument(
+    "inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT..."
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File, or folder where there are several inputs or a folder of them.",
+)
+@options.denoiser
+@options.threads
+@options.codec
+@options.overwrite
+@click.pass_context
+def command(
+    context: click.Context,
+    inputs: tuple[Path, ...],
+    output: Path,
+    model: str,
+    threads: int,
+    backend: str,
+    strength: float | None,
+    codec: str,
+    overwrite: bool,
+) -> None:
+    """Denoise images, folders and videos.
+
+    An image keeps its alpha channel, EXIF data and colour profile; a video its timestamps, sound
+    and subtitles. A folder keeps its names; results that are there already are left alone, so
+    that an interrupted run goes on where it stopped.
+    """
+    jobs = batch.plan(inputs, output)
+    with (
+        Denoiser(model, threads, backend, strength) as denoiser,
+        stream.stop_on_signals() as stop,
+        progress.line() as show,
+    ):
+        click.echo(
+            f"{denoiser.metadata.name}, {denoiser.backend}, {threads} threads", file=sys.stderr
+        )
+        outcome = batch.run(
+            jobs,
+            denoiser,
+            overwrite=overwrite,
+            codec=codec,
+            stop=stop,
+            report=lambda stats: show(stats.summary),
+        )
+    present = f", {outcome.present} were there already" if outcome.present else ""
+    click.echo(
+        f"{outcome.done} of {len(jobs)} files, {outcome.frames} pictures{present}", file=sys.stderr
+    )
+    if outcome.stopped:
+        context.exit(progress.exit_status(stop) or progress.STOPPED)
+    if outcome.failed:
+        raise SourceError(f"{len(outcome.failed)} of {len(jobs)} files could not be denoised")

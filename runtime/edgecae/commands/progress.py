@@ -1,0 +1,54 @@
+"""A status line on a terminal's standard error, and what a signal makes of the exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from edgecae.stream import Stop
+
+__all__ = ["STOPPED", "exit_status", "line"]
+
+INTERRUPTED = 130
+STOPPED = 1
+"""For SIGTERM where work was left undone."""
+
+_PERIOD = 0.25
+"""Seconds between two updates."""
+
+
+@contextlib.contextmanager
+def line() -> Iterator[Callable[[Callable[[], str]], None]]:
+    """Show a line that overwrites itself; nothing at all where standard error is no terminal.
+
+    Yields what shows a line. It is given a function that makes the line, and calls it when one is
+    due, which is seldom beside the frames of a stream.
+    """
+    shown = 0.0
+    terminal = sys.stderr.isatty()
+
+    def show(text: Callable[[], str]) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if terminal and now - shown >= _PERIOD:
+            shown = now
+            # A line that wraps can't overwrite itself. A terminal of no width does not know it.
+            fits = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
+            sys.stderr.write(f"\r\x1b[K{text()[:fits]}")
+            sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        if terminal and shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def exit_status(stop: Stop) -> int:
+    """Exit status after a clean end: 130 if it was SIGINT that asked for it, else 0."""
+    return INTERRUPTED if stop.signal == signal.SIGINT else 0

@@ -1,0 +1,1 @@
+"""Denoise frames of any size with a model file."""

@@ -1,0 +1,273 @@
+"""The denoiser: uint8 frames in, uint8 frames out, through one int8 model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae import models, noise
+from edgecae.denoise import tiling
+from edgecae.denoise.blend import SIGN_BIT, TEXTURE, WHOLE, Writer, distance, own_error, share_for
+from edgecae.errors import BackendError, FrameError, SettingError
+from edgecae.tflite import interpreter as backends
+from edgecae.tflite import model_file
+from edgecae.tflite.metadata import Metadata
+
+__all__ = ["LARGEST_AREA", "Denoiser"]
+
+LARGEST_AREA = 1920 * 1200
+"""Pixels that go through the interpreter at a time. A frame of 1080p fits, and each quarter of a
+2160p frame with its overlap."""
+
+RENEWED = 0.2
+"""Share of a frame's own estimate in the running one: noise changes more slowly than pictures."""
+
+
+class Denoiser:
+    """Denoises frames of any size, one after the other.
+
+    A frame is uint8, RGB, H×W×3 (0–255), or gray, H×W or H×W×1; the result has its shape. Frames
+    are padded to the network's stride inside the interpreter's own buffer and written out of it:
+    one pass over the pixels each way, and nothing is allocated while the size stays. Frames of
+    more than ``largest_area`` pixels go through in tiles, with the bytes of the whole frame.
+
+    Not safe for use from several threads at once.
+
+    Args:
+        model: name of a shipped model, or path of a model file.
+        threads: of the interpreter.
+        backend: ``auto``, ``litert`` or ``tflite-runtime``.
+        strength: see the attribute.
+        largest_area: pixels that go through the interpreter at a time. Memory grows with it, by
+            about 110 bytes a pixel for ``small``; time per pixel does not fall with it.
+
+    Attributes:
+        strength: share of the result, from 0 (the frame as it came) to 1; the rest is the frame.
+            Each value moves one way as it grows. None: chosen for each frame by its noise and by
+            what the network takes away, see :func:`edgecae.denoise.blend.share_for`; in a frame
+            that goes through in tiles, the first tile speaks for all. May be set between frames.
+        share: what the last frame got, 0 to 1.
+        measure_noise: whether to estimate the noise also where nothing depends on it.
+        noise: σ of the frames' noise, 0–255 scale, by :func:`edgecae.noise.estimate`, averaged
+            over the last few of one size; None before the first estimate.
+
+    Raises:
+        SettingError: ``strength`` or ``largest_area`` is out of its range.
+        ModelFileError: there is no such model, or it is not an int8 model of edgecae.
+        BackendError: no interpreter is installed, or it does not take the model.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = models.DEFAULT,
+        threads: int = 1,
+        backend: str = "auto",
+        strength: float | None = 1.0,
+        largest_area: int = LARGEST_AREA,
+    ) -> None:
+        self.strength = strength
+        if threads < 1:
+            raise BackendError(f"{threads} threads can't run anything; give 1 or more")
+        if largest_area < 1:
+            raise SettingError(f"largest_area is a number of pixels, not {largest_area}")
+        self.model = model_file.read(models.find(model))
+        self.model.require_int8()
+        self.model.require_half("")
+        self.backend = backends.find(backend)
+        self._interpreter: backends.Interpreter | None = backends.Interpreter(
+            self.model.content, threads, self.backend
+        )
+        if self._interpreter.dtype != np.int8:
+            raise BackendError(f"the model takes {self._interpreter.dtype}, not int8")
+        self.share = 1.0 if strength is None else strength
+        self.noise: float | None = None
+        self.measure_noise = False
+        self._largest_area = largest_area
+        self._error = own_error(self.metadata.quality)
+        self._away: float | None = None
+        self._seen: tuple[int, ...] | None = None
+        self._frame_size: tuple[int, int] | None = None
+        self._planned: tuple[int, int] | None = None
+        self._plan = tiling.Plan(0, 0, (), ())
+        self._kept = tiling.KeptRows()
+        self._writer = Writer()
+
+    @property
+    def strength(self) -> float | None:
+        """See the class."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, value: float | None) -> None:
+        if value is not None and not 0 <= value <= 1:
+            raise SettingError(f"a strength lies between 0 and 1 or is None, not {value}")
+        self._strength = value
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the model file says of itself."""
+        return self.model.metadata
+
+    def process(
+        self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """Denoise one frame.
+
+        Args:
+            frame: uint8; RGB H×W×3, or gray H×W or H×W×1, with H, W ≥ 1.
+            out: where to write the result, of the frame's shape; may be the frame itself.
+
+        Returns:
+            ``out``, or a new array of the frame's shape.
+
+        Raises:
+            FrameError: ``frame`` or ``out`` is something else, or the model does not take its size.
+            BackendError: the denoiser is closed, or the interpreter failed.
+        """
+        interpreter = self._interpreter
+        if interpreter is None:
+            raise BackendError("the denoiser is closed")
+        self._check(frame)
+        if out is None:
+            out = np.empty_like(frame, order="C")
+        elif out.shape != frame.shape or out.dtype != np.uint8:
+            raise FrameError(
+                f"out is {out.dtype} {out.shape}, the frame is {frame.dtype} {frame.shape}"
+            )
+        if self._seen not in (None, frame.shape[:2]):
+            self.reset()  # another picture: what was seen of the one before says nothing of it
+        self._seen = frame.shape[:2]
+        share = self._choose(frame)
+        parts = None
+        if share is not None:
+            self.share = share
+            parts = round(share * WHOLE)
+        if parts == 0:
+            if out is not frame:
+                np.copyto(out, frame)
+            return out
+        overlapping = np.may_share_memory(frame, out)
+        if overlapping and not _same_place(frame, out):
+            frame, overlapping = frame.copy(), False
+        pixels, target = (a[..., None] if a.ndim == 2 else a for a in (frame, out))
+        self._plan_for(interpreter, *pixels.shape[:2])
+        plan = self._plan
+        in_place = overlapping and plan.tiles > 1
+        if in_place:
+            self._kept.begin(plan.height, pixels)
+        for row in plan.rows:
+            bottom = min(row.start + plan.height, pixels.shape[0])
+            if in_place:
+                rows = self._kept.take(pixels, row.start, bottom)
+            else:
+                rows = pixels[row.start : bottom]
+            for column in plan.columns:
+                tile = rows[:, column.start : column.start + plan.width]
+                _fill(interpreter.input()[0].view(np.uint8), tile)
+                interpreter.invoke()
+                kept = row.kept, column.kept
+                if parts is None:
+                    parts = self._settle(interpreter.output()[0][kept], tile[kept])
+                self._writer.write(
+                    interpreter.output()[0][kept],
+                    tile[kept],
+                    target[row.first : row.stop, column.first : column.stop],
+                    parts,
+                )
+        return out
+
+    def _choose(self, frame: NDArray[np.uint8]) -> float | None:
+        """The share for this frame, None: it depends on the result; also estimates the noise."""
+        strength = self._strength
+        if strength is None or self.measure_noise:
+            sigma = noise.estimate(frame)
+            if self.noise is not None:
+                sigma = self.noise + RENEWED * (sigma - self.noise)
+            self.noise = sigma
+            if strength is None and sigma <= TEXTURE:
+                return 0.0
+        return strength
+
+    def _settle(self, result: NDArray[np.int8], noisy: NDArray[np.uint8]) -> int:
+        """Choose the share by what the network took away, in parts of :data:`WHOLE`."""
+        assert self.noise is not None
+        away = distance(result, noisy)
+        if self._away is not None:
+            away = self._away + RENEWED * (away - self._away)
+        self._away = away
+        self.share = share_for(self.noise, self._error, away)
+        return round(self.share * WHOLE)
+
+    def _plan_for(self, interpreter: backends.Interpreter, height: int, width: int) -> None:
+        """Have tiles and interpreter ready for frames of this size."""
+        if self._frame_size == (height, width):
+            return
+        self._frame_size = None
+        stride, halo = self.metadata.stride, self.metadata.halo
+        largest = self._largest_area
+        if not self.model.open_size:
+            high, wide = self.model.frame_size
+            if tiling.padded_size(height, width, stride) != (high, wide):
+                raise FrameError(
+                    f"{self.model.path} takes frames of {wide}x{high} alone, not {width}x{height}; "
+                    "edgecae convert without --size makes a file for any size"
+                )
+            largest = max(largest, high * wide)
+        plan = tiling.plan(height, width, stride, halo, largest)
+        if self._planned != (plan.height, plan.width):
+            self._planned = None
+            interpreter.resize(plan.height, plan.width)
+            self._planned = plan.height, plan.width
+        self._plan = plan
+        self._frame_size = height, width
+
+    @staticmethod
+    def _check(frame: NDArray[np.uint8]) -> None:
+        """Refuse what is not a frame."""
+        if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
+            kind = getattr(frame, "dtype", type(frame).__name__)
+            raise FrameError(f"a frame is a uint8 array, not {kind}")
+        gray = frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 1)
+        if not gray and (frame.ndim != 3 or frame.shape[2] != 3):
+            raise FrameError(f"a frame is H×W×3, H×W×1 or H×W, not {frame.shape}")
+        if 0 in frame.shape:
+            raise FrameError(f"a frame has pixels, this one is {frame.shape}")
+
+    def reset(self) -> None:
+        """Forget earlier frames, of which the estimate of the noise is made.
+
+        A frame of another size than the one before does so by itself.
+        """
+        self.noise = self._away = None
+
+    def close(self) -> None:
+        """Free the interpreter; the denoiser can't be used afterwards."""
+        self._interpreter = None
+
+    def __enter__(self) -> Denoiser:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _same_place(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+    """Whether two arrays of the same shape are the same memory in the same order."""
+    where = a.__array_interface__["data"][0], b.__array_interface__["data"][0]
+    return a is b or (where[0] == where[1] and a.strides == b.strides)
+
+
+def _fill(plane: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
+    """Write pixels, H×W×3 or H×W×1, into the interpreter's input, and pad them to its size."""
+    height, width, channels = pixels.shape
+    inside = plane[:height, :width]
+    if channels == 1:
+        # Plane by plane: numpy is slow where the innermost axis is three long.
+        for channel in range(3):
+            np.bitwise_xor(pixels[..., 0], SIGN_BIT, out=inside[..., channel])
+    else:
+        np.bitwise_xor(pixels, SIGN_BIT, out=inside)
+    if inside.shape != plane.shape:
+        tiling.pad_edges(plane, height, width)

@@ -1,0 +1,1 @@
+"""Frames, image files, and where frames come from and go to."""

@@ -1,0 +1,182 @@
+"""The video of a PyAV container that may fall silent: what cameras and networks have in common.
+
+The boundary where whatever PyAV raises becomes a :class:`SourceError`. No message of FFmpeg's goes
+through it as it is, since those hold the URL with its password; only what the error number means.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+from edgecae.errors import OfflineError, SourceError
+from edgecae.media.frame import Frame
+from edgecae.media.sources.base import Settings
+from edgecae.media.sources.video_file import Broken
+from edgecae.timeout import StillRunningError, within
+
+__all__ = ["VideoStream", "open_container", "reason"]
+
+FASTEST = 1000
+"""Frames a second; what claims more counts ticks of its clock."""
+
+POLL = 0.002
+"""Seconds between two looks at a device that has no frame yet."""
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What PyAV raises: its own errors, and some of Python's."""
+    import av
+
+    return av.FFmpegError, OSError, ValueError, RuntimeError
+
+
+def reason(error: Exception) -> str:
+    """What an error of PyAV's means, without the name of what was opened."""
+    return str(getattr(error, "strerror", None) or type(error).__name__)
+
+
+def open_container(
+    name: str,
+    address: str,
+    settings: Settings,
+    opener: Callable[[], Any],
+    refusal: Callable[[Exception], SourceError | None] = lambda error: None,
+) -> Any:
+    """What ``opener`` returns, a PyAV container, if it does so in time.
+
+    Args:
+        name: for people.
+        address: where it is opened, with all secrets; goes nowhere.
+        settings: ``stall`` is how many seconds it may take; ``late`` has the attempts that hang.
+        opener: opens it.
+        refusal: what to raise for an error of PyAV's that no waiting will help; None for others.
+
+    Raises:
+        OfflineError: it can't be opened now.
+        SourceError: PyAV is not installed, or what ``refusal`` said.
+    """
+    try:
+        failures = _failures()
+    except ImportError as error:
+        raise SourceError(f"{name} needs PyAV: pip install 'edgecae[video]'") from error
+    try:
+        return within(
+            settings.stall, opener, lambda container: container.close(), address, settings.late
+        )
+    except StillRunningError as error:
+        failure: SourceError = OfflineError(f"{name}: {error}")
+    except TimeoutError:
+        failure = OfflineError(f"{name}: no answer within {settings.stall:g} s")
+    except failures as error:
+        failure = refusal(error) or OfflineError(f"{name} can't be opened: {reason(error)}")
+    # Not inside the block: the error that is handled there has the password in it.
+    raise failure
+
+
+class VideoStream:
+    """The first video stream of an opened container, read as it comes.
+
+    Live frames have no timestamps of their own: a camera's clock may jump or be invented by
+    FFmpeg, so that what counts is when they came.
+
+    Args:
+        container: PyAV's, for reading; closed with this. Its read timeout is ``settings.stall``,
+            or it raises ``BlockingIOError`` where it has nothing yet.
+        name: for people.
+        settings: what the user asks.
+        live: see :class:`edgecae.media.sources.Source`.
+
+    Raises:
+        SourceError: there is no video in it.
+    """
+
+    def __init__(self, container: Any, name: str, settings: Settings, live: bool = True) -> None:
+        self._container = container
+        self._settings = settings
+        self._failures = _failures()
+        self.name, self.live = name, live
+        self._broken = Broken()
+        if not container.streams.video:
+            container.close()
+            raise SourceError(f"{name} holds no video")
+        self._stream = container.streams.video[0]
+        self._stream.thread_type = "SLICE"  # threads that take a frame each would delay it
+        for stream in container.streams:
+            if stream is not self._stream:  # sound that goes on must not pass for a picture
+                stream.discard = "all"
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Nominal frames a second; None where FFmpeg has but the clock's."""
+        rate: Fraction | None = self._stream.average_rate or self._stream.guessed_rate
+        return rate if rate and rate <= FASTEST else None
+
+    def _packets(self) -> Iterator[Any]:
+        """Packets of video until the stream ends."""
+        packets = self._container.demux(self._stream)
+        asked = time.monotonic()
+        while True:
+            failure: Exception | None = None
+            try:
+                packet = next(packets, None)
+            except BlockingIOError as error:
+                failure = error
+                packets = self._container.demux(self._stream)
+            except self._failures as error:
+                raise self._gone(asked, reason(error)) from None
+            # Whatever came so late: FFmpeg hands out what it held back when a read is interrupted.
+            if self._silent(asked):
+                raise self._gone(asked, "")
+            if failure is not None:
+                time.sleep(POLL)
+                continue
+            # The last packet is empty: it asks the decoder for what that still holds back.
+            ended = packet is None or (packet.size == 0 and packet.pts is None)
+            if ended and self.live:
+                raise self._gone(asked, "it ended")
+            if packet is None:
+                return
+            yield packet
+            asked = time.monotonic()
+
+    def _silent(self, since: float) -> bool:
+        return time.monotonic() - since >= self._settings.stall
+
+    def _gone(self, since: float, why: str) -> SourceError:
+        if self._silent(since):
+            why = f"silent for {self._settings.stall:g} s"
+        return (OfflineError if self.live else SourceError)(f"{self.name}: {why}")
+
+    def __iter__(self) -> Iterator[Frame]:
+        heard = time.monotonic()
+        for packet in self._packets():
+            try:
+                if packet.size == 0 and packet.pts is not None:  # a driver's word for "damaged"
+                    raise ValueError("an empty packet")
+                pictures = packet.decode()
+            except self._failures as error:
+                self._broken.packet(self.name, reason(error))
+                pictures = []
+            for picture in pictures:
+                pixels = self._broken.rgb(self.name, picture, self._settings.buffers)
+                if pixels is None:
+                    continue
+                own = (None, None) if self.live else (picture.pts, picture.time_base)
+                yield Frame(pixels, time.monotonic(), *own)
+                heard = time.monotonic()
+            if self._silent(heard):  # none that could be shown, however much came
+                raise self._gone(heard, "")
+
+    @property
+    def broken(self) -> int:
+        """Packets and frames so far that could not be decoded or made RGB."""
+        return self._broken.count
+
+    def __enter__(self) -> VideoStream:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._container.close()

@@ -1,0 +1,63 @@
+"""Sinks of frames, and the registry that finds the one for a description.
+
+===================  =======================================================
+``null:``            throws frames away
+``view:``            a web page, see :mod:`.view`
+``-``, ``raw:``      standard output, see :mod:`.pipe`
+``camera:DEVICE``    a virtual camera, see :mod:`.virtual_camera`
+a folder             one PNG a frame (a path that ends in / or has no suffix)
+any other path       video, through PyAV; the suffix says which container. In parts, see
+                     :mod:`.recording`, where the source is live or ``--segment`` is given
+===================  =======================================================
+
+To add one, write its module and enter its opener in ``OPENERS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgecae.errors import SinkError
+from edgecae.media.redact import is_url, redacted
+from edgecae.media.sinks import (
+    image_folder,
+    null,
+    pipe,
+    recording,
+    video_file,
+    view,
+    virtual_camera,
+)
+from edgecae.media.sinks.base import Settings, Sink
+
+__all__ = ["OPENERS", "Settings", "Sink", "open_sink"]
+
+
+OPENERS: tuple[Callable[[str, Settings], Sink | None], ...] = (
+    null.open_sink,
+    view.open_sink,
+    pipe.open_sink,
+    virtual_camera.open_sink,
+    image_folder.open_sink,
+    recording.open_sink,
+    video_file.open_sink,
+)
+"""Tried in this order; each returns None for a description that is not its own."""
+
+
+def open_sink(spec: str, settings: Settings) -> Sink:
+    """Open the sink of a description.
+
+    Raises:
+        SinkError: nothing of that description can be written.
+    """
+    if is_url(spec):  # as a path, it would make folders that are called by its password
+        raise SinkError(
+            f"sink {redacted(spec)!r}: nothing is sent to a URL; hand the frames to a program "
+            f"that does: --sink - | ffmpeg -i - URL (a path that looks like one begins with ./)"
+        )
+    for opener in OPENERS:
+        sink = opener(spec, settings)
+        if sink is not None:
+            return sink
+    raise SinkError(f"sink {redacted(spec)!r}: there is no such sink")

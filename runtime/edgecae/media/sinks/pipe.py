@@ -1,0 +1,161 @@
+"""Standard output as a sink: ``-`` writes Y4M, ``raw:`` or ``raw:FORMAT`` frames and nothing else.
+
+Y4M says all that a reader must know: it is what ``ffmpeg``, ``x264``, ``mpv`` and the like expect.
+(YUV4MPEG2, mjpegtools' yuv4mpeg(5).)
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.errors import SinkError
+from edgecae.media.frame import Frame
+from edgecae.media.redact import redacted
+from edgecae.media.sinks.base import FALLBACK_RATE, Settings
+from edgecae.media.sources.base import Source
+from edgecae.media.sources.video_file import VideoFile, colour_matrix
+
+__all__ = ["PipeSink", "is_pipe", "open_sink"]
+
+log = logging.getLogger(__name__)
+
+_CHROMA = {"yuv420p": "420jpeg", "yuv444p": "444", "gray": "mono"}
+"""Y4M's word for each pixel format that it is written in."""
+
+
+class PipeSink:
+    """Writes frames to an open file as they come.
+
+    Y4M is 4:2:0 where the source is, 4:4:4 where it is not, so that no colour is lost on the way;
+    gray frames stay gray. Neither form can change its size: frames of another size than the first
+    one's are scaled to it, as FFmpeg does (``-autoscale``), in their own proportions, with black
+    beside them.
+
+    Args:
+        file: for writing, binary.
+        source: where the frames come from.
+        raw: pixel format, as FFmpeg names it, of raw video; None: Y4M.
+
+    Raises:
+        SinkError: PyAV is not installed, or FFmpeg knows no such format.
+    """
+
+    wants_before = False
+    wants_slates = False
+    recovers = False
+    name = "standard output"
+
+    def __init__(self, file: BinaryIO, source: Source, raw: str | None = None) -> None:
+        try:
+            import av
+        except ImportError as error:
+            raise SinkError("a pipe needs PyAV: pip install 'edgecae[video]'") from error
+        self._av: Any = av
+        file.flush()
+        # Unbuffered: a thread that waits for a reader inside a buffer keeps Python from its end.
+        self._file = getattr(file, "raw", file)
+        self._raw = raw
+        self._rate = source.rate or FALLBACK_RATE
+        self._matrix, self._subsampled = "ITU601", False
+        if isinstance(source, VideoFile):
+            self._matrix = colour_matrix(source.stream.codec_context.colorspace)
+            layout = source.stream.codec_context.format
+            self._subsampled = layout is not None and layout.name.startswith(("yuv420", "yuvj420"))
+        try:
+            av.VideoFormat(raw or "yuv444p")
+        except ValueError as error:
+            raise SinkError(
+                f"sink {redacted(f'raw:{raw}')!r}: there is no such pixel format"
+            ) from error
+        self._size: tuple[int, int] | None = None
+        self._form = raw or ""
+        self._said = False
+
+    def _format(self, frame: Frame) -> str:
+        if frame.pixels.ndim == 2:
+            return "gray"
+        even = not any(side % 2 for side in frame.pixels.shape[:2])
+        return "yuv420p" if self._subsampled and even else "yuv444p"
+
+    def _picture(self, pixels: NDArray[np.uint8]) -> Any:
+        kind = "gray" if pixels.ndim == 2 else "rgb24"
+        return self._av.VideoFrame.from_ndarray(pixels, format=kind)
+
+    def _say_scaled(self, from_size: str) -> None:
+        """Once: pictures of a folder may each have a size of their own."""
+        if not self._said and self._size is not None:
+            self._said = True
+            log.warning(
+                "%s: a frame of %s is scaled to %d×%d, and so will be all others: a pipe keeps the "
+                "size that it began with; start anew for another, or write to a file",
+                *(self.name, from_size, self._size[1], self._size[0]),
+            )
+
+    def _fitted(self, pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The picture as large as it fits in, in the middle of a black one of ``size``."""
+        scale = min(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
+        height, width = (max(1, round(scale * side)) for side in pixels.shape[:2])
+        top, left = (size[0] - height) // 2, (size[1] - width) // 2
+        fitted = np.zeros((*size, *pixels.shape[2:]), np.uint8)
+        fitted[top : top + height, left : left + width] = (
+            self._picture(pixels).reformat(width=width, height=height).to_ndarray()
+        )
+        return fitted
+
+    def write(self, frame: Frame) -> None:
+        """See :class:`edgecae.media.sinks.Sink`.
+
+        Raises:
+            SinkError: nobody reads any more.
+        """
+        height, width = frame.pixels.shape[:2]
+        head = b"" if self._raw else b"FRAME\n"
+        if self._size is None:
+            self._size = height, width
+            self._form = self._raw or self._format(frame)
+            if not self._raw:
+                rate = self._rate.limit_denominator(65535)
+                head = (
+                    f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A0:0 "
+                    f"C{_CHROMA[self._form]} XCOLORRANGE=LIMITED\nFRAME\n"
+                ).encode()
+        pixels = frame.pixels
+        if (height, width) != self._size:
+            self._say_scaled(f"{width}×{height}")
+            pixels = self._fitted(pixels, self._size)
+        form = self._form
+        picture = self._picture(pixels).reformat(
+            format=form, src_colorspace=self._matrix, dst_colorspace=self._matrix
+        )
+        try:
+            left = memoryview(head + picture.to_ndarray().tobytes())
+            while left:
+                left = left[self._file.write(left) :]
+        except ValueError as error:
+            raise SinkError(f"{self.name} can't be written as {form}: {error}") from error
+        except OSError as error:
+            raise SinkError(f"{self.name} can't be written: {error.strerror}") from error
+
+    def __enter__(self) -> PipeSink:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing is held back."""
+
+
+def is_pipe(spec: str) -> bool:
+    """Whether a description means standard output."""
+    return spec == "-" or spec.startswith("raw:")
+
+
+def open_sink(spec: str, settings: Settings) -> PipeSink | None:
+    """Open standard output; None for any other description."""
+    if not is_pipe(spec):
+        return None
+    raw = None if spec == "-" else spec.removeprefix("raw:") or "rgb24"
+    return PipeSink(sys.stdout.buffer, settings.source, raw)

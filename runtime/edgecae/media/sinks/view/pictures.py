@@ -1,0 +1,194 @@
+"""The newest picture on its way from the stream's thread to those who look, as JPEG."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.media.buffers import Buffers
+from edgecae.media.frame import Frame
+
+__all__ = ["Feed", "Picture", "encode", "message"]
+
+QUALITY = 80
+FASTEST, SLOWEST = 1 / 15, 1 / 5
+"""Seconds from one picture to the next for those who look."""
+
+SHARE = 0.06
+"""Of one core, that encoding may take, as far as ``SLOWEST`` lets it."""
+
+
+def encode(pixels: NDArray[np.uint8]) -> bytes:
+    """A JPEG of uint8 pixels, H×W×3 (RGB), H×W×1 or H×W (gray), sides up to 65 500."""
+    import simplejpeg
+
+    if pixels.ndim == 3 and pixels.shape[2] == 3:
+        result = simplejpeg.encode_jpeg(pixels, QUALITY, "RGB", "420")
+    else:
+        gray = pixels.reshape(*pixels.shape[:2], 1)
+        result = simplejpeg.encode_jpeg(gray, QUALITY, "GRAY", "Gray")
+    return bytes(result)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One frame as JPEG.
+
+    Attributes:
+        number: counts the frames of a feed, from 1.
+        jpeg: the denoised picture.
+        jpeg_before: the picture as it came; empty where there is none.
+    """
+
+    number: int
+    jpeg: bytes
+    jpeg_before: bytes
+
+
+class _Raw(NamedTuple):
+    """The same as pixels, as in a frame, in arrays of its own."""
+
+    number: int
+    pixels: NDArray[np.uint8]
+    before: NDArray[np.uint8] | None
+
+
+def _encoded(raw: _Raw) -> tuple[Picture, float]:
+    """A frame as JPEG, and the seconds that it took of a core."""
+    start = time.thread_time()  # on a busy machine the clock on the wall says more
+    picture = Picture(
+        raw.number, encode(raw.pixels), b"" if raw.before is None else encode(raw.before)
+    )
+    return picture, time.thread_time() - start
+
+
+class Feed:
+    """Holds the newest frame, and hands it to any number of viewers at a pace that costs little.
+
+    Frames are encoded one at a time, off the event loop, and no more often than that pace, whoever
+    asks. ``put`` is for one thread, everything else for the event loop's.
+    """
+
+    def __init__(self) -> None:
+        self._buffers = Buffers()
+        self._lock = threading.Lock()
+        self._count = 0
+        self._fresh: _Raw | None = None  # the newest, until it is encoded
+        self._ring: asyncio.AbstractEventLoop | None = None  # who waits for the next one
+        self._current: Picture | None = None
+        self._due = -math.inf  # when the next may be encoded
+        self._encoding: asyncio.Task[None] | None = None
+        self._arrived = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._next: asyncio.Future[Picture] | None = None
+
+    def put(self, frame: Frame) -> None:
+        """Copy a frame: it is the newest now."""
+        self._count += 1
+        before = None if frame.before is None else self._copy(frame.before)
+        raw = _Raw(self._count, self._copy(frame.pixels), before)
+        with self._lock:
+            missed, self._fresh = self._fresh, raw
+            ring, self._ring = self._ring, None
+        self._recycle(missed)
+        if ring is not None:
+            with contextlib.suppress(RuntimeError):  # the server has ended
+                ring.call_soon_threadsafe(self._arrived.set)
+
+    async def newest(self) -> Picture | None:
+        """The newest picture; None before the first.
+
+        One that is there is as good until the next may be encoded, ``SLOWEST`` at most.
+        """
+        if self._current is None or time.monotonic() >= self._due:
+            await self._encode()
+        return self._current
+
+    async def after(self, number: int, patience: float) -> Picture | None:
+        """A picture newer than ``number``; None: none came for ``patience`` seconds."""
+        newest = self._fresh is None and self._encoding is None
+        if newest and self._current is not None and self._current.number > number:
+            return self._current
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        self._wanted.set()
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(self._next), patience)
+        return None
+
+    async def pump(self) -> None:
+        """Hand each next picture to all who wait for it, without end."""
+        while True:
+            await self._wanted.wait()
+            await asyncio.sleep(self._due - time.monotonic())
+            await self._arrival()
+            if self._wanted.is_set():  # else a snapshot's was theirs as well
+                await self._encode()
+
+    async def _encode(self) -> None:
+        """Encode the newest frame, if it is not; wait for one that is being encoded."""
+        if self._encoding is None:
+            if self._fresh is None:
+                return
+            self._encoding = asyncio.create_task(self._work())
+        await asyncio.shield(self._encoding)  # who asked may leave, others wait for the same
+
+    async def _work(self) -> None:
+        try:
+            with self._lock:
+                raw, self._fresh = self._fresh, None
+            if raw is None:
+                return
+            start = time.monotonic()
+            picture, cost = await asyncio.to_thread(_encoded, raw)
+            self._current = picture
+            self._recycle(raw)
+            self._due = start + min(SLOWEST, max(FASTEST, cost / SHARE))
+            self._wanted.clear()
+            if self._next is not None:
+                self._next.set_result(picture)
+                self._next = None
+        finally:
+            self._encoding = None
+
+    async def _arrival(self) -> None:
+        """Wait until there is a frame that nobody has begun to encode."""
+        self._arrived.clear()
+        with self._lock:
+            if self._fresh is not None:
+                return
+            self._ring = asyncio.get_running_loop()
+        await self._arrived.wait()
+
+    def _copy(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        copy = self._buffers.take(pixels.shape)
+        np.copyto(copy, pixels)
+        return copy
+
+    def _recycle(self, raw: _Raw | None) -> None:
+        for pixels in (raw.pixels, raw.before) if raw is not None else ():
+            if pixels is not None:
+                self._buffers.give(pixels)
+
+
+def message(status: dict[str, Any] | None, picture: Picture | None) -> bytes:
+    """What a viewer is sent: three parts, each after its length (4 bytes, big-endian).
+
+    They are figures as JSON, the denoised picture and the picture as it came, as JPEG; each may be
+    empty.
+    """
+    parts = (
+        b"" if status is None else json.dumps(status).encode(),
+        b"" if picture is None else picture.jpeg,
+        b"" if picture is None else picture.jpeg_before,
+    )
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)

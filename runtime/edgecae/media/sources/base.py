@@ -1,0 +1,73 @@
+"""What a source is, and what the user may ask of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Protocol
+
+from edgecae.media.buffers import Buffers
+from edgecae.media.frame import Frame
+from edgecae.timeout import LateCalls
+
+__all__ = ["Settings", "Source"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asks of a source; each takes what applies to it.
+
+    Attributes:
+        size: width and height that a camera shall give.
+        rate: frames a second that a camera shall give.
+        pixel_format: of a camera, as FFmpeg names it.
+        stall: seconds; a live source that is silent for so long is offline.
+        buffers: where pixels of frames come from, and where the stream gives them back.
+        late: attempts to open a source that have not come back; as long as one has not, another
+            with these settings is not begun, and the source is offline.
+    """
+
+    size: tuple[int, int] | None = None
+    rate: Fraction | None = None
+    pixel_format: str | None = None
+    stall: float = 5.0
+    buffers: Buffers = field(default_factory=Buffers)
+    late: LateCalls = field(default_factory=LateCalls)
+
+
+class Source(Protocol):
+    """Something that frames come from.
+
+    A source is opened by making it, read by iterating over it once, and closed by leaving its
+    ``with`` block. What goes wrong in it is a :class:`SourceError`. Every frame has pixels of its
+    own, taken from ``Settings.buffers``.
+
+    A *live* source gives frames at its own pace, whether they are taken or not: the newest one
+    counts. Where it is not there, breaks off, ends, or is silent for ``Settings.stall`` seconds, it
+    raises :class:`OfflineError`, on opening or while it is read; it must never block for longer
+    than that. It is then closed and opened again. The iteration of any other source ends
+    where its frames do.
+    """
+
+    @property
+    def name(self) -> str:
+        """For people: no password, no token."""
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Nominal frames a second, where there is such a thing."""
+
+    @property
+    def live(self) -> bool:
+        """See the class."""
+
+    @property
+    def broken(self) -> int:
+        """Frames so far that were there, and could not be decoded; each is passed over."""
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def __enter__(self) -> Source: ...
+
+    def __exit__(self, *error: object) -> None: ...

@@ -1,0 +1,88 @@
+"""A folder, a glob or a single image as a source of frames."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from edgecae.errors import SourceError
+from edgecae.media.frame import Frame
+from edgecae.media.redact import redacted
+from edgecae.media.sources.base import Settings
+
+__all__ = ["ImageFiles", "open_source"]
+
+log = logging.getLogger(__name__)
+
+
+class ImageFiles:
+    """Image files, one frame each, in the order given.
+
+    One that can't be read is named, counted and passed over, as a broken frame of a video is: a
+    night's pictures are worth having without it.
+
+    Args:
+        paths: of the files.
+        name: for people.
+
+    Attributes:
+        broken: files so far that could not be read.
+
+    Raises:
+        SourceError: there are none; or, while iterating, the only one can't be read.
+    """
+
+    rate: Fraction | None = None
+    live = False
+
+    def __init__(self, paths: Sequence[Path], name: str) -> None:
+        if not paths:
+            raise SourceError(f"source {redacted(name)!r}: there are no images")
+        self.name = name
+        self.broken = 0
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[Frame]:
+        from edgecae.media import images
+
+        for path in self._paths:
+            try:
+                picture = images.read(path)
+            except SourceError as error:
+                self.broken += 1
+                if len(self._paths) == 1:
+                    raise
+                log.warning("passed over: %s", error)
+                continue
+            yield Frame(
+                picture.pixels,
+                time.monotonic(),
+                name=path.stem,
+                alpha=picture.alpha,
+                info=picture.info,
+            )
+
+    def __enter__(self) -> ImageFiles:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Files are closed as soon as they are read."""
+
+
+def open_source(spec: str, settings: Settings) -> ImageFiles | None:  # noqa: ARG001
+    """Open a folder, a glob or an image file; None for any other description."""
+    from edgecae.media import images
+
+    path = Path(spec)
+    if path.is_dir():
+        paths = sorted(p for p in path.iterdir() if p.suffix.lower() in images.SUFFIXES)
+        return ImageFiles(paths, spec)
+    if path.is_file():
+        return ImageFiles([path], spec) if path.suffix.lower() in images.SUFFIXES else None
+    if glob.has_magic(spec):
+        return ImageFiles(sorted(Path(p) for p in glob.glob(spec)), spec)  # noqa: PTH207
+    return None

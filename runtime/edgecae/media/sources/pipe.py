@@ -1,0 +1,110 @@
+"""Standard input as a source of frames: any container that FFmpeg can read on the go, or raw video.
+
+``-``
+    Y4M, Matroska, MPEG-TS, … whatever the first bytes say.
+``raw:640x480:rgb24@30``
+    Frames one after the other with nothing between them; the pixel format is FFmpeg's name for it,
+    ``rgb24`` if left out, and the rate 30.
+
+Whoever writes into the pipe may be a stranger: a size is looked at before memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from edgecae.errors import SourceError
+from edgecae.media.buffers import Buffers
+from edgecae.media.frame import LARGEST_AREA
+from edgecae.media.redact import redacted
+from edgecae.media.sources.base import Settings
+from edgecae.media.sources.video_file import VideoFile
+
+__all__ = ["NAME", "open_source", "read_container", "read_raw"]
+
+NAME = Path("standard input")
+FASTEST = 10_000
+"""Frames a second."""
+
+_RAW = re.compile(
+    r"raw:(?P<width>[0-9]{1,5})x(?P<height>[0-9]{1,5})"
+    r"(:(?P<format>[a-z0-9_]{1,32}))?(@(?P<rate>[0-9./]{1,32}))?"
+)
+
+
+def _check_area(where: str, width: int, height: int) -> None:
+    if not 0 < width * height <= LARGEST_AREA:
+        raise SourceError(
+            f"{where} has frames of {width}×{height}; there may be 1 to {LARGEST_AREA} pixels"
+        )
+
+
+def _rate(spec: str, text: str) -> str:
+    try:
+        if 0 < Fraction(text) <= FASTEST:
+            return text
+    except (ValueError, ZeroDivisionError):
+        pass
+    raise SourceError(f"source {spec!r}: {text} is no rate; 30 or 30000/1001 is, up to {FASTEST}")
+
+
+def read_raw(spec: str, pipe: BinaryIO, buffers: Buffers | None = None) -> VideoFile:
+    """Read raw video from an open file.
+
+    Raises:
+        SourceError: the description does not parse or is out of range, or FFmpeg knows no such
+            format.
+    """
+    match = _RAW.fullmatch(spec)
+    if match is None:
+        raise SourceError(
+            f"source {redacted(spec)!r}: raw video is described as raw:640x480:rgb24@30"
+        )
+    _check_area(f"source {spec!r}", int(match["width"]), int(match["height"]))
+    options = {
+        "video_size": f"{match['width']}x{match['height']}",
+        "pixel_format": match["format"] or "rgb24",
+        "framerate": _rate(spec, match["rate"] or "30"),
+    }
+    return VideoFile(NAME, pipe, "rawvideo", options, buffers)
+
+
+def _standard_input() -> BinaryIO:
+    """Standard input without Python's buffer.
+
+    A thread that waits in that buffer's ``read`` holds its lock, on which the interpreter aborts
+    when it ends.
+    """
+    buffer: Any = sys.stdin.buffer
+    raw: BinaryIO = buffer.raw
+    return raw
+
+
+def read_container(pipe: BinaryIO, buffers: Buffers | None = None) -> VideoFile:
+    """Read video that says itself what it is from an open file.
+
+    Raises:
+        SourceError: it is no video, or one with frames too large.
+    """
+    source = VideoFile(NAME, pipe, buffers=buffers)
+    try:
+        # Some formats tell the size only with the first frame; the decoder has the same limit.
+        if source.stream.width or source.stream.height:
+            _check_area(str(NAME), source.stream.width, source.stream.height)
+    except SourceError:
+        source.__exit__()
+        raise
+    return source
+
+
+def open_source(spec: str, settings: Settings) -> VideoFile | None:
+    """Open standard input; None for any other description."""
+    if spec == "-":
+        return read_container(_standard_input(), settings.buffers)
+    if spec.startswith("raw:"):
+        return read_raw(spec, _standard_input(), settings.buffers)
+    return None

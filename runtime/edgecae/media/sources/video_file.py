@@ -1,0 +1,202 @@
+"""A video file as a source of frames, through PyAV (extra ``video``).
+
+The boundary where whatever PyAV raises while reading becomes a :class:`SourceError`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.errors import SourceError
+from edgecae.media.buffers import Buffers
+from edgecae.media.frame import LARGEST_AREA, Frame
+from edgecae.media.sources.base import Settings
+
+__all__ = ["Broken", "VideoFile", "colour_matrix", "open_source", "to_rgb"]
+
+log = logging.getLogger(__name__)
+
+BT709 = 1
+"""FFmpeg's number for the matrix of ITU-R BT.709."""
+
+
+def colour_matrix(colorspace: int) -> str:
+    """The matrix between YCbCr and RGB that a stream's tag stands for.
+
+    Untagged streams count as BT.601: what comes in by one matrix goes out by the same, under the
+    same tag, so that a player shows the colours that it would have shown.
+    """
+    return "ITU709" if colorspace == BT709 else "ITU601"
+
+
+def to_rgb(picture: Any, buffers: Buffers) -> NDArray[np.uint8]:
+    """The pixels of PyAV's picture, uint8, H×W×3, in an array from ``buffers``.
+
+    Raises:
+        SourceError: FFmpeg can't convert its pixel format.
+    """
+    import av
+
+    matrix = colour_matrix(picture.colorspace)
+    try:
+        if any(component.bits > 16 for component in picture.format.components):
+            raise ValueError  # FFmpeg aborts the process on some of these
+        rgb = picture.reformat(format="rgb24", src_colorspace=matrix, dst_colorspace=matrix)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        name = picture.format.name
+        raise SourceError(f"frames of pixel format {name} can't be made RGB") from error
+    (plane,) = rgb.planes
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    pixels = buffers.take((rgb.height, rgb.width, 3))
+    pixels.reshape(rgb.height, -1)[...] = rows[: rgb.height, : 3 * rgb.width]
+    return pixels
+
+
+class Broken:
+    """What a source has that can't be shown: counted, named, passed over.
+
+    Attributes:
+        count: packets and frames so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._said = False
+
+    def packet(self, name: str, why: str) -> None:
+        """Count a packet of a source that can't be decoded."""
+        self.count += 1
+        log.info("%s: %s", name, why)
+
+    def rgb(self, name: str, picture: Any, buffers: Buffers) -> NDArray[np.uint8] | None:
+        """A decoded picture of a source as H×W×3 in a buffer; None if it can't be made RGB."""
+        try:
+            return to_rgb(picture, buffers)
+        except SourceError as error:
+            self.count += 1
+            # Once is enough for people: those that follow are likely to be like it.
+            log.log(logging.INFO if self._said else logging.WARNING, "%s: %s", name, error)
+            self._said = True
+            return None
+
+
+class VideoFile:
+    """The first video stream of a file, or of a pipe. No frame is dropped.
+
+    Args:
+        path: of the file; of a pipe, what to call it.
+        pipe: an open binary file to read in place of ``path``.
+        container: FFmpeg's name of the format, where it can't be recognized.
+        options: of the container, as FFmpeg names them.
+        buffers: where pixels of frames come from.
+
+    Attributes:
+        path: of the file; None for a pipe.
+        stream: PyAV's video stream, which a sink may copy settings from.
+        passengers: the streams of sound and subtitles.
+        on_packet: called, each of them, with every packet of the passengers, in the file's order.
+        rotation: by how many degrees a player turns the pictures, counter-clockwise.
+
+    Raises:
+        SourceError: PyAV is not installed, or the file can't be opened as a video.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        path: Path,
+        pipe: BinaryIO | None = None,
+        container: str | None = None,
+        options: dict[str, str] | None = None,
+        buffers: Buffers | None = None,
+    ) -> None:
+        try:
+            import av
+        except ImportError as error:
+            raise SourceError(f"{path}: video needs PyAV: pip install 'edgecae[video]'") from error
+        self._av: Any = av
+        self._buffers = buffers or Buffers()
+        self.name = str(path)
+        self.path = None if pipe else path
+        self._broken = Broken()
+        self.on_packet: list[Callable[[Any], None]] = []
+        try:
+            self._container: Any = av.open(
+                pipe or str(path), format=container, container_options=options or {}
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            kind = "no video" if pipe else "neither an image nor a video"
+            raise SourceError(f"{path} is {kind}: {why}") from error
+        streams = self._container.streams
+        if not streams.video:
+            self._container.close()
+            raise SourceError(f"{path} holds no video")
+        self.stream = streams.video[0]
+        self.stream.thread_type = "AUTO"
+        self.stream.codec_context.options = {"max_pixels": str(LARGEST_AREA)}
+        self.passengers = [
+            stream
+            for stream in (*streams.audio, *streams.subtitles)
+            if stream.codec_context is not None
+        ]
+        self.rotation = 0
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Average frames a second."""
+        return self.stream.average_rate or self.stream.guessed_rate
+
+    def __iter__(self) -> Iterator[Frame]:
+        import av
+
+        followed = [self.stream, *self.passengers]
+        packets = self._container.demux(*followed)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    break
+                if packet.stream is not self.stream:
+                    if packet.dts is not None:  # else it only says that the stream ends
+                        for listener in self.on_packet:
+                            listener(packet)
+                    continue
+                pictures = packet.decode()
+            except av.FFmpegError as error:
+                self._broken.packet(self.name, str(error))
+                if isinstance(error, av.EOFError):
+                    break
+                continue
+            for picture in pictures:
+                assert isinstance(picture, av.VideoFrame)
+                self.rotation = picture.rotation
+                pixels = self._broken.rgb(self.name, picture, self._buffers)
+                if pixels is not None:
+                    yield Frame(pixels, time.monotonic(), picture.pts, picture.time_base)
+
+    @property
+    def broken(self) -> int:
+        """Packets and frames so far that could not be decoded or made RGB."""
+        return self._broken.count
+
+    def __enter__(self) -> VideoFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._container.close()
+
+
+def open_source(spec: str, settings: Settings) -> VideoFile | None:
+    """Open a video file; None if there is no such file."""
+    path = Path(spec)
+    return VideoFile(path, buffers=settings.buffers) if path.is_file() else None

@@ -1,0 +1,235 @@
+"""The beginning of a stream: a thread that reads the source."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import replace
+from fractions import Fraction
+from typing import TypeVar
+
+from edgecae.errors import OfflineError, RefusedError, SourceError
+from edgecae.media.frame import Frame
+from edgecae.media.sources import Settings, Source, open_source
+from edgecae.stream.channel import Channel
+from edgecae.stream.stats import Stats
+from edgecae.stream.stop import Stop
+
+__all__ = ["Capture", "Reconnecting", "closing", "offline_since", "open_lasting"]
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=Source)
+
+BACKOFF = (0.5, 30.0)
+"""Seconds between two attempts to open a live source: the first time, and at most."""
+
+CLOCK = Fraction(1, 90_000)
+"""Time base of live frames, whose timestamps are when they arrived."""
+
+
+class Reconnecting:
+    """A live source that is opened again whenever it goes offline, for as long as it takes.
+
+    Whatever is wrong with one that has worked before (no video in it while it boots, a format that
+    it does not know just after it was plugged in) passes like its absence; only a refused password
+    does not.
+
+    Args:
+        name: for people, while it has never been there.
+        opener: opens it; raises :class:`OfflineError` while it is not there, and any other
+            :class:`SourceError` where no waiting will help.
+        stop: ends the iteration.
+        first: the source, where it is open already.
+        backoff: see :data:`BACKOFF`; doubled from one attempt to the next.
+
+    Attributes:
+        offline_since: seconds of the monotonic clock; None while frames come.
+        reconnects: how often it came back.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        name: str,
+        opener: Callable[[], Source],
+        stop: Stop,
+        first: Source | None = None,
+        backoff: tuple[float, float] = BACKOFF,
+    ) -> None:
+        self.name = first.name if first else name
+        self.offline_since: float | None = None if first else time.monotonic()
+        self.reconnects = 0
+        self._opener, self._stop, self._backoff = opener, stop, backoff
+        # The source, and how many frames were broken in those before it: replaced together, since
+        # any thread may add them up.
+        self._counted: tuple[Source | None, int] = first, 0
+
+    @property
+    def rate(self) -> Fraction | None:
+        """See :class:`edgecae.media.sources.Source`."""
+        source, _ = self._counted
+        return source.rate if source else None
+
+    @property
+    def broken(self) -> int:
+        """See :class:`edgecae.media.sources.Source`; of all openings."""
+        source, before = self._counted
+        return before + (source.broken if source else 0)
+
+    def __iter__(self) -> Iterator[Frame]:
+        wait = self._backoff[0]
+        been_online, said = self._counted[0] is not None, False
+        while not self._stop.requested:
+            try:
+                source = self._counted[0] or self._opener()
+                self._counted = source, self._counted[1]
+                self.name = source.name
+                for frame in source:
+                    if self.offline_since is not None:
+                        log.warning("%s: online", self.name)
+                        self.offline_since = None
+                        self.reconnects += been_online
+                    been_online, said = True, False
+                    wait = self._backoff[0]
+                    yield frame
+                return  # a live source that ends of its own accord has nothing more to give
+            except SourceError as error:
+                passes = been_online or isinstance(error, OfflineError)
+                if isinstance(error, RefusedError) or not passes:
+                    raise
+                # Once is enough for people; who wants to know every attempt gets it with -v.
+                log.log(
+                    logging.INFO if said else logging.WARNING, "offline: %s; trying again", error
+                )
+                said = True
+                self.offline_since = self.offline_since or time.monotonic()
+                try:
+                    self._close()
+                except SourceError as failure:
+                    log.info("%s", failure)
+                self._stop.sleep(wait)
+                wait = min(2 * wait, self._backoff[1])
+
+    def _close(self) -> None:
+        source, _ = self._counted
+        if source is not None:
+            self._counted = None, self.broken
+            source.__exit__(None, None, None)
+
+    def __enter__(self) -> Reconnecting:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
+
+
+def open_lasting(spec: str, settings: Settings, stop: Stop, name: str) -> Source:
+    """Open a source; a live one so that it outlives its own absence.
+
+    Args:
+        spec: see :mod:`edgecae.media.sources`.
+        settings: what the user asks of it.
+        stop: ends a live one.
+        name: what to call a live source that is not there yet; without secrets.
+
+    Returns:
+        The source; where ``stop`` was requested before it was open, one without frames.
+
+    Raises:
+        SourceError: it can't be opened, and no waiting will help.
+    """
+    opened: Future[Source] = Future()
+
+    def open_it() -> None:
+        try:
+            opened.set_result(open_source(spec, settings))
+        except BaseException as error:  # raised again below
+            opened.set_exception(error)
+
+    # In a thread: standard input may keep whoever opens it waiting for ever for its first bytes.
+    threading.Thread(target=open_it, name="open", daemon=True).start()
+    while not opened.done() and not stop.requested:
+        with contextlib.suppress(TimeoutError):
+            opened.exception(0.1)
+    first: Source | None = None
+    try:
+        if opened.done():
+            first = opened.result()
+            if not first.live:
+                return first
+    except OfflineError as error:
+        log.info("offline: %s", error)
+    return Reconnecting(name, lambda: open_source(spec, settings), stop, first)
+
+
+def offline_since(source: Source) -> float | None:
+    """Since when a source is away, seconds of the monotonic clock; None while it is there."""
+    return source.offline_since if isinstance(source, Reconnecting) else None
+
+
+@contextlib.contextmanager
+def closing(source: S, stats: Stats) -> Iterator[S]:
+    """Close a source that a stream has read; one that never came back from a read, leave open.
+
+    To close it would free what FFmpeg is reading from in the capture thread.
+    """
+    try:
+        yield source
+    finally:
+        if not stats.stuck:
+            source.__exit__(None, None, None)
+
+
+class Capture:
+    """The thread that reads a source into a channel.
+
+    Args:
+        source: opened; left open.
+        channel: closed when the source ends, fails, or somebody asks to stop.
+        stats: counts what comes.
+        stop: looked at after each frame.
+
+    Attributes:
+        error: what ended it, if anything did.
+    """
+
+    def __init__(self, source: Source, channel: Channel[Frame], stats: Stats, stop: Stop) -> None:
+        self._source, self._channel, self._stats, self._stop = source, channel, stats, stop
+        self.error: BaseException | None = None
+        # A daemon: a read that never returns must not keep the process from its end.
+        self._thread = threading.Thread(target=self._work, name="capture", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end; whether it came."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        stats, live = self._stats, self._source.live
+        try:
+            for frame in self._source:
+                if self._stop.requested:
+                    return
+                stats.frames_in += 1
+                if stats.started is None:
+                    stats.started = frame.time
+                if live:  # a camera's own clock may jump, ours does not
+                    ticks = round((frame.time - stats.started) / CLOCK)
+                    opening = getattr(self._source, "reconnects", 0)
+                    frame = replace(frame, pts=ticks, time_base=CLOCK, opening=opening)
+                if not self._channel.put(frame):
+                    return
+        except BaseException as error:  # raised again by who runs the stream
+            self.error = error
+        finally:
+            self._channel.close()

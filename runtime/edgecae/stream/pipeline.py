@@ -1,0 +1,310 @@
+"""The stream: capture, inference and every sink apart, with little between them.
+
+A file loses no frame: whoever is ahead waits. A live source is never waited for and never makes
+anybody wait: of frames that arrive while the denoiser is busy the newest alone is kept, and a sink
+that is slower than the rest loses frames of its own. At most a handful of frames are under way at
+any time, so that there is no backlog that could grow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
+
+from edgecae.denoise.denoiser import Denoiser
+from edgecae.errors import SinkError
+from edgecae.media.buffers import Buffers
+from edgecae.media.frame import Frame
+from edgecae.media.sinks import Sink
+from edgecae.media.sources import Source
+from edgecae.stream.capture import CLOCK, Capture, offline_since
+from edgecae.stream.channel import Channel, ClosedError
+from edgecae.stream.sink_worker import Outlet, Shared, latency_into
+from edgecae.stream.slate import slate
+from edgecae.stream.stats import Stats
+from edgecae.stream.stop import Stop
+from edgecae.stream.watchdog import LIMIT, Watchdog
+
+__all__ = ["run"]
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 5.0
+"""Seconds that a live stream's source and sinks get to come to an end."""
+
+_IDLE = 0.25
+"""Seconds between two looks around while no frame comes."""
+
+_SLATE_PERIOD = 1.0
+
+
+class _Inline(Executor):
+    """Runs what it is given at once, in the caller's thread: one denoiser needs no other."""
+
+    def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+        """See :class:`concurrent.futures.Executor`."""
+        future: Future[Frame] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
+class _Denoisers:
+    """Denoisers that work on successive frames at the same time, results in order.
+
+    Args:
+        denoisers: one thread is used for each; a single one works in the caller's.
+        buffers: for results, where the frame is kept as well.
+        keep: whether frames are kept as they came.
+        watchdog: told when a frame begins and ends.
+        stats: counts frames.
+        ready: called, from any thread, when a result can be had.
+    """
+
+    def __init__(
+        self,
+        denoisers: Sequence[Denoiser],
+        buffers: Buffers,
+        keep: bool,
+        watchdog: Watchdog,
+        stats: Stats,
+        ready: Callable[[], None],
+    ) -> None:
+        self._idle = deque((denoiser, 0) for denoiser in denoisers)  # and the opening it is at
+        self._count = len(denoisers)
+        self._buffers, self._keep = buffers, keep
+        self._watchdog, self._stats, self._ready = watchdog, stats, ready
+        self._pending: deque[Future[tuple[Frame, float]]] = deque()
+        self._executor = (
+            ThreadPoolExecutor(self._count, "denoise") if self._count > 1 else _Inline()
+        )
+
+    def _work(self, frame: Frame) -> tuple[Frame, float]:
+        denoiser, opening = self._idle.popleft()
+        if frame.opening != opening:
+            denoiser.reset()  # a camera that was away may look elsewhere, in another light
+        before = time.monotonic()
+        self._watchdog.working(before)
+        try:
+            if self._keep:
+                out = self._buffers.take(frame.pixels.shape)
+                clean = denoiser.process(frame.pixels, out=out)
+                frame = replace(frame, pixels=clean, before=frame.pixels)
+            else:
+                frame = replace(frame, pixels=denoiser.process(frame.pixels, out=frame.pixels))
+        finally:
+            self._watchdog.working(None)
+            self._idle.append((denoiser, frame.opening))
+        return frame, (time.monotonic() - before) * 1000
+
+    def put(self, frame: Frame) -> Iterator[Frame]:
+        """Send a frame; yields what had to be finished before there was room for it."""
+        while len(self._pending) >= self._count:
+            yield self._take()
+        future = self._executor.submit(self._work, frame)
+        self._pending.append(future)
+        if self._count > 1:
+            future.add_done_callback(lambda _: self._ready())
+
+    def _take(self) -> Frame:
+        frame, milliseconds = self._pending.popleft().result()
+        self._stats.denoised(milliseconds)
+        return frame
+
+    def finished(self) -> Iterator[Frame]:
+        """Results that are there, in order."""
+        while self._pending and self._pending[0].done():
+            yield self._take()
+
+    def rest(self) -> Iterator[Frame]:
+        """All results that are still to come, in order."""
+        while self._pending:
+            yield self._take()
+
+    def close(self) -> None:
+        """End the threads once they are idle."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _Stream:
+    """One run; see :func:`run`."""
+
+    def __init__(
+        self,
+        source: Source,
+        sinks: Sequence[Sink],
+        stop: Stop,
+        stats: Stats,
+        buffers: Buffers,
+        report: Callable[[Stats], None],
+        watchdog: Watchdog,
+    ) -> None:
+        self.source, self.stop, self.stats = source, stop, stats
+        stats.source = source
+        self.buffers, self.report, self.watchdog = buffers, report, watchdog
+        self.frames: Channel[Frame] = Channel(1 if source.live else 2, source.live, self._dropped)
+        self.capture = Capture(source, self.frames, stats, stop)
+        self.outlets = [Outlet(sink, source.live, stats, self.frames.wake) for sink in sinks]
+        self.done = latency_into(stats)
+        self._shape: tuple[int, ...] | None = None
+        self._slated = 0.0
+
+    def _dropped(self, frame: Frame) -> None:
+        self.stats.dropped += 1
+        self.buffers.give(frame.pixels)
+
+    def deliver(self, frame: Frame) -> None:
+        """Hand a denoised frame to every sink that still works."""
+        self._shape = frame.pixels.shape
+        self.watchdog.beat(waits=not self.source.live)  # as long as a file's sinks are busy
+        self._send(frame, self.outlets, self.done)
+        self.watchdog.beat()
+        self.report(self.stats)
+
+    def _send(self, frame: Frame, outlets: Sequence[Outlet], done: Callable[[Frame], None]) -> None:
+        takers = [outlet for outlet in outlets if outlet.takes]
+        if not takers:
+            return
+        shared = Shared(frame, len(takers), self.buffers, done)
+        for outlet in takers:
+            outlet.put(shared)
+
+    def look_around(self) -> bool:
+        """Between two frames: whether to go on."""
+        self.watchdog.beat()
+        failed = [(each, each.error) for each in self.outlets if each.error is not None]
+        if failed and not self.source.live:
+            return False
+        if failed and len(failed) == len(self.outlets):
+            raise failed[-1][1]
+        for outlet, error in failed:
+            if not outlet.recovers:
+                self.outlets.remove(outlet)
+                log.error("%s; the stream goes on without it", error)
+            elif not outlet.said:
+                outlet.said = True
+                log.error("%s; trying again, the stream goes on meanwhile", error)
+        since = offline_since(self.source)
+        if since is not None:
+            self._say_offline(since)
+        return not self.stop.requested
+
+    def _say_offline(self, since: float) -> None:
+        """Give those who want it a picture that says so, once a second."""
+        now = time.monotonic()
+        if self._shape is None or now - self._slated < _SLATE_PERIOD:
+            return
+        self._slated = now
+        ticks = round((now - (self.stats.started or now)) / CLOCK)
+        frame = Frame(slate(self._shape, since), now, ticks, CLOCK)
+        wanting = [outlet for outlet in self.outlets if outlet.sink.wants_slates]
+        self._send(frame, wanting, lambda frame: None)
+
+    def finish(self, failing: bool) -> None:
+        """End the threads: the source first, then sinks, which get what was denoised."""
+        live, outlets = self.source.live, self.outlets
+        self.watchdog.beat(waits=True)
+        self.frames.close(drain=False)
+        for outlet in outlets:
+            outlet.close(drain=not failing)
+        self.stats.stuck = not self.capture.join(_PATIENCE if live else 1.0)
+        until = time.monotonic() + _PATIENCE
+        for outlet in outlets:
+            while not outlet.join(0.2):
+                late = time.monotonic() > until
+                if late and (live or failing or self.stop.requested):
+                    log.warning("%s takes no frames any more: left behind", outlet.sink.name)
+                    break
+        unsaid = [outlet for outlet in outlets if outlet.error is not None and not outlet.said]
+        for outlet in unsaid:
+            if outlet.recovers:  # it would have been tried again: no reason to fail
+                log.error("%s", outlet.error)
+        errors = [each.error for each in unsaid if each.error and not each.recovers]
+        if not failing:
+            if self.capture.error is not None:
+                raise self.capture.error
+            if errors:
+                raise errors[0]
+
+
+def run(
+    source: Source,
+    denoiser: Denoiser | Sequence[Denoiser] | Callable[[Frame], Sequence[Denoiser]],
+    sinks: Sequence[Sink],
+    stop: Stop | None = None,
+    report: Callable[[Stats], None] = lambda stats: None,
+    *,
+    stats: Stats | None = None,
+    buffers: Buffers | None = None,
+    hang: float = LIMIT,
+    watchdog: Watchdog | None = None,
+) -> Stats:
+    """Denoise the frames of a source and hand them to every sink.
+
+    Every frame of a file goes through, in order; of a live source, the newest one does. Without a
+    sink that wants to see the picture before, each frame is denoised in its own buffer.
+
+    Args:
+        source: opened; read to its end, or until asked to stop.
+        denoiser: opened; several work on successive frames; a function is called with the first
+            frame and chooses them; it has ``hang`` seconds, or those for each part of its work
+            that it watches by ``watchdog``.
+        sinks: opened. A sink that fails ends the stream of a file; a live one goes on while
+            another works, and tries those again that may recover.
+        stop: looked at after each frame.
+        report: told after each frame, and now and then while none comes.
+        stats: to count in; a new one unless given.
+        buffers: those that the source takes its pixels from.
+        hang: seconds; a frame that takes longer ends the process with status 70.
+        watchdog: made by the caller, not entered; one with ``hang`` unless given.
+
+    Raises:
+        SourceError, SinkError, BackendError, FrameError: as they come up.
+    """
+    if not sinks:
+        raise SinkError("a stream needs a sink; null: takes all and keeps nothing")
+    stop, stats = stop or Stop(), stats if stats is not None else Stats()
+    watchdog = watchdog or Watchdog(hang, stats.summary)
+    stream = _Stream(source, sinks, stop, stats, buffers or Buffers(), report, watchdog)
+    keep = any(sink.wants_before for sink in sinks)
+    failing = True
+    with watchdog, contextlib.ExitStack() as stack:
+        workers: _Denoisers | None = None
+        stream.capture.start()
+        for outlet in stream.outlets:
+            outlet.start()
+        try:
+            while stream.look_around():
+                try:
+                    frame = stream.frames.get(_IDLE)
+                except ClosedError:
+                    break
+                if frame is None:  # figures are wanted above all where no frames come
+                    report(stats)
+                if workers is None and frame is not None:
+                    with watchdog.watching():
+                        chosen = denoiser(frame) if callable(denoiser) else denoiser
+                    every = [chosen] if isinstance(chosen, Denoiser) else list(chosen)
+                    workers = _Denoisers(
+                        every, stream.buffers, keep, watchdog, stats, stream.frames.wake
+                    )
+                    stack.callback(workers.close)
+                if workers is None:
+                    continue
+                for clean in workers.put(frame) if frame is not None else ():
+                    stream.deliver(clean)
+                for clean in workers.finished():
+                    stream.deliver(clean)
+            for clean in workers.rest() if workers is not None else ():
+                stream.deliver(clean)
+            failing = False
+        finally:
+            stream.finish(failing)
+    return stats

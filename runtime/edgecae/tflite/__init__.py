@@ -1,0 +1,1 @@
+"""TFLite files: decode, verify, describe and run them."""

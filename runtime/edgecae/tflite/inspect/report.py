@@ -1,0 +1,209 @@
+"""What a model file holds and what it costs."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecae import models
+from edgecae.errors import SettingError
+from edgecae.tflite import model_file, verify
+from edgecae.tflite.graph import LARGEST_SIDE, Graph
+from edgecae.tflite.metadata import METADATA_NAME
+from edgecae.tflite.operators import Known
+from edgecae.tflite.operators import Tensor as FileTensor
+from edgecae.tflite.tensors import DTYPES
+
+__all__ = ["DEFAULT_SIZE", "Memory", "Report", "Tensor", "inspect"]
+
+DEFAULT_SIZE = (640, 480)
+"""Width and height."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Input or output of a model.
+
+    Attributes:
+        name: in the file.
+        dtype: ``int8`` or ``float32``.
+        shape: 1×H×W×C, -1 where it is open.
+        scale: of its quantization; None for floats.
+        zero_point: likewise.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float | None
+    zero_point: int | None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of the activations (what operations make), computed from the sizes of tensors.
+
+    An interpreter takes more: for its weights, packed anew, and for what its kernels work with.
+
+    Attributes:
+        width: of the frame, in pixels, padded to the network's stride.
+        height: likewise.
+        peak: bytes of all tensors that are alive at once, at the operation where they are most:
+            what an arena can't do with less of.
+        total: bytes of all tensors together, none in the place of another.
+    """
+
+    width: int
+    height: int
+    peak: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a model file holds and what it costs.
+
+    Attributes:
+        file: read and checked.
+        graph: its operations and tensors, verified.
+        sha256: of the file, hexadecimal.
+        shipped: name of the shipped model that has these very bytes, or None.
+        tensors: number of tensors by dtype, constants included.
+        frame: the input; of a decoder, the latent.
+        denoised: the output; of an encoder, the latent.
+        memory: at the frame size that was asked for.
+    """
+
+    file: model_file.ModelFile
+    graph: Graph
+    sha256: str
+    shipped: str | None
+    tensors: Mapping[str, int]
+    frame: Tensor
+    denoised: Tensor
+    memory: Memory
+
+    @property
+    def integer(self) -> bool:
+        """Whether no tensor holds floats."""
+        return not any(dtype.startswith("float") for dtype in self.tensors)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON.
+
+        Returns:
+            ``macs_per_pixel`` and ``macs_per_pixel_padded`` (multiply-accumulates, see
+            :class:`edgecae.tflite.model_file.ModelFile`), ``parameters``, ``bytes``, ``ops``
+            (``op``, ``dtype``, ``output_shape``, ``macs``, ``macs_padded`` at the stored frame
+            size, ``frame_size``), and the attributes of this class.
+        """
+        file = self.file
+        height, width = file.frame_size
+        return {
+            "path": str(file.path),
+            "sha256": self.sha256,
+            "shipped": self.shipped,
+            "bytes": len(file.content),
+            "macs_per_pixel": file.macs_per_pixel,
+            "macs_per_pixel_padded": file.macs_per_pixel_padded,
+            "parameters": file.parameters,
+            "integer": self.integer,
+            "tensors": dict(self.tensors),
+            "frame_size": {"width": width, "height": height, "open": self.graph.open_size},
+            "input": dataclasses.asdict(self.frame),
+            "output": dataclasses.asdict(self.denoised),
+            "memory": dataclasses.asdict(self.memory),
+            "metadata": dataclasses.asdict(file.metadata),
+            "ops": [dataclasses.asdict(op) for op in file.ops],
+        }
+
+
+def inspect(model: str | Path, size: tuple[int, int] | None = None) -> Report:
+    """Look into a model file.
+
+    Args:
+        model: name of a shipped model, or path of a file that ``edgecae convert`` made.
+        size: width and height of a frame, for the memory; None for :data:`DEFAULT_SIZE`, or for
+            the stored size where that is the only one.
+
+    Raises:
+        ModelFileError: there is no such file, or it is not one of edgecae's.
+        SettingError: the model can't take frames of this size.
+    """
+    file = model_file.read(models.find(model))
+    graph = verify.verify(file.content, METADATA_NAME).graph
+    digest = hashlib.sha256(file.content).hexdigest()
+    every = model_file.parse_flatbuffer(file.content).subgraphs[0].tensors
+    return Report(
+        file=file,
+        graph=graph,
+        sha256=digest,
+        shipped=next((name for name, of in models.hashes().items() if of == digest), None),
+        tensors=dict(Counter(DTYPES[tensor.type] for tensor in every).most_common()),
+        frame=_tensor(graph.frame, graph.open_size),
+        denoised=_tensor(graph.denoised, graph.open_size),
+        memory=_memory(graph, *_padded(file, graph, size)),
+    )
+
+
+def _tensor(given: FileTensor, open_size: bool) -> Tensor:
+    quantized = bool(len(given.scale))
+    return Tensor(
+        given.name,
+        given.dtype,
+        (1, -1, -1, given.shape[3]) if open_size else given.shape,
+        float(given.scale[0]) if quantized else None,
+        int(given.zero[0]) if quantized else None,
+    )
+
+
+def _padded(
+    file: model_file.ModelFile, graph: Graph, size: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Width and height that the network gets for a frame of this size."""
+    if size is None:
+        size = DEFAULT_SIZE if graph.open_size else (file.frame_size[1], file.frame_size[0])
+    stride = file.metadata.stride
+    width, height = (-(-side // stride) * stride for side in size)
+    if min(size) < 1 or max(width, height) > LARGEST_SIDE:
+        raise SettingError(
+            f"a frame has 1 to {LARGEST_SIDE} pixels a side, not {size[0]}x{size[1]}"
+        )
+    if not graph.open_size and (height, width) != file.frame_size:
+        stored = f"{file.frame_size[1]}x{file.frame_size[0]}"
+        raise SettingError(
+            f"{file.path} takes frames of {stored} alone, not {size[0]}x{size[1]}: leave --size out"
+        )
+    return width, height
+
+
+def _memory(graph: Graph, width: int, height: int) -> Memory:
+    known = graph.infer(height, width)
+    dtypes = {op.output.index: op.output.dtype for op in graph.operators}
+    dtypes[graph.frame.index] = graph.frame.dtype
+    sizes = {index: _bytes(known[index], dtype) for index, dtype in dtypes.items()}
+    last = {
+        tensor.index: number
+        for number, op in enumerate(graph.operators)
+        for tensor in (op.output, *op.inputs)
+        if tensor.index in sizes
+    }
+    last[graph.denoised.index] = len(graph.operators)
+    alive, peak = sizes[graph.frame.index], 0
+    for number, op in enumerate(graph.operators):
+        alive += sizes[op.output.index]
+        peak = max(peak, alive)
+        alive -= sum(sizes[index] for index, end in last.items() if end == number)
+    return Memory(width, height, peak, sum(sizes.values()))
+
+
+def _bytes(known: Known, dtype: str) -> int:
+    return math.prod(known.shape) * np.dtype(dtype).itemsize

@@ -1,0 +1,90 @@
+"""How far a pixel of the result looks, from the graph of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from edgecae.errors import ModelFileError
+from edgecae.tflite import flatbuffer
+from edgecae.tflite.graph import Graph, read_graph
+from edgecae.tflite.operators import SAME, Operator
+from edgecae.tflite.schema import OPTIONS, SCHEMA
+
+__all__ = ["halo", "halo_of"]
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """Pixels of the frame that element i of a tensor depends on, along one side.
+
+    From ``i · step - before`` to ``i · step + after``.
+    """
+
+    step: Fraction
+    before: Fraction
+    after: Fraction
+
+
+def halo(graph: Graph) -> int:
+    """Pixels at each side that a pixel of the result depends on.
+
+    Exact for a graph whose weights are none of them zero; never less than that. (Araujo et al.,
+    "Computing Receptive Fields of Convolutional Neural Networks", 2019, with up-sampling added.)
+
+    Args:
+        graph: verified.
+    """
+    return max(_along(graph, side) for side in (1, 2))
+
+
+def halo_of(content: bytes) -> int:
+    """The same of a file that was just made; 0 for one that edgecae does not stream."""
+    try:
+        return halo(read_graph(flatbuffer.decode(content, SCHEMA, "Model", OPTIONS)))
+    except ModelFileError:
+        return 0
+
+
+def _along(graph: Graph, side: int) -> int:
+    height, width = graph.frame.shape[1:3]
+    known = graph.infer(height, width)
+    reaches = {graph.frame.index: _Reach(Fraction(1), Fraction(0), Fraction(0))}
+    for op in graph.operators:
+        inputs = [reaches[each.index] for each in op.inputs if each.index in reaches]
+        if op.output.dtype == "int32" or not inputs:
+            continue
+        reach = _Reach(
+            inputs[0].step, max(each.before for each in inputs), max(each.after for each in inputs)
+        )
+        source = next(each for each in op.inputs if each.index in reaches)
+        before = (
+            source.shape[side] if source.index not in known else known[source.index].shape[side]
+        )
+        reaches[op.output.index] = _through(op, reach, side, before)
+    found = reaches[graph.denoised.index]
+    return int(max(found.before, found.after))
+
+
+def _through(op: Operator, reach: _Reach, side: int, length: int) -> _Reach:
+    """What an operation adds."""
+    step, before, after = reach.step, reach.before, reach.after
+    o = op.options
+    if op.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D"):
+        pooled = op.name.endswith("POOL_2D")
+        window = (o.filter_h, o.filter_w)[side - 1] if pooled else op.inputs[1].shape[side]
+        stride = (o.stride_h, o.stride_w)[side - 1]
+        padded = max((-(-length // stride) - 1) * stride + window - length, 0)
+        lead = padded // 2 if o.padding == SAME else 0
+        return _Reach(step * stride, before + lead * step, after + (window - 1 - lead) * step)
+    if op.name == "SPACE_TO_DEPTH":
+        return _Reach(step * o.block_size, before, after + (o.block_size - 1) * step)
+    if op.name == "TRANSPOSE_CONV":
+        window, stride = op.inputs[1].shape[side], (o.stride_h, o.stride_w)[side - 1]
+        lead = max(window - stride, 0) // 2 if o.padding == SAME else 0
+        step /= stride
+        return _Reach(step, before + (window - 1 - lead) * step, after + lead * step)
+    if op.name in ("DEPTH_TO_SPACE", "RESIZE_NEAREST_NEIGHBOR"):
+        times = op.output.shape[side] // length
+        return _Reach(step / times, before + step - step / times, after)
+    return reach

@@ -1,0 +1,258 @@
+"""Streams over the network, served by a real second process; what may not get out, or in."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import frames_of
+from hypothesis import given
+from hypothesis import strategies as st
+from live import Network
+
+from edgecae.errors import OfflineError, RefusedError, SinkError, SourceError
+from edgecae.media import sinks, sources
+from edgecae.media.redact import redacted
+from edgecae.stream import batch
+from edgecae.timeout import LateCalls, StillRunningError, within
+
+QUICK = sources.Settings(stall=1.0)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Network]:
+    with contextlib.closing(Network(monkeypatch, tmp_path)) as network:
+        network.start()
+        yield network
+
+
+@pytest.mark.parametrize("path", ["mjpeg", "live.ts", "rtsp"])
+def test_live_streams(server: Network, path: str) -> None:
+    url = server.rtsp if path == "rtsp" else f"{server.http}/{path}"
+    with sources.open_source(url, sources.Settings(stall=1.5)) as source:
+        assert source.live
+        frames = iter(source)
+        for frame in itertools.islice(frames, 12):
+            assert frame.pixels.shape == (48, 64, 3)
+        server.hang()
+        start = time.monotonic()
+        with pytest.raises(OfflineError, match=r"silent for 1\.5 s"):
+            list(frames)
+        assert 1.3 < time.monotonic() - start < 2.5
+        left = time.monotonic()
+    assert time.monotonic() - left < 1
+
+
+def test_a_file_on_a_web_server_is_not_live(server: Network, tmp_path: Path) -> None:
+    with sources.open_source(f"{server.http}/clip.mkv") as source:
+        assert not source.live
+        frames = list(source)
+    expected, times = frames_of(tmp_path / "clip.mkv")
+    np.testing.assert_array_equal([f.pixels for f in frames], expected)
+    np.testing.assert_allclose([float(f.pts * f.time_base) for f in frames], times)
+
+
+def test_a_file_that_stops_half_way_is_no_whole_file(server: Network) -> None:
+    with pytest.raises(SourceError):
+        with sources.open_source(f"{server.http}/half.mkv", QUICK) as source:
+            list(source)
+
+
+def test_a_server_that_accepts_and_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        for scheme in ("http", "https", "rtsp", "tcp"):
+            start = time.monotonic()
+            with pytest.raises(OfflineError):
+                sources.open_source(f"{scheme}://127.0.0.1:{port}/", QUICK)
+            assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize(
+    "target", ["file://{}", "{}", "concat:{}|{}", "subfile,,start,0,end,0,,:{}", "crypto:{}"]
+)
+def test_a_playlist_can_not_name_files(server: Network, tmp_path: Path, target: str) -> None:
+    clip = tmp_path / "clip.ts"
+    url = f"{server.http}/evil.m3u8?{target.format(clip, clip)}"
+    with pytest.raises(SourceError):
+        with sources.open_source(url, QUICK) as source:
+            list(source)
+    # The same playlist with a file of the server's own is read: it is the file that is refused.
+    with sources.open_source(f"{server.http}/good.m3u8?{server.http}/clip.ts") as source:
+        assert next(iter(source)).pixels.shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("spec", ["file:///etc/passwd", "concat://a", "data://x", "rtmp://u:pw@h/"])
+def test_other_protocols_are_refused(spec: str) -> None:
+    with pytest.raises(SourceError, match="begins with one of") as caught:
+        sources.open_source(spec)
+    assert "pw" not in str(caught.value)
+
+
+def test_the_right_password_opens_and_a_wrong_one_is_not_tried_again(server: Network) -> None:
+    address = server.http.removeprefix("http://")
+    with sources.open_source(f"HTTP://user:sesame@{address}/private/mjpeg") as source:
+        next(iter(source))
+    with pytest.raises(RefusedError, match="check user and password") as caught:
+        sources.open_source(f"http://user:wrong@{address}/private/mjpeg", QUICK)
+    assert not isinstance(caught.value, OfflineError)
+    with pytest.raises(RefusedError, match="check user and password"):
+        sources.open_source(server.rtsp.replace("sesame", "wrong"), QUICK)
+
+
+def test_no_password_gets_out(
+    server: Network, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    address = server.http.removeprefix("http://")
+    said = []
+    urls = [
+        f"http://user:sesame@{address}/private/mjpeg?token=hush",
+        f"http://{address}/user=admin_password=hush/mjpeg?token=hush&x=hush",
+        server.rtsp + "?token=hush",
+    ]
+    for url in urls:
+        with sources.open_source(url, QUICK) as source:
+            said.append(source.name)
+            frames = iter(source)
+            next(frames)
+            server.hang()
+            with pytest.raises(OfflineError) as silent:
+                list(frames)
+        server.die()
+        with pytest.raises(OfflineError) as away:
+            sources.open_source(url, QUICK)
+        server.start()
+        mistaken = url.replace("mjpeg", "nothing").replace(":sesame", ":hush")
+        with pytest.raises(SourceError) as wrong:
+            sources.open_source(mistaken, QUICK)
+        for caught in (silent, away, wrong):
+            said += traceback.format_exception(caught.value)  # as edgecae -vv prints it
+    output = capfd.readouterr()
+    for text in (*said, caplog.text, output.out, output.err):
+        assert "hush" not in text
+        assert "sesame" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://10.0.0.5:554/live", "rtsp://10.0.0.5:554/live"),
+        ("rtsp://u:p@10.0.0.5/live", "rtsp://…@10.0.0.5/live"),
+        ("rtsp://u:p@q@10.0.0.5/live", "rtsp://…@10.0.0.5/live"),
+        ("rtsp://u:p/q@10.0.0.5/live", "rtsp://…"),
+        ("http://h/v?to=a@b", "http://…"),
+        ("http://h/v?token=a/b=c&x=1&plain#top", "http://h/v?token=…&x=…&…"),
+        ("rtsp://h/user=admin_password=a/b_stream=0.sdp?real", "rtsp://h/user=…?…"),
+        ("clip.mkv", "clip.mkv"),
+        ("rtsp:/u:p@10.0.0.5/live", "rtsp:/…@10.0.0.5/live"),
+        ("http:/h/v?token=a", "http:/h/v?token=…"),
+        ("rtsp:u:p@10.0.0.5/live", "…@10.0.0.5/live"),
+        ("rtsp//u:p@10.0.0.5", "…"),
+        ("u:p@10.0.0.5/live", "…@10.0.0.5/live"),
+        ("u:p/q@10.0.0.5/live", "…"),
+        ("test:64x48@10", "test:64x48@10"),
+        ("raw:64x48:rgb24@10", "raw:64x48:rgb24@10"),
+        ("camera:/dev/video9", "camera:/dev/video9"),
+        ("/media/12:30@gate/clip.mkv", "/media/12:30@gate/clip.mkv"),
+        ("./12:30@gate.mkv", "./12:30@gate.mkv"),
+    ],
+)
+def test_what_people_see_of_a_url(url: str, shown: str) -> None:
+    assert redacted(url) == shown
+
+
+MISTYPED = ("rtsp:/u:s3cret@h", "rtsp:u:s3cret@h/v?x=1", "u:s3cret@h/v", "u:s3cret@h/*.png",
+            "http:/h/v?token=s3cret", " rtsp://u:s3cret@h", "test://u:s3cret@h")  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", MISTYPED)
+def test_a_mistyped_url_shows_no_password_either(spec: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        sources.open_source(spec)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "spec", ["rtsp://u:s3cret@h/live", "rtsp://u:s3cret@h/x.mkv", "tcp://h/x.mkv", *MISTYPED[:5]]
+)
+def test_a_sink_is_no_url(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a path it would become a folder, called by its password."""
+    monkeypatch.chdir(tmp_path)
+    with sources.open_source("test:8x8?frames=1") as source:
+        with pytest.raises(SinkError, match="nothing is sent to a URL") as caught:
+            sinks.open_sink(spec, sinks.Settings(source))
+    assert "s3cret" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_are_no_urls(tmp_path: Path) -> None:
+    url = Path("rtsp://u:s3cret@h/x.mkv")
+    with pytest.raises(SinkError, match="not a URL") as target:
+        batch.plan([Path(__file__)], url)
+    with pytest.raises(SourceError, match="does not exist") as source:
+        batch.plan([url], tmp_path / "x.mkv")
+    assert "s3cret" not in f"{target.value} {source.value}"
+
+
+@pytest.mark.parametrize("spec", ["view:0?token=a://b:c@d", "./12:30@gate.mkv", "a:b.mkv", "null:"])
+def test_what_has_a_colon_may_be_a_sink(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with sources.open_source("test:8x8?frames=1") as source:
+        with sinks.open_sink(spec, sinks.Settings(source)):
+            pass
+
+
+SECRET = st.text(min_size=8).map(lambda text: f"s3cr3t{text}t3rc3s")
+
+
+@given(SECRET)
+def test_no_secret_survives_wherever_it_stands(secret: str) -> None:
+    for url in (
+        f"rtsp://user:{secret}@host/live",
+        f"http://host/v?a=1&password={secret}",
+        f"http://host/user=a_password={secret}",
+        f"rtsp:/user:{secret}@host/live",
+        f"rtsp:user:{secret}@host/live",
+        f"user:{secret}@host/live",
+    ):
+        assert "s3cr3t" not in redacted(url)
+        assert "t3rc3s" not in redacted(url)
+
+
+def test_within_closes_what_comes_too_late() -> None:
+    release, late = threading.Event(), threading.Event()
+    with pytest.raises(TimeoutError):
+        within(0.05, lambda: release.wait(10), late=lambda result: late.set())
+    assert not late.is_set()
+    release.set()
+    assert late.wait(10)
+    assert within(5, lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        within(5, lambda: 1 // 0)
+
+
+def test_within_does_not_begin_again_what_has_not_come_back() -> None:
+    release, calls = threading.Event(), LateCalls()
+    with pytest.raises(TimeoutError, match=r"within 0\.05 s"):
+        within(0.05, lambda: release.wait(10), what="a", calls=calls)
+    with pytest.raises(StillRunningError):
+        within(5, lambda: 3, what="a", calls=calls)
+    assert within(5, lambda: 3, what="b", calls=calls) == 3
+    assert within(5, lambda: 3, what="a", calls=LateCalls()) == 3
+    release.set()
+    end = time.monotonic() + 10
+    while calls.running("a") and time.monotonic() < end:
+        time.sleep(0.01)
+    assert within(5, lambda: 3, what="a", calls=calls) == 3

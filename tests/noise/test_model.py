@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecae import noise
+from edgecae.errors import NoiseError
+from edgecae.media import images
+
+FLAT = np.full((400, 500, 3), 128, np.uint8)
+LEVELS = st.floats(0, 255).map(lambda x: round(x, 3))
+
+
+@given(LEVELS)
+def test_a_level_is_read_back(sigma: float) -> None:
+    assert noise.parse(f"gaussian:{sigma}").read == (sigma, sigma)
+
+
+@given(LEVELS, LEVELS)
+def test_a_range_is_read_back_unless_it_runs_backwards(a: float, b: float) -> None:
+    spec = f"gaussian:{a}-{b}"
+    if a <= b:
+        assert noise.parse(spec).read == (a, b)
+    else:
+        with pytest.raises(NoiseError, match="backwards"):
+            noise.parse(spec)
+
+
+@given(st.text(max_size=30))
+def test_any_text_parses_or_is_refused(text: str) -> None:
+    with contextlib.suppress(NoiseError):
+        parsed = noise.parse(text)
+        assert 0 <= parsed.read[0] <= parsed.read[1] <= 255
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["", "gaussian", "gaussian:", "gaussian:x", "gaussian:-5", "gaussian:300", "gaussian:1-2-3",
+     "poisson-gaussian:1", "poisson-gaussian:1,2,3", "salt:5", "nothing.toml",
+     "poisson-gaussian:1/2,3", "poisson-gaussian:1/2/3-4,3", "poisson-gaussian:1/2/300,3",
+     "gaussian:1/2/3"],
+)  # fmt: skip
+def test_nonsense_is_refused(spec: str) -> None:
+    with pytest.raises(NoiseError):
+        noise.parse(spec)
+
+
+@pytest.mark.parametrize("normals", [noise.standard_normals, noise.fast_normals])
+@pytest.mark.parametrize("sigma", [5, 15, 25])
+def test_gaussian_has_the_deviation_it_says(sigma: float, normals: noise.Normals) -> None:
+    noisy = noise.gaussian(sigma).add(FLAT, np.random.default_rng(0), normals)
+    error = noisy.astype(float) - 128
+    assert error.std() == pytest.approx(np.hypot(sigma, 1 / np.sqrt(12)), rel=0.01)
+    assert abs(error.mean()) < 0.02 * sigma
+
+
+def test_the_measuring_protocol() -> None:
+    """noisy = round(clip(clean + σ·n)), n drawn image by image from one generator."""
+    clean = np.random.default_rng(7).integers(0, 256, (9, 8, 3), dtype=np.uint8)
+    rng, same = np.random.default_rng(0), np.random.default_rng(0)
+    for _ in range(2):
+        expected = np.round(np.clip(clean + 50 * same.standard_normal(clean.shape), 0, 255))
+        np.testing.assert_array_equal(noise.gaussian(50).add(clean, rng), expected)
+
+
+def test_signal_dependent_noise_has_its_variance() -> None:
+    model = noise.parse("poisson-gaussian:0.5,3")
+    for mean in (40, 120, 200):
+        noisy = model.add(np.full_like(FLAT, mean), np.random.default_rng(0))
+        assert noisy.astype(float).var() == pytest.approx(0.5 * mean + 9 + 1 / 12, rel=0.02)
+
+
+def test_each_image_of_a_batch_has_a_strength_of_its_own() -> None:
+    batch = np.stack([FLAT[:64, :64]] * 8)
+    noisy = noise.parse("gaussian:0-55").add(batch, np.random.default_rng(0), noise.fast_normals)
+    deviations = noisy.astype(float).std((1, 2, 3))
+    assert len(set(deviations.round(1))) == 8
+    assert deviations.max() < 56
+
+
+def test_a_measured_camera(tmp_path: Path) -> None:
+    file = tmp_path / "camera.toml"
+    file.write_text("gain = [0.1, 0.2, 0.4]\nread = [2.0, 1.0, 4.0]\n")
+    noisy = noise.parse(str(file)).add(FLAT, np.random.default_rng(0)).astype(float)
+    expected = [g * 128 + r * r + 1 / 12 for g, r in ((0.1, 2), (0.2, 1), (0.4, 4))]
+    np.testing.assert_allclose(noisy.var((0, 1)), expected, rtol=0.02)
+
+
+CHANNELS = st.lists(st.one_of(LEVELS, st.floats(0, 255)), min_size=3, max_size=3)
+
+
+@given(CHANNELS, CHANNELS)
+def test_a_noise_file_is_known_by_its_numbers(gain: list[float], read: list[float]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "camera.toml"
+        file.write_text(f"gain = {gain}\nread = {read}\n")
+        measured = noise.parse(str(file))
+    assert noise.parse(str(measured)) == measured
+    assert folder not in str(measured)
+
+
+@pytest.mark.parametrize("text", ["", "gain = 3", "gain = [1, 2, 3]\nread = [1, 2]", "gain = ["])
+def test_a_camera_file_that_is_none(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "camera.toml"
+    file.write_text(text)
+    with pytest.raises(NoiseError, match=r"camera\.toml"):
+        noise.parse(str(file))
+
+
+def test_gray_frames() -> None:
+    gray = FLAT[..., 0]
+    assert noise.gaussian(10).add(gray, np.random.default_rng(0)).shape == gray.shape
+
+
+def test_fast_normals_are_normal() -> None:
+    drawn = noise.fast_normals(np.random.default_rng(0), (2_000_000,))
+    assert abs(drawn.mean()) < 3e-3
+    assert drawn.std() == pytest.approx(1, abs=3e-3)
+    for quantile, value in ((0.01, -2.326), (0.25, -0.6745), (0.9, 1.2816), (0.999, 3.09)):
+        assert np.quantile(drawn, quantile) == pytest.approx(value, abs=0.02)
+
+
+@pytest.mark.parametrize("sigma", [1, 2, 5, 10, 25])
+@pytest.mark.parametrize("tail", [(), (1,), (3,)])
+@pytest.mark.parametrize("size", [(480, 640), (1080, 1920), (97, 131)])
+def test_the_noise_of_a_flat_frame_is_estimated(
+    size: tuple[int, int], tail: tuple[int, ...], sigma: float
+) -> None:
+    frame = np.full((*size, *tail), 128, np.uint8)
+    noisy = noise.gaussian(sigma).add(frame, np.random.default_rng(0), noise.fast_normals)
+    assert noise.estimate(noisy) == pytest.approx(sigma, rel=0.1)
+    assert noise.estimate(frame) == 0
+
+
+@pytest.mark.parametrize("sigma", [5, 10, 15, 25])
+def test_the_noise_of_a_photo_is_estimated(photos: Path, sigma: float) -> None:
+    for path in sorted(photos.glob("*.png")):
+        noisy = noise.gaussian(sigma).add(images.read(path).pixels, np.random.default_rng(0))
+        assert noise.estimate(noisy) == pytest.approx(sigma, rel=0.15)
+
+
+def test_a_clean_photo_has_little_noise(photos: Path) -> None:
+    assert max(noise.estimate(images.read(p).pixels) for p in photos.glob("*.png")) < 1.5
+
+
+def test_estimates_over_many_photos(shared: Path) -> None:
+    for sigma, share in ((5, 0.75), (10, 0.9), (15, 0.95), (25, 0.95), (50, 0.9)):
+        close = []
+        for path in sorted(shared.glob("train/*.jpg"))[::12]:
+            noisy = noise.gaussian(sigma).add(images.read(path).pixels, np.random.default_rng(0))
+            close.append(abs(noise.estimate(noisy) - sigma) < 0.15 * sigma)
+        assert np.mean(close) >= share
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([(), (1,), (3,)]))
+def test_frames_of_any_size_have_an_estimate(h: int, w: int, tail: tuple[int, ...]) -> None:
+    frame = np.random.default_rng(h * w).integers(0, 256, (h, w, *tail), dtype=np.uint8)
+    assert 0 <= noise.estimate(frame) < 255
+    assert noise.estimate(np.full_like(frame, 9)) == 0

@@ -1,0 +1,130 @@
+"""The registry of network architectures.
+
+To add one, write its module (a frozen dataclass that fulfils :class:`Architecture`) and enter it
+in ``ARCHITECTURES``; a variant of one that is there is another instance with other numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Protocol
+
+from edgecae.errors import RecipeError
+from edgecae_train.architectures.classic import Classic
+from edgecae_train.architectures.links import Link
+from edgecae_train.architectures.unet import UNet
+
+__all__ = ["ARCHITECTURES", "Architecture", "describe", "get", "named", "restore"]
+
+
+class Architecture(Protocol):
+    """A recipe for a network: plain numbers and a way to build the Keras model from them."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the family, the same for all its variants."""
+
+    @property
+    def stride(self) -> int:
+        """H and W must be multiples of this."""
+
+    @property
+    def loss(self) -> str:
+        """The loss that it is trained with unless a recipe says otherwise."""
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Channels that equalization may rescale; none: it leaves the network alone."""
+
+    def build(self, policy: str = "float32", training: bool = True, leak: Any = None) -> Any:
+        """Build the float network.
+
+        Args:
+            policy: Keras dtype policy of the hidden layers (``float32``, ``mixed_bfloat16``,
+                ``mixed_float16``); variables and the last layer stay float32.
+            training: with the layers that exist for training only (dropout).
+            leak: a scalar variable for :class:`.layers.LeakyReLU6` in the place of ReLU6,
+                while training; architectures without ReLU6 leave it alone.
+
+        Returns:
+            A functional Keras model, N×H×W×3 → N×H×W×3, RGB in [0, 1], H and W multiples of
+            ``stride``. Its first layer after the input and its last non-linear one are
+            ``UnitInterval``, every layer is named, and names are the same for any arguments.
+        """
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "classic": Classic(),
+    "nano": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
+    "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
+    "small-start": UNet((40, 32, 48), (0, 0, 1), (1, 0)),
+    "base": UNet(
+        (64, 48, 32), (1, 2, 2), (4, 2), block="separable", features=32, hidden=(96, 64, 64)
+    ),
+    "base-start": UNet((48, 64, 64), (1, 2, 2), (4, 2), block="separable", features=32),
+}
+"""By the name that ``--model`` takes, most of them shipped models. ``small-start`` and
+``base-start`` are what two of these begin their training as: how many channels of each level it
+leaves alive is known only afterwards."""
+
+KINDS: dict[str, type[Any]] = {"classic": Classic, "unet": UNet}
+
+
+def get(name: str, latent: int = 0) -> Architecture:
+    """Look up an architecture by its registered name.
+
+    Args:
+        name: in ``ARCHITECTURES``.
+        latent: channels of the variant's latent; 0: as it is registered.
+
+    Raises:
+        RecipeError: there is none of that name, or it has no bottleneck to be a latent.
+    """
+    try:
+        architecture = ARCHITECTURES[name]
+    except KeyError:
+        known = ", ".join(sorted(ARCHITECTURES))
+        raise RecipeError(f"no architecture is called {name!r}; there are {known}") from None
+    if not latent:
+        return architecture
+    if not hasattr(architecture, "latent"):
+        fitting = ", ".join(n for n, a in sorted(ARCHITECTURES.items()) if hasattr(a, "latent"))
+        raise RecipeError(
+            f"{name} has skips past its lowest level, so no latent of {latent} channels can hold "
+            f"the picture; those with a bottleneck: {fitting}"
+        )
+    return dataclasses.replace(architecture, latent=latent)  # type: ignore[type-var]
+
+
+def named(architecture: Architecture) -> tuple[str, int]:
+    """What :func:`get` makes the same architecture of: registered name and latent.
+
+    Raises:
+        RecipeError: it is no registered one.
+    """
+    latent: int = getattr(architecture, "latent", 0)
+    for name, known in ARCHITECTURES.items():
+        if type(known) is type(architecture) and get(name, latent) == architecture:
+            return name, latent
+    raise RecipeError(f"the architecture is not registered: {architecture}")
+
+
+def describe(architecture: Architecture) -> dict[str, Any]:
+    """Plain data from which :func:`restore` makes the same architecture again."""
+    numbers = dataclasses.asdict(architecture)  # type: ignore[call-overload]
+    return {"kind": architecture.kind, **numbers}
+
+
+def restore(description: dict[str, Any]) -> Architecture:
+    """Make the architecture that :func:`describe` described.
+
+    Raises:
+        RecipeError: the kind is unknown or the numbers are not its own.
+    """
+    numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items()}
+    kind = numbers.pop("kind", None)
+    try:
+        architecture: Architecture = KINDS[str(kind)](**numbers)
+    except (KeyError, TypeError) as error:
+        raise RecipeError(f"architecture {description!r} is not one of edgecae's") from error
+    return architecture

@@ -1,0 +1,205 @@
+"""``edgecae train``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edgecae.errors import RecipeError
+from edgecae_train import architectures, channels, loop, recipe, shipped, weights
+from edgecae_train.architectures import Architecture
+from edgecae_train.recipe import Recipe
+
+__all__ = ["command"]
+
+_SETTINGS: list[tuple[str, str, Any, str]] = [
+    ("--model", "model", click.Choice(sorted(architectures.ARCHITECTURES)), "Architecture."),
+    ("--latent", "latent", int, "Channels of a compressor's latent; for classic.  [default: none]"),
+    ("--data", "data", str, "Folder of images (searched recursively), or builtin."),
+    ("--noise", "noise", str, "gaussian:25, gaussian:0-55, poisson-gaussian:GAIN,READ or a TOML."),
+    ("--seed", "seed", int, "Of weights, patches and noise."),
+    ("--loss", "float.loss", click.Choice(get_args(recipe.Loss)), "Of the float phase."),
+    ("--optimizer", "optimizer", click.Choice(get_args(recipe.Optimizer)), "Of the float phase."),
+    ("--steps", "float.steps", int, "Steps of the float phase; 0 leaves it out."),
+    ("--qat-steps", "qat.steps", int, "Steps of the QAT phase; 0 leaves it out."),
+    ("--batch", "float.batch qat.batch", int, "Patches a step."),
+    ("--patch", "float.patch qat.patch", int, "Side of a patch, pixels."),
+    ("--learning-rate", "float.learning_rate", float, "Highest rate of the float phase."),
+    ("--qat-learning-rate", "qat.learning_rate", float, "Highest rate of the QAT phase."),
+    ("--warmup", "float.warmup", int, "Steps in which the rate climbs."),
+    (
+        "--schedule",
+        "float.schedule qat.schedule",
+        click.Choice(["cosine", "constant", "plateau"]),
+        "How the rate goes on.",
+    ),
+    ("--clip-norm", "clip_norm", float, "Longest gradient; 0: any."),
+    ("--average", "float.average", float, "Decay of the moving average of the float weights."),
+    ("--validate-every", "validate_every", int, "Steps between validations and checkpoints."),
+    ("--patience", "patience", int, "Validations without a better one before a phase stops."),
+    (
+        "--precision",
+        "precision",
+        click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        "Of the float phase.",
+    ),
+    (
+        "--strategy",
+        "strategy",
+        click.Choice(["auto", "one", "mirrored", "workers"]),
+        "One device, all GPUs, or several machines (TF_CONFIG).",
+    ),
+]
+"""Option, setting or settings of the recipe, type, help."""
+
+
+def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for flag, setting, kind, text in reversed(_SETTINGS):
+        command = click.option(
+            flag, setting.replace(".", "_").replace(" ", "__"), type=kind, help=text
+        )(command)
+    return command
+
+
+def _changes(values: dict[str, Any]) -> dict[str, Any]:
+    """What the command line sets, by setting of the recipe."""
+    return {
+        name: value
+        for _, settings, _, _ in _SETTINGS
+        if (value := values[settings.replace(".", "_").replace(" ", "__")]) is not None
+        for name in settings.split()
+    }
+
+
+def _following(init: str, architecture: Architecture, asked: dict[str, Any]) -> dict[str, Any]:
+    """The settings that follow from the architecture of ``--init``.
+
+    Its own, unless another is asked for to which the weights can be fitted.
+    """
+    if asked["model"] is not None:
+        latent = asked["latent"] or 0
+        if channels.fits(architecture, architectures.get(asked["model"], latent)):
+            return {"model": asked["model"], "latent": latent}
+    name, latent = architectures.named(architecture)
+    follows = {"model": name, "latent": latent}
+    for setting, value in follows.items():
+        if asked[setting] not in (None, value):
+            raise click.UsageError(
+                f"--init {init} is of the {setting} {value}, not {asked[setting]}"
+            )
+    return follows
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
+    """Bars on a terminal; a line for each validation everywhere."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f} steps/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+        started: dict[str, tuple[float, int]] = {}
+
+        def report(event: loop.Event) -> None:
+            if event.phase not in tasks:
+                tasks[event.phase] = bars.add_task(event.phase, total=event.steps, rate=0.0)
+                started[event.phase] = (time.monotonic(), event.step)
+            since, first = started[event.phase]
+            elapsed = time.monotonic() - since
+            speed = (event.step - first) / elapsed if elapsed else 0.0
+            bars.update(tasks[event.phase], completed=event.step, rate=speed)
+            if event.row is not None:
+                left = (event.steps - event.step) / speed if speed else 0.0
+                loss, quality = event.row["loss"], event.row["psnr"]
+                progress = (
+                    "rounded, not trained yet"
+                    if loss is None
+                    else f"loss {loss:.5f}  {speed:.1f} steps/s  {left / 60:.1f} min left"
+                )
+                console.print(
+                    f"{event.phase:<5} step {event.step}/{event.steps}  PSNR {quality:.2f} dB  "
+                    f"{progress}",
+                    highlight=False,
+                )
+
+        yield report
+
+
+@click.command()
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Run directory to make."
+)
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(path_type=Path),
+    help="TOML file of settings; the options below override it.",
+)
+@click.option(
+    "--init",
+    metavar="NAME|RUN|WEIGHTS",
+    help="Weights to start from; the model follows, or is one that differs in widths alone.",
+)
+@click.option("--resume", is_flag=True, help="Continue the run in --out from its checkpoint.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files.")
+@click.option("--deterministic", is_flag=True, default=None, help="Repeatable to the bit.")
+@_setting_options
+def command(
+    out: Path,
+    recipe_file: Path | None,
+    init: str | None,
+    resume: bool,
+    tensorboard: bool,
+    deterministic: bool | None,
+    **settings: Any,
+) -> None:
+    """Train a network: a float phase, then a quantization-aware one.
+
+    The run directory gets the resolved recipe, the history, curves and samples as pictures,
+    checkpoints, and the best weights of both phases.
+    """
+    changes = _changes(settings)
+    if deterministic is not None:
+        changes["deterministic"] = deterministic
+    start = None
+    if resume:
+        if changes or recipe_file or init:
+            raise click.UsageError("--resume goes on with the run's own recipe; give --out alone")
+        if not (out / "recipe.toml").exists():
+            raise RecipeError(f"{out} holds no run to resume")
+        chosen = recipe.read(out / "recipe.toml")
+    else:
+        chosen = recipe.read(recipe_file) if recipe_file else Recipe()
+        if init:
+            architecture, _, values = weights.read_weights(shipped.find(init))
+            asked = {
+                setting: changes.get(setting, getattr(chosen, setting) if recipe_file else None)
+                for setting in ("model", "latent")
+            }
+            changes |= _following(init, architecture, asked)
+            start = channels.Start(architecture, values)
+        chosen = recipe.with_changes(chosen, changes)
+    console = Console(stderr=True)
+    with _progress(console) as report:
+        loop.train(
+            chosen,
+            out,
+            start=start,
+            resume=resume,
+            tensorboard=tensorboard,
+            announce=lambda line: console.print(line, highlight=False),
+            report=report,
+        )
+    print(out, file=sys.stdout)

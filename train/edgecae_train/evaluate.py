@@ -1,0 +1,142 @@
+"""Run a Keras network on frames, and measure it on held-out images in the 8-bit protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.denoise.tiling import pad_edges, padded_size
+from edgecae.noise import Noise, gaussian
+from edgecae.quality import psnr
+from edgecae_train import shipped
+from edgecae_train import weights as weights_files
+from edgecae_train._tf import tf
+
+__all__ = [
+    "Denoise",
+    "HeldOut",
+    "float_denoiser",
+    "float_network",
+    "held_out",
+    "keras_denoiser",
+    "levels",
+]
+
+Pixels = NDArray[np.uint8]
+Denoise = Callable[[Pixels], Pixels]
+"""Denoises one frame, uint8, H×W×3."""
+
+
+def keras_denoiser(model: Any, stride: int = 1) -> Denoise:
+    """Wrap a network for frames of 8 bits.
+
+    Args:
+        model: N×H×W×3 in [0, 1] to the same.
+        stride: frames are padded to multiples of this, as the runtime does it.
+    """
+
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)]
+    )
+    def run(frame: Any) -> Any:
+        result = model(tf.cast(frame[None], tf.float32) / 255.0, training=False)[0]
+        return tf.cast(tf.round(tf.clip_by_value(result, 0.0, 1.0) * 255.0), tf.uint8)
+
+    def denoise(frame: Pixels) -> Pixels:
+        height, width = frame.shape[:2]
+        plane = np.empty((*padded_size(height, width, stride), 3), np.uint8)
+        plane[:height, :width] = frame
+        pad_edges(plane, height, width)
+        result: Pixels = run(tf.constant(plane)).numpy()
+        return result[:height, :width]
+
+    return denoise
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out images with noise on them that is the same at every measurement.
+
+    Attributes:
+        clean: uint8 images, H×W×3.
+        noisy: the same with noise, by the noise's description.
+    """
+
+    clean: tuple[Pixels, ...]
+    noisy: Mapping[str, tuple[Pixels, ...]]
+
+    def measure(self, denoise: Denoise | None) -> dict[str, float]:
+        """Mean PSNR in dB by noise; of the noisy images themselves where ``denoise`` is None."""
+        return {
+            spec: float(
+                np.mean(
+                    [
+                        psnr(clean, image if denoise is None else denoise(image))
+                        for clean, image in zip(self.clean, images, strict=True)
+                    ]
+                )
+            )
+            for spec, images in self.noisy.items()
+        }
+
+
+def levels(noise: Noise, sigmas: Sequence[float] = (5, 15, 25, 50)) -> list[Noise]:
+    """The Gaussian levels that a noise model spans, or where there are none the model itself."""
+    low, high = noise.read
+    spanned = [gaussian(s) for s in sigmas if noise.gain == (0, 0) and low <= s <= high]
+    return spanned or [noise]
+
+
+def held_out(images: Sequence[Pixels], stride: int, noises: Sequence[Noise]) -> HeldOut:
+    """Prepare held-out images for measuring.
+
+    Args:
+        images: clean, uint8, H×W×3; cropped at the right and the bottom to multiples of
+            ``stride``.
+        stride: of the network.
+        noises: what to measure at.
+    """
+    clean = tuple(
+        np.ascontiguousarray(
+            image[: image.shape[0] // stride * stride, : image.shape[1] // stride * stride]
+        )
+        for image in images
+    )
+    noisy = {}
+    for noise in noises:
+        rng = np.random.default_rng(0)
+        noisy[str(noise)] = tuple(noise.add(image, rng) for image in clean)
+    return HeldOut(clean, noisy)
+
+
+def float_denoiser(weights: str | Path) -> Denoise:
+    """The float network of weights on frames of 8 bits.
+
+    Args:
+        weights: name of a shipped model, a run directory or a weights file.
+
+    Raises:
+        RecipeError: there are no such weights.
+    """
+    network, stride = float_network(weights)
+    return keras_denoiser(network, stride)
+
+
+def float_network(weights: str | Path) -> tuple[Any, int]:
+    """The float network of weights, N×H×W×3 in [0, 1] to the same, and its stride.
+
+    Args:
+        weights: see :func:`float_denoiser`.
+
+    Raises:
+        RecipeError: there are no such weights.
+    """
+    architecture, _, values = weights_files.read_weights(shipped.find(weights))
+    network = architecture.build(training=False)
+    weights_files.load_weights(network, values)
+    return network, architecture.stride

@@ -1,0 +1,404 @@
+"""The training loop: a float phase, then a quantization-aware one, resumable at every checkpoint.
+
+Randomness has three places, each of them a function of the recipe's seed and the step: initial
+weights, batches (:mod:`.data.batches`) and dropout (a counter among the weights). So a
+run that was killed continues from its last checkpoint as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import logging
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgecae import atomic
+from edgecae import noise as noise_models
+from edgecae.errors import RecipeError
+from edgecae.media import images as picture_files
+from edgecae.media.images import Picture
+from edgecae_train import architectures, checkpoint, devices, evaluate, recipe, samples, weights
+from edgecae_train._tf import keras, tf
+from edgecae_train.architectures import Architecture
+from edgecae_train.channels import Batch, Start, fits, fitted
+from edgecae_train.checkpoint import State
+from edgecae_train.data.batches import Batches, open_images, prefetch
+from edgecae_train.phase import Phase
+from edgecae_train.quantization.quantize import post_training, quantize
+from edgecae_train.recipe import Phase as PhaseSettings
+from edgecae_train.recipe import Recipe
+
+__all__ = ["Event", "held_out_folder", "train"]
+
+log = logging.getLogger(__name__)
+
+CALIBRATION_BATCHES = 32
+PHASES = ("float", "qat")
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a progress display is told, after each step.
+
+    Attributes:
+        phase: ``float`` or ``qat``.
+        step: steps done in the phase, of ``steps``.
+        steps: of the phase.
+        row: the new row of the history, where this step ended in a validation.
+    """
+
+    phase: str
+    step: int
+    steps: int
+    row: dict[str, Any] | None = None
+
+
+@dataclass
+class _Run:
+    """Everything that holds for both phases of one run."""
+
+    recipe: Recipe
+    directory: Path
+    architecture: Architecture
+    devices: devices.Devices
+    images: Any
+    validation: evaluate.HeldOut
+    report: Callable[[Event], None]
+    tensorboard: Any = None
+
+    @property
+    def last(self) -> Path:
+        return self.directory / "checkpoints" / "last.npz"
+
+    @property
+    def best(self) -> Path:
+        return self.directory / "checkpoints" / "best.weights.h5"
+
+    def phase_weights(self, phase: str) -> Path:
+        return self.directory / f"{phase}.weights.h5"
+
+    def settings(self, phase: str) -> PhaseSettings:
+        return self.recipe.float_phase if phase == "float" else self.recipe.qat
+
+    def batches(self, phase: str, early: bool = False) -> Batches:
+        settings = self.settings(phase).early if early else self.settings(phase)
+        return Batches(
+            images=self.images,
+            noise=noise_models.parse(self.recipe.noise),
+            batch=settings.batch // self.devices.shards,
+            patch=settings.patch,
+            seed=self.recipe.seed * len(PHASES) + PHASES.index(phase),
+            shard=self.devices.shard,
+            gray=self.recipe.gray,
+        )
+
+    def examples(self, phase: str) -> Iterator[Batch]:
+        """Noisy and clean patches, N×H×W×3 in [0, 1], the same in every process."""
+        patches = self.batches(phase)
+        patches.shard = 0
+        for step in range(CALIBRATION_BATCHES):
+            noisy, clean = (np.asarray(x / 255, np.float32) for x in patches.at(step))
+            yield noisy, clean
+
+
+def _check_fits(settings: Recipe, architecture: Architecture, replicas: int) -> None:
+    for name, phase in (("float", settings.float_phase), ("qat", settings.qat)):
+        for size in phase.sizes:
+            if size.patch % architecture.stride:
+                raise RecipeError(
+                    f"{name}: a patch of {size.patch} is no multiple of the network's stride "
+                    f"{architecture.stride}"
+                )
+            if size.batch % replicas:
+                raise RecipeError(f"{name}: a batch of {size.batch} can't be shared by {replicas}")
+
+
+def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    atomic.write_text(path, text.getvalue())
+
+
+def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
+    """Make the networks of a phase and load ``start`` (weights by name, or none) into them."""
+    settings = run.recipe
+    wanted = run.settings(phase)
+    loss = run.architecture.loss if wanted.loss == "auto" else wanted.loss
+    with run.devices.strategy.scope():
+        keras.utils.set_random_seed(settings.seed)
+        fresh = wanted.leak and not run.phase_weights("init").exists()
+        leak = tf.Variable(0.0, trainable=False) if fresh else None
+        if phase == "float":
+            network = run.architecture.build(run.devices.policy, leak=leak)
+            averaged = run.architecture.build(training=False)
+        else:
+            network, averaged = (quantize(run.architecture) for _ in range(2))
+        if start:
+            weights.load_weights(network, start)
+        weights.copy_weights(network, averaged)
+        return Phase(
+            network,
+            averaged,
+            run.devices.strategy,
+            loss,
+            settings.optimizer if phase == "float" else "adam",
+            settings.clip_norm,
+            wanted.average,
+            wanted.weight_decay,
+            leak,
+        )
+
+
+def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
+    """Float weights, equalized and rounded, and the activation ranges of training patches."""
+    _, network = post_training(
+        run.architecture, start, lambda: (noisy for noisy, _ in run.examples("qat"))
+    )
+    return {name: v.numpy() for name, v in weights.named_weights(network).items()}
+
+
+def _validate(
+    run: _Run, phase: Phase, state: State, loss: float | None, rate: float
+) -> dict[str, Any]:
+    """Measure, keep what is best, write a checkpoint and the pictures."""
+    measured = run.validation.measure(phase.denoise)
+    mean = float(np.mean(list(measured.values())))
+    row = {
+        "phase": state.phase,
+        "step": state.step,
+        "loss": None if loss is None else round(loss, 8),
+        "learning_rate": float(f"{rate:.6g}"),
+        "psnr": round(mean, 4),
+        **{f"psnr {spec}": round(value, 4) for spec, value in measured.items()},
+    }
+    state.history.append(row)
+    settings = run.settings(state.phase)
+    better = mean > state.best
+    state.best, state.stale = (mean, 0) if better else (state.best, state.stale + 1)
+    if settings.schedule == "plateau" and state.stale and state.stale % settings.plateau == 0:
+        state.rate_factor /= 2
+    if run.devices.chief:
+        if better:
+            weights.save_weights(run.best, phase.averaged, run.architecture, state.phase)
+        checkpoint.save(run.last, state, phase.variables)
+        _write_history(run.directory / "history.csv", state.history)
+        if run.tensorboard is not None:
+            with run.tensorboard.as_default():
+                for key, value in row.items():
+                    if isinstance(value, float):
+                        tf.summary.scalar(f"{state.phase}/{key}", value, state.step)
+            run.tensorboard.flush()
+    return row
+
+
+def _prefetched(run: _Run, phase: str, first: int) -> Generator[tuple[Any, Any], None, None]:
+    """Batches of the steps of a phase from ``first`` on, the early ones first."""
+    settings = run.settings(phase)
+    turn = min(settings.early.steps, settings.steps)
+    for early, last in ((True, turn), (False, settings.steps)):
+        if first < last:
+            with prefetch(run.batches(phase, early), first, last) as batches:
+                yield from batches
+            first = last
+
+
+def _run_phase(run: _Run, phase: Phase, state: State) -> None:
+    """Train from ``state`` to the end of its phase."""
+    settings = run.settings(state.phase)
+    losses: list[Any] = []
+    if run.recipe.patience and state.stale >= run.recipe.patience:
+        return  # killed when it had already stopped early
+    if state.phase == "qat" and "qat" not in (row["phase"] for row in state.history):
+        # What rounding alone comes to is the first candidate: QAT can't end below it.
+        first = _validate(run, phase, state, None, 0.0)
+        run.report(Event(state.phase, 0, settings.steps, first))
+    with contextlib.closing(_prefetched(run, state.phase, state.step)) as batches:
+        for batch in batches:
+            rate = recipe.rate(settings, state.step, state.rate_factor)
+            leak = recipe.leak(settings, state.step)
+            losses.append(phase.step(phase.place(batch), rate, state.step, leak))
+            state.step += 1
+            row = None
+            if state.step % run.recipe.validate_every == 0 or state.step == settings.steps:
+                loss = float(np.mean([float(x) for x in losses]))
+                if not np.isfinite(loss):
+                    raise RecipeError(
+                        f"{state.phase} phase, step {state.step}: the loss is not finite; lower "
+                        f"the learning rate in {run.directory / 'recipe.toml'}, then --resume"
+                    )
+                losses.clear()
+                row = _validate(run, phase, state, loss, rate)
+            run.report(Event(state.phase, state.step, settings.steps, row))
+            if row and run.recipe.patience and state.stale >= run.recipe.patience:
+                log.info("%s phase: nothing better for %d validations", state.phase, state.stale)
+                break
+
+
+def _finish_phase(run: _Run, state: State) -> None:
+    """Keep the best weights of the phase under its name, and draw the pictures of the run."""
+    if not run.devices.chief:
+        return
+    _write_history(run.directory / "history.csv", state.history)
+    _, phase, values = weights.read_weights(run.best)
+    if phase != state.phase:
+        return  # killed when the next phase had begun: this one was finished before
+    network = run.architecture.build(training=False)
+    if state.phase == "qat":
+        network = quantize(run.architecture)
+    weights.load_weights(network, values)
+    weights.save_weights(run.phase_weights(state.phase), network, run.architecture, state.phase)
+    samples.curves(run.directory / "curves.png", state.history)
+    samples.samples(run.directory / "samples.png", run.validation, evaluate.keras_denoiser(network))
+
+
+@contextlib.contextmanager
+def _tensorboard(directory: Path, wanted: bool) -> Iterator[Any]:
+    if not wanted:
+        yield None
+        return
+    writer = tf.summary.create_file_writer(str(directory / "tensorboard"))
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def train(
+    settings: Recipe,
+    directory: Path,
+    *,
+    start: Start | None = None,
+    resume: bool = False,
+    tensorboard: bool = False,
+    announce: Callable[[str], None] = log.info,
+    report: Callable[[Event], None] = lambda event: None,
+) -> Path:
+    """Train a network: float phase, then QAT.
+
+    Args:
+        settings: everything that decides the result.
+        directory: the run directory; made if it is not there, and without a run in it unless
+            ``resume``. Several machines need it on a file system that they share.
+        start: weights to start from, in place of random ones.
+        resume: continue from the last checkpoint of ``directory``.
+        tensorboard: also write event files below ``directory``.
+        announce: told once which devices, precision and strategy are used.
+        report: told about every step.
+
+    Returns:
+        The run directory: ``recipe.toml``, ``history.csv``, ``curves.png``, ``samples.png``,
+        ``held_out/``, ``checkpoints/``, ``float.weights.h5`` and ``qat.weights.h5``; a noise
+        file as ``noise.toml``.
+
+    Raises:
+        RecipeError: the recipe does not fit the network or the devices, the directory is in use,
+            there is nothing to resume, or the loss is no longer finite.
+        DataError: there are no usable images.
+    """
+    noise_file = Path(settings.noise) if settings.noise.endswith(".toml") else None
+    settings = recipe.located(settings)
+    architecture = architectures.get(settings.model, settings.latent)
+    if not settings.float_phase.steps and start is None and not resume:
+        raise RecipeError("QAT without a float phase needs weights to start from (--init)")
+    if start is not None and not fits(start.architecture, architecture):
+        raise RecipeError(
+            f"the weights to start from don't fit {settings.model}: they are of another "
+            "architecture, or less than half as wide somewhere"
+        )
+    chosen = devices.choose(settings.strategy, settings.precision)
+    announce(chosen.description)
+    if start is not None and start.architecture != architecture:
+        announce(f"weights of other widths are fitted to {settings.model}")
+    _check_fits(settings, architecture, chosen.strategy.num_replicas_in_sync)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    sizes = [*settings.float_phase.sizes, *settings.qat.sizes]
+    smallest = max(size.patch for size in sizes)
+    images = open_images(settings.data, smallest, settings.seed)
+    noises = evaluate.levels(noise_models.parse(settings.noise))
+    validation = evaluate.held_out(images.held_out(), architecture.stride, noises)
+    run = _Run(settings, directory, architecture, chosen, images, validation, report)
+    state = _resume(run) if resume else _begin(run, start, noise_file)
+    chosen.barrier()
+    with _tensorboard(directory, tensorboard and chosen.chief) as run.tensorboard:
+        restored = resume and run.last.exists()
+        for phase in PHASES[PHASES.index(state.phase) :]:
+            if not run.settings(phase).steps:
+                continue
+            if not restored:
+                state = State(phase, history=state.history)
+            built = _build(run, phase, {} if restored else _start(run, phase))
+            if restored:
+                state = checkpoint.load(run.last, built.variables)
+                restored = False
+            _run_phase(run, built, state)
+            _finish_phase(run, state)
+            chosen.barrier()
+    return directory
+
+
+def held_out_folder(run: Path) -> Path:
+    """Where a run keeps the images that it is validated on, so that nothing else is needed."""
+    return run / "held_out"
+
+
+def _begin(run: _Run, start: Start | None, noise_file: Path | None) -> State:
+    """Make the run directory, with the weights to start from and the noise file if there are any.
+
+    The recipe has the numbers of the noise; the file says how they were measured as well.
+    """
+    path = run.directory / "recipe.toml"
+    if Path(run.recipe.data).resolve() in [*run.directory.resolve().parents]:
+        raise RecipeError(f"{run.directory} lies in {run.recipe.data}: it would be trained on")
+    if not run.devices.chief:
+        return State("float")
+    try:
+        run.last.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(f"{run.directory} can't be made: {error.strerror}") from error
+    if path.exists():
+        raise RecipeError(f"{run.directory} holds a run already; --resume it, or name another")
+    if start is not None:
+        network = run.architecture.build(training=False)
+        values = start.values
+        if start.architecture != run.architecture:
+            values = fitted(start, run.architecture, list(run.examples("float")))
+        weights.load_weights(network, values)
+        phase = "init" if run.recipe.float_phase.steps else "float"
+        weights.save_weights(run.phase_weights(phase), network, run.architecture, "float")
+    for index, image in enumerate(run.images.held_out()):
+        picture_files.write(held_out_folder(run.directory) / f"{index:02}.png", Picture(image))
+    if noise_file is not None:
+        atomic.write_text(run.directory / "noise.toml", noise_file.read_text(encoding="utf-8"))
+    made_with = {**recipe.versions(), "images": run.images.fingerprint}
+    atomic.write_text(path, recipe.dumps(recipe.with_changes(run.recipe, {"made_with": made_with})))
+    return State("float")
+
+
+def _resume(run: _Run) -> State:
+    """Find where the run in the directory stopped."""
+    path = run.directory / "recipe.toml"
+    if not path.exists():
+        raise RecipeError(f"{run.directory} holds no run to resume")
+    if recipe.digest(recipe.located(recipe.read(path))) != recipe.digest(run.recipe):
+        raise RecipeError(f"{run.directory} was started with another recipe; see {path}")
+    if recipe.read(path).made_with.get("images") != run.images.fingerprint:
+        raise RecipeError(f"the images in {run.recipe.data} are not those that the run began with")
+    return checkpoint.peek(run.last) if run.last.exists() else State("float")
+
+
+def _start(run: _Run, phase: str) -> dict[str, Any]:
+    """The weights that a phase starts from, by name; none for random ones."""
+    if phase == "qat":
+        return _calibrated(run, weights.read_weights(run.phase_weights("float"))[2])
+    if run.phase_weights("init").exists():
+        return dict(weights.read_weights(run.phase_weights("init"))[2])
+    return {}

@@ -1,0 +1,151 @@
+"""One phase of training: a network, the moving average of its weights, an optimizer, a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae_train import evaluate, weights
+from edgecae_train._tf import keras, tf
+from edgecae_train.optimizers import OPTIMIZERS
+
+__all__ = ["Phase", "loss_of"]
+
+
+def loss_of(kind: str) -> Callable[[Any], Any]:
+    """Loss of an error, N×H×W×3 of a picture in [0, 1]."""
+    if kind == "mse":
+        return lambda error: tf.reduce_mean(tf.square(error))
+    if kind == "l1":
+        return lambda error: tf.reduce_mean(tf.abs(error))
+    if kind == "rmse":
+        return lambda error: tf.reduce_mean(
+            tf.sqrt(tf.reduce_mean(tf.square(error), axis=(1, 2, 3)) + 1e-6)
+        )
+    if kind == "psnr":
+        return lambda error: tf.reduce_mean(
+            tf.math.log1p(tf.reduce_mean(tf.square(error), axis=(1, 2, 3)) / 1e-6)
+        )
+    return lambda error: tf.reduce_mean(tf.sqrt(tf.square(error) + 1e-6))
+
+
+class Phase:
+    """Network, moving average and optimizer of one phase, and the compiled step over them.
+
+    Args:
+        network: what is trained.
+        averaged: a float32 network of the same weights, which holds their moving average.
+        strategy: whose scope the two were made in.
+        loss: see :class:`edgecae_train.recipe.Recipe`.
+        optimizer_name: ``muon`` or ``adam``.
+        clip_norm: see :class:`edgecae_train.recipe.Recipe`.
+        average: see :class:`edgecae_train.recipe.Phase`.
+        weight_decay: see :class:`edgecae_train.recipe.Phase`.
+        leak: the variable that ``network`` was built with, if any.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        averaged: Any,
+        strategy: Any,
+        loss: str,
+        optimizer_name: str,
+        clip_norm: float,
+        average: float,
+        weight_decay: float = 0.0,
+        leak: Any = None,
+    ) -> None:
+        self.network, self.averaged, self.strategy = network, averaged, strategy
+        optimizer = OPTIMIZERS[optimizer_name](1e-3, weight_decay=weight_decay or None)
+        scaled = any(layer.dtype_policy.name == "mixed_float16" for layer in network.layers[1:])
+        if scaled:
+            optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
+        optimizer.build(network.trainable_variables)
+        self.optimizer = optimizer
+        pairs = weights.named_weights(averaged)
+        followed = [(pairs[n], v) for n, v in weights.named_weights(network).items()]
+        measure = loss_of(loss)
+
+        def replica_step(noisy: Any, clean: Any) -> Any:
+            noisy, clean = (tf.cast(x, tf.float32) / 255.0 for x in (noisy, clean))
+            with tf.GradientTape() as tape:
+                value = measure(network(noisy, training=True) - clean)
+                goal = optimizer.get_scaled_loss(value) if scaled else value
+            variables = network.trainable_variables
+            gradients = tape.gradient(goal, variables)
+            if scaled:
+                gradients = optimizer.get_unscaled_gradients(gradients)
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+            if clip_norm:
+                gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+            optimizer.apply_gradients(
+                zip(gradients, variables, strict=True), skip_gradients_aggregation=True
+            )
+            return value
+
+        @tf.function  # type: ignore[untyped-decorator]
+        def step(noisy: Any, clean: Any, decay: Any) -> Any:
+            losses = strategy.run(replica_step, args=(noisy, clean))
+            for mean, variable in followed:
+                mean.assign(mean + (1.0 - decay) * (variable - mean))
+            return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
+
+        self._step = step
+        self.denoise = evaluate.keras_denoiser(averaged)
+        self._average = average
+        self._leak = leak
+
+    @property
+    def variables(self) -> list[Any]:
+        """Everything that a checkpoint must hold, in a fixed order."""
+        own = self.optimizer.variables
+        scale = []
+        if isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer):
+            # Not among its variables: how far the loss is scaled, and since when.
+            scale = [v for _, v in sorted(self.optimizer._loss_scale._weights.items(), key=str)]
+        return [
+            *self.network.weights,
+            *self.averaged.weights,
+            *(own() if callable(own) else own),
+            *scale,
+        ]
+
+    def place(self, batch: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> tuple[Any, Any]:
+        """Hand each replica of this process its equal part of a batch."""
+        local = self.strategy.extended.worker_devices
+        size = len(batch[0]) // len(local)
+
+        def part(which: int) -> Callable[[Any], Any]:
+            def cut(context: Any) -> Any:
+                index = context.replica_id_in_sync_group % len(local)
+                return tf.constant(batch[which][index * size : (index + 1) * size])
+
+            return cut
+
+        if len(local) == 1 and self.strategy.num_replicas_in_sync == 1:
+            return tf.constant(batch[0]), tf.constant(batch[1])
+        spread = self.strategy.experimental_distribute_values_from_function
+        return spread(part(0)), spread(part(1))
+
+    def step(self, batch: tuple[Any, Any], rate: float, count: int, leak: float = 0.0) -> Any:
+        """Train one step.
+
+        Args:
+            batch: from :meth:`place`.
+            rate: learning rate.
+            count: steps done before in this phase; early averages forget faster.
+            leak: slope of ReLU6 outside its bounds.
+
+        Returns:
+            The mean loss, a scalar tensor that need not be ready yet.
+        """
+        self.optimizer.learning_rate.assign(rate)
+        if self._leak is not None:
+            self._leak.assign(leak)
+        decay = min(self._average, (1 + count) / (10 + count)) if self._average else 0.0
+        return self._step(*batch, tf.constant(decay, tf.float32))
