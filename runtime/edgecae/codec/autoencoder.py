@@ -1,6 +1,6 @@
-"""The halves of an autoencoder at work: pictures to int8 latents, and back.
+"""Encoder and decoder of an autoencoder: pictures to int8 latents, and back.
 
-What the two make in a row is what the whole model makes of the picture, byte for byte: pictures are
+The two in a row give what the whole model gives, byte for byte: pictures are
 padded to the stride as :class:`edgecae.Denoiser` pads them, and large ones go through in
 tiles that overlap by the halo.
 """
@@ -23,10 +23,11 @@ from edgecae.tflite.metadata import Metadata
 __all__ = ["Decoder", "Encoder"]
 
 
-class _Half:
-    """What both halves are; each says which it is."""
+class _Network:
+    """What encoder and decoder share: a model file of its own, opened in an interpreter."""
 
-    _half: ClassVar[str]
+    _role: ClassVar[str]
+    """``encoder`` or ``decoder``, as the model file says."""
 
     def __init__(
         self,
@@ -38,9 +39,9 @@ class _Half:
         if threads < 1:
             raise BackendError(f"{threads} threads can't run anything; give 1 or more")
         self.model = model_file.read(Path(model))
-        self.model.require_half(self._half)
+        self.model.require_half(self._role)
         self.model.require_int8()
-        assert self.model.latent is not None  # it is a half
+        assert self.model.latent is not None  # both have one
         self.latent = self.model.latent
         self._largest_area = largest_area
         self._open: interpreter.Interpreter | None = interpreter.Interpreter(
@@ -49,11 +50,11 @@ class _Half:
 
     @property
     def metadata(self) -> Metadata:
-        """What the file says of itself."""
+        """The metadata of the model file."""
         return self.model.metadata
 
     def close(self) -> None:
-        """Free the interpreter; the half can't be used afterwards."""
+        """Free the interpreter; encoder or decoder can't be used afterwards."""
         self._open = None
 
     def __enter__(self) -> Self:
@@ -65,16 +66,16 @@ class _Half:
     @property
     def _interpreter(self) -> interpreter.Interpreter:
         if self._open is None:
-            raise BackendError(f"the {self._half} is closed")
+            raise BackendError(f"the {self._role} is closed")
         return self._open
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
-        """Shape of the latent of a picture: H/stride×W/stride×N, rounded up."""
+        """Return the shape of a picture's latent: H/stride×W/stride×N, rounded up."""
         high, wide = tiling.padded_size(height, width, self.metadata.stride)
         return high // self.metadata.stride, wide // self.metadata.stride, self.latent.channels
 
     def _plan(self, height: int, width: int) -> tiling.Plan:
-        """Tiles of a picture whose sides are padded."""
+        """Choose the tiles of a picture whose sides are padded."""
         if not self.model.open_size:
             if (height, width) != self.model.frame_size:
                 high, wide = self.model.frame_size
@@ -87,12 +88,12 @@ class _Half:
         return tiling.plan(height, width, self.metadata.stride, halo, self._largest_area)
 
 
-class Encoder(_Half):
-    """The first half: pictures to latents.
+class Encoder(_Network):
+    """The encoder: pictures to latents.
 
     Args:
         model: path of ``encoder.tflite``.
-        threads: of the interpreter.
+        threads: number that the interpreter computes with.
         backend: ``auto``, ``litert`` or ``tflite-runtime``.
         largest_area: pixels that go through the interpreter at a time.
 
@@ -101,7 +102,7 @@ class Encoder(_Half):
         BackendError: no interpreter is installed, or it does not take the model.
     """
 
-    _half = "encoder"
+    _role = "encoder"
 
     def encode(self, frame: NDArray[np.uint8]) -> NDArray[np.int8]:
         """Make the latent of a picture.
@@ -116,7 +117,7 @@ class Encoder(_Half):
             FrameError: it is no such picture.
             BackendError: the interpreter failed.
         """
-        _check(frame)
+        _require_picture(frame)
         height, width = frame.shape[:2]
         stride = self.metadata.stride
         padded = np.empty((*tiling.padded_size(height, width, stride), 3), np.uint8)
@@ -140,12 +141,12 @@ class Encoder(_Half):
         return latent
 
 
-class Decoder(_Half):
-    """The second half: latents to pictures.
+class Decoder(_Network):
+    """The decoder: latents to pictures.
 
     Args:
         model: path of ``decoder.tflite``.
-        threads: of the interpreter.
+        threads: number that the interpreter computes with.
         backend: ``auto``, ``litert`` or ``tflite-runtime``.
         largest_area: pixels that go through the interpreter at a time.
 
@@ -154,7 +155,7 @@ class Decoder(_Half):
         BackendError: no interpreter is installed, or it does not take the model.
     """
 
-    _half = "decoder"
+    _role = "decoder"
 
     def decode(
         self, latent: NDArray[np.int8], height: int, width: int, gray: bool = False
@@ -162,9 +163,9 @@ class Decoder(_Half):
         """Make the picture of a latent.
 
         Args:
-            latent: int8, of the shape that :meth:`latent_shape` says.
-            height: of the picture.
-            width: likewise.
+            latent: int8, of the shape that :meth:`latent_shape` gives.
+            height: of the picture, pixels.
+            width: of the picture, pixels.
             gray: whether it is gray.
 
         Returns:
@@ -198,16 +199,17 @@ class Decoder(_Half):
 
 
 def _kept(span: tiling.Span, stride: int) -> slice:
-    """Where a tile's results go in the latent."""
+    """Return where the results of a tile go in the latent."""
     return slice(span.first // stride, span.stop // stride)
 
 
 def _kept_of_tile(span: tiling.Span, stride: int) -> slice:
-    """What of a tile's latent is kept."""
+    """Return the part of a tile's latent that is kept."""
     return slice(span.kept.start // stride, span.kept.stop // stride)
 
 
-def _check(frame: NDArray[np.uint8]) -> None:
+def _require_picture(frame: NDArray[np.uint8]) -> None:
+    """Refuse what is no picture."""
     if frame.dtype != np.uint8:
         raise FrameError(f"a picture is a uint8 array, not {frame.dtype}")
     if not (frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 3)) or 0 in frame.shape:
