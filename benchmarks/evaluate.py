@@ -79,14 +79,14 @@ def find_method(name: str) -> Method:
             return Method(name, _digest(path), _raw(path))
         key = _digest(path)
     elif name in peers.PEERS:
-        settings = peers.tuned()["settings"].get(name, "")
+        settings = peers.read_tuned()["settings"].get(name, "")
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
     else:
         key = "" if name == methods.NOISY else _digest(models.find(name))
-    method = methods.find(name)
+    method = methods.find_method(name)
 
     def quality(clean: Pixels, sigma: int, rng: np.random.Generator) -> float:
-        (result,) = methods.run(method, [gaussian(sigma).add(clean, rng)], sigma, 1)
+        (result,) = methods.denoise_frames(method, [gaussian(sigma).add(clean, rng)], sigma, 1)
         return psnr(clean, result)
 
     return Method(name, key, quality)

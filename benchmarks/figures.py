@@ -45,7 +45,7 @@ PEERS = ("bilateral", "nlmeans")
 def milliseconds() -> dict[str, dict[str, float]]:
     """Median time of a frame of 480×640, by model and threads."""
     cases = [Case(name, 640, 480, threads) for name in models.names() for threads in (1, 2)]
-    (rows,), failed = latency.measure(cases, 3, [sys.executable])
+    (rows,), failed = latency.measure_latencies(cases, 3, [sys.executable])
     if failed:
         sys.exit(f"not measured: {failed}")
     found: dict[str, dict[str, float]] = {}
@@ -167,7 +167,7 @@ def _mean_of_six(_: dict[str, Any], measured: dict[str, Any]) -> str:
 
 
 def _reference(options: dict[str, Any]) -> results.Results:
-    return results.read(REFERENCE / f"{options['machine']}.json")
+    return results.read_results(REFERENCE / f"{options['machine']}.json")
 
 
 def _peers(options: dict[str, Any], _: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from edgecae.bench.peers import PEERS, TUNED, tuned
+from edgecae.bench.peers import PEERS, TUNED, read_tuned
 from edgecae.bench.peers.base import Grid, Peer, Pixels
 from edgecae.errors import SettingError
 from edgecae.media import sources
@@ -85,7 +85,7 @@ def main(photos: Path, clips: Path | None, only: tuple[str, ...]) -> None:
     still = [read(path, 1) for path in chosen]
     moving = evenly(sorted(p for p in clips.iterdir() if p.is_file()), CLIPS) if clips else []
     clip = [read(path, FRAMES) for path in moving]
-    found: dict[str, dict[str, Settings]] = tuned()["settings"] if TUNED.exists() else {}
+    found: dict[str, dict[str, Settings]] = read_tuned()["settings"] if TUNED.exists() else {}
     for name in only or PEERS:
         peer = PEERS[name]
         try:
