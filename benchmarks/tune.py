@@ -44,7 +44,7 @@ def evenly(paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[(2 * i + 1) * len(paths) // (2 * count)] for i in range(count)]
 
 
-def read(path: Path, frames: int) -> list[Pixels]:
+def read_middles(path: Path, frames: int) -> list[Pixels]:
     """The middle of the first frames of a photo or a clip."""
     with sources.open_source(str(path)) as source:
         return [middle(frame.pixels) for frame in islice(source, frames)]
@@ -82,9 +82,9 @@ def tune(peer: Peer, clips: Sequence[list[Pixels]], sigma: int) -> tuple[Setting
 def main(photos: Path, clips: Path | None, only: tuple[str, ...]) -> None:
     """Tune and write the table."""
     chosen = evenly(sorted(photos.glob("*.jpg")), PHOTOS)
-    still = [read(path, 1) for path in chosen]
+    still = [read_middles(path, 1) for path in chosen]
     moving = evenly(sorted(p for p in clips.iterdir() if p.is_file()), CLIPS) if clips else []
-    clip = [read(path, FRAMES) for path in moving]
+    clip = [read_middles(path, FRAMES) for path in moving]
     found: dict[str, dict[str, Settings]] = read_tuned()["settings"] if TUNED.exists() else {}
     for name in only or PEERS:
         peer = PEERS[name]
