@@ -221,11 +221,9 @@ def test_what_is_neither_is_refused() -> None:
         methods.find_method("bilaterall")
 
 
-def test_a_float_file_is_timed_beside_its_int8_twin(float_file: Path) -> None:
+def test_a_float_file_takes_more_memory_than_its_int8_twin(float_file: Path) -> None:
+    """Which is faster depends on the CPU: some have no int8 dot products."""
     exact, rounded = (
         cases.run_case(Case(name, 320, 240, seconds=0.3)) for name in (str(float_file), "nano")
     )
-    # Which is faster depends on the CPU: those without int8 dot products take as long for either.
-    assert min(exact.ms) > 0
-    assert min(rounded.ms) > 0
     assert exact.peak_bytes > rounded.peak_bytes
