@@ -1,6 +1,6 @@
 """Encoder and decoder of an autoencoder: pictures to int8 latents, and back.
 
-The two in a row give what the whole model gives, byte for byte: pictures are
+What the two make in a row is what the whole model makes of the picture, byte for byte: pictures are
 padded to the stride as :class:`edgecae.Denoiser` pads them, and large ones go through in
 tiles that overlap by the halo.
 """
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.denoise import tiling
-from edgecae.denoise.blend import SIGN_BIT, WHOLE, Writer
-from edgecae.denoise.denoiser import LARGEST_AREA
+from edgecae.denoise.blend import SIGN_BIT, WEIGHT_ONE, Writer
+from edgecae.denoise.denoiser import MAX_TILE_AREA
 from edgecae.errors import BackendError, FrameError
 from edgecae.tflite import interpreter, model_file
 from edgecae.tflite.metadata import Metadata
@@ -34,7 +34,7 @@ class _Network:
         model: str | Path,
         threads: int = 1,
         backend: str = "auto",
-        largest_area: int = LARGEST_AREA,
+        largest_area: int = MAX_TILE_AREA,
     ) -> None:
         if threads < 1:
             raise BackendError(f"{threads} threads can't run anything; give 1 or more")
@@ -75,7 +75,7 @@ class _Network:
         return high // self.metadata.stride, wide // self.metadata.stride, self.latent.channels
 
     def _plan(self, height: int, width: int) -> tiling.Plan:
-        """Choose the tiles of a picture whose sides are padded."""
+        """Tiles of a picture whose sides are padded."""
         if not self.model.open_size:
             if (height, width) != self.model.frame_size:
                 high, wide = self.model.frame_size
@@ -117,7 +117,7 @@ class Encoder(_Network):
             FrameError: it is no such picture.
             BackendError: the interpreter failed.
         """
-        _require_picture(frame)
+        _check(frame)
         height, width = frame.shape[:2]
         stride = self.metadata.stride
         padded = np.empty((*tiling.padded_size(height, width, stride), 3), np.uint8)
@@ -193,7 +193,10 @@ class Decoder(_Network):
                 out = picture[row.first : row.stop, column.first : column.stop]
                 inside = slice(out.shape[0]), slice(out.shape[1])  # without the padding
                 writer.write(
-                    self._interpreter.output()[0][row.kept, column.kept][inside], out, out, WHOLE
+                    self._interpreter.output()[0][row.kept, column.kept][inside],
+                    out,
+                    out,
+                    WEIGHT_ONE,
                 )
         return picture[..., 0] if gray else picture
 
@@ -208,8 +211,7 @@ def _kept_of_tile(span: tiling.Span, stride: int) -> slice:
     return slice(span.kept.start // stride, span.kept.stop // stride)
 
 
-def _require_picture(frame: NDArray[np.uint8]) -> None:
-    """Refuse what is no picture."""
+def _check(frame: NDArray[np.uint8]) -> None:
     if frame.dtype != np.uint8:
         raise FrameError(f"a picture is a uint8 array, not {frame.dtype}")
     if not (frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 3)) or 0 in frame.shape:
