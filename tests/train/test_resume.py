@@ -12,6 +12,8 @@ import pytest
 from edgecae.errors import RecipeError
 from edgecae_train import checkpoint, weights
 
+pytestmark = pytest.mark.slow
+
 EARLY = """
 [float]
 steps = 90
