@@ -12,6 +12,7 @@ from edgecae_convert import c_header
 from edgecae_convert.convert import convert
 from edgecae_convert.report import page as pages
 from edgecae_convert.report.results import text
+from edgecae_train._tf import find_devices
 from edgecae_train.architectures import ARCHITECTURES
 
 __all__ = ["command"]
@@ -119,6 +120,7 @@ def command(
         raise click.UsageError("--ptq goes with --int8")
     if split and precision != "int8":
         raise click.UsageError("--split goes with --int8")
+    find_devices()
     if page is not None:
         pages.check()
     for other in (page, c_array):

@@ -24,7 +24,7 @@ from edgecae.errors import RecipeError
 from edgecae.media import images as picture_files
 from edgecae.media.images import Picture
 from edgecae_train import architectures, checkpoint, devices, evaluate, recipe, samples, weights
-from edgecae_train._tf import keras, tf
+from edgecae_train._tf import seeded, tf
 from edgecae_train.architectures import Architecture
 from edgecae_train.channels import Batch, Start, fits, fitted
 from edgecae_train.checkpoint import State
@@ -132,8 +132,7 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
     settings = run.recipe
     wanted = run.settings(phase)
     loss = run.architecture.loss if wanted.loss == "auto" else wanted.loss
-    with run.devices.strategy.scope():
-        keras.utils.set_random_seed(settings.seed)
+    with run.devices.strategy.scope(), seeded(settings.seed):
         fresh = wanted.leak and not run.phase_weights("init").exists()
         leak = tf.Variable(0.0, trainable=False) if fresh else None
         if phase == "float":
