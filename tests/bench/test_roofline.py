@@ -7,7 +7,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from edgecae.bench import roofline
-from edgecae.bench.measure import Plan, measure
+from edgecae.bench.measure import measure
+from edgecae.bench.options import BenchOptions
 from edgecae.bench.roofline import Convolution
 from edgecae.errors import ModelFileError
 from edgecae.tflite import inspect
@@ -73,8 +74,8 @@ def test_models_are_held_against_one_roof(monkeypatch: pytest.MonkeyPatch) -> No
     """The best rate is measured once for each number of threads, not again for each model."""
     rates = iter([100.0, 200.0])
     monkeypatch.setattr(roofline, "best_rate", lambda threads, backend: next(rates))
-    plan = Plan(("nano", "classic"), [(64, 64)], (1, 2), rounds=0, roofline=True)
-    results, _, _ = measure(plan)
+    options = BenchOptions(("nano", "classic"), ((64, 64),), (1, 2), rounds=0, roofline=True)
+    results, _, _ = measure(options)
     found = [(each.model, each.threads, each.best_gmacs) for each in results.roofline]
     assert found == [
         ("nano", 1, 100), ("nano", 2, 200), ("classic", 1, 100), ("classic", 2, 200)

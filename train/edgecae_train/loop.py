@@ -304,7 +304,7 @@ def train(
     """
     noise_file = Path(settings.noise) if settings.noise.endswith(".toml") else None
     settings = recipe.located(settings)
-    architecture = architectures.get(settings.model, settings.latent)
+    architecture = architectures.get(settings.model, settings.latent, settings.architecture)
     if not settings.float_phase.steps and start is None and not resume:
         raise RecipeError("QAT without a float phase needs weights to start from (--init)")
     if start is not None and not fits(start.architecture, architecture):

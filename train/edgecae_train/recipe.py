@@ -124,6 +124,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     Attributes:
         model: name of a registered architecture.
         latent: channels of its latent, for a compressor; 0: none. Networks with skips have none.
+        architecture: numbers that replace those of ``model``, ``[architecture]`` in a file: fields
+            of its dataclass in :mod:`edgecae_train.architectures`, such as ``channels``.
         name: what the model file is called; like the architecture unless given.
         data: folder of photos, or ``builtin``.
         noise: see :mod:`edgecae.noise`.
@@ -146,6 +148,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     model: str = "small"
     latent: Channels = 0
+    architecture: dict[str, Any] = {}
     name: str = ""
     data: str = BUILTIN
     noise: str = "gaussian:0-55"
