@@ -96,7 +96,7 @@ def main(folder: Path) -> None:
     network = architecture.build(training=False)
     weights.load_weights(network, values)
     some = range(0, FRAMES, 9)
-    reference = evaluate.keras_denoiser(network)
+    reference = evaluate.keras_denoiser(network, architecture.stride)
     float_psnr = float(np.mean([psnr(clean[i], reference(noisy[i])) for i in some]))
     int8_some = float(np.mean([measure.psnr[i] for i in some]))
 

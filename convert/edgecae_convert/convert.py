@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgecae import atomic
 from edgecae import noise as noise_models
+from edgecae.denoise import tiling
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SettingError, SinkError
 from edgecae.tflite import interpreter
@@ -143,8 +144,10 @@ def convert(
     bare = export.finish(content, precision == "int8", None)
     if split:
         splitting.bottleneck(bare)  # before anything is measured
-    float_quality = validation.measure(evaluate.keras_denoiser(networks.reference))
     about = _metadata(source, precision, ptq, bare)
+    # A file of a fixed size is measured on frames of that size, which leave no room for a border.
+    around = source.stride, tiling.border(about.stride, about.halo) if shape is None else 0
+    float_quality = validation.measure(evaluate.keras_denoiser(networks.reference, *around))
 
     def write(path: Path, quality: dict[str, dict[str, float]]) -> report.Written:
         rounded = {
@@ -164,7 +167,8 @@ def convert(
             with Denoiser(temporary, threads=2) as denoiser:
                 quality = validation.measure(denoiser.process)
         else:
-            quality = validation.measure(formats.file_denoiser(made.model.content))
+            denoise = evaluate.bordered(formats.file_denoiser(made.model.content), *around)
+            quality = validation.measure(denoise)
         report.check({str(n): float_quality[str(n)] for n in promised}, quality, max_drop)
         made = write(temporary, {"float": float_quality, precision: quality})
         with splitting.write(made.model, halves):
@@ -189,7 +193,8 @@ def convert(
         networks=networks,
         validation=validation,
         quantized=networks.simulated,
-        denoise=formats.file_denoiser(made.model.content),
+        around=around,
+        denoise=evaluate.bordered(formats.file_denoiser(made.model.content), *around),
         halves=halves,
     )
 

@@ -45,6 +45,9 @@ class Phase:
         average: see :class:`edgecae_train.recipe.Phase`.
         weight_decay: see :class:`edgecae_train.recipe.Phase`.
         leak: the variable that ``network`` was built with, if any.
+        margin: see :class:`edgecae_train.recipe.Phase`.
+        flat_weight: likewise.
+        stride: of the network.
     """
 
     def __init__(
@@ -58,6 +61,9 @@ class Phase:
         average: float,
         weight_decay: float = 0.0,
         leak: Any = None,
+        margin: int = 0,
+        flat_weight: float = 1.0,
+        stride: int = 1,
     ) -> None:
         self.network, self.averaged, self.strategy = network, averaged, strategy
         optimizer = OPTIMIZERS[optimizer_name](1e-3, weight_decay=weight_decay or None)
@@ -73,7 +79,13 @@ class Phase:
         def replica_step(noisy: Any, clean: Any) -> Any:
             noisy, clean = (tf.cast(x, tf.float32) / 255.0 for x in (noisy, clean))
             with tf.GradientTape() as tape:
-                value = measure(network(noisy, training=True) - clean)
+                error = network(noisy, training=True) - clean
+                if margin:
+                    error = error[:, margin:-margin, margin:-margin]
+                if flat_weight != 1:
+                    noiseless = tf.reduce_all(noisy == clean, axis=(1, 2, 3), keepdims=True)
+                    error *= tf.where(noiseless, flat_weight, 1.0)
+                value = measure(error)
                 goal = optimizer.get_scaled_loss(value) if scaled else value
             variables = network.trainable_variables
             gradients = tape.gradient(goal, variables)
@@ -96,7 +108,7 @@ class Phase:
             return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
         self._step = step
-        self.denoise = evaluate.keras_denoiser(averaged)
+        self.denoise = evaluate.keras_denoiser(averaged, stride)
         self._average = average
         self._leak = leak
 

@@ -136,9 +136,11 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
 
 def _quality(report: Report) -> Iterator[tuple[str, list[tuple[str, Mapping[str, float], Any]]]]:
     rows = {"noisy": figures(report.validation, None)}
-    rows["float"] = figures(report.validation, keras_denoiser(report.networks.reference))
+    rows["float"] = figures(
+        report.validation, keras_denoiser(report.networks.reference, *report.around)
+    )
     if report.quantized:
-        denoise = keras_denoiser(report.networks.converted)
+        denoise = keras_denoiser(report.networks.converted, *report.around)
         rows[f"{report.quantized} network"] = figures(report.validation, denoise)
     rows[f"{report.model.metadata.precision} file"] = figures(report.validation, report.denoise)
     for spec, reference in rows["float"].items():
