@@ -7,16 +7,22 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
-from training import train
+from training import convert, train
 
 from edgecae import Denoiser, models
+from edgecae.tflite import model_file
+
+if TYPE_CHECKING:  # tests of the runtime do without TensorFlow
+    from edgecae_convert.report.results import Report
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
@@ -82,8 +88,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"unexpected skip: {line}", red=True)
 
 
-TRAINED = {"run", "latent_run", "halves"}
-"""Fixtures that train a network: what needs one of them is slow."""
+TRAINED = {"run", "latent_run", "halves", "float_file"}
+"""Fixtures that train or convert a network: what needs one of them is slow."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before markers are chosen from
@@ -136,6 +142,27 @@ def photo() -> NDArray[np.uint8]:
 def run(request: pytest.FixtureRequest, photos: Path, once: Once) -> Path:
     """A finished run of each architecture, a few seconds of training on the small pictures."""
     return once(request.param, lambda path: train(path, photos, model=request.param))
+
+
+@pytest.fixture(scope="session")
+def made(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The conversion of each finished run to an int8 file; nobody may change it."""
+    return convert(run, tmp_path_factory.mktemp("made") / f"{run.name}.tflite")
+
+
+@pytest.fixture(scope="session")
+def float_file(once: Once) -> Path:
+    """A float32 file of the architecture ``nano``; its weights are random."""
+    from edgecae_convert import export
+    from edgecae_train import architectures
+
+    def make(path: Path) -> None:
+        about = replace(model_file.read(models.find("nano")).metadata, precision="float32")
+        content = export.to_tflite(architectures.get("nano").build(training=False), "float32")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(export.finish(content, int8=False, metadata=about))
+
+    return once("nano-float32.tflite", make)
 
 
 @pytest.fixture(scope="session")

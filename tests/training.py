@@ -1,11 +1,16 @@
-"""Small, real trainings."""
+"""Small, real trainings and conversions."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:  # tests of the runtime do without TensorFlow
+    from edgecae_convert.report.results import Report
     from edgecae_train.recipe import Recipe
 
 TINY: dict[str, Any] = {
@@ -30,8 +35,31 @@ def tiny(photos: Path, **changes: Any) -> Recipe:
     return recipe.with_changes(recipe.Recipe(), {**TINY, "data": str(photos), **changes})
 
 
-def train(path: Path, photos: Path, **changes: Any) -> Path:
-    """A finished run of it."""
+@contextlib.contextmanager
+def few_batches() -> Iterator[None]:
+    """Calibrate on 2 batches in place of 32.
+
+    The moments of what convolutions read take more time than all the rest of a tiny training.
+    """
+    from edgecae_convert import calibrate
     from edgecae_train import loop
 
-    return loop.train(tiny(photos, **changes), path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrate, "BATCHES", 2)
+        patch.setattr(loop, "CALIBRATION_BATCHES", 2)
+        yield
+
+
+def train(path: Path, photos: Path, **changes: Any) -> Path:
+    """A finished run of the tiny recipe with some changes."""
+    from edgecae_train import loop
+
+    with few_batches():
+        return loop.train(tiny(photos, **changes), path)
+
+
+def convert(run: Path, path: Path, **settings: Any) -> Report:
+    """Convert a run, however much the file loses against the float network."""
+    from edgecae_convert.convert import convert
+
+    return convert(run, path, max_drop=100.0, **settings)

@@ -103,13 +103,21 @@ def test_a_comparison_tells_slower_from_the_same(tmp_path: Path) -> None:
     assert "of another machine (a Raspberry Pi" in done.stderr
 
 
-def test_another_installation_is_timed_in_turn() -> None:
-    done = edgecae(*QUICK, "--against", sys.executable, "--json")
-    about = json.loads(done.stdout)
-    (change,) = about["comparison"]["latency"]
-    assert 1 / 20 < change["ratio"] < 20
-    assert change["spread"][0] < change["spread"][1]  # two measurements, not one beside itself
-    assert done.returncode == (change["verdict"] == "slower")
+def test_another_installation_is_timed_in_turn(tmp_path: Path) -> None:
+    """Its clock runs a hundred times as fast as ours: no noise reaches that far."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import time\nreal = time.perf_counter\ntime.perf_counter = lambda: 100 * real()\n"
+    )
+    other = tmp_path / "python"
+    other.write_text(f'#!/bin/sh\nPYTHONPATH="{tmp_path}:$PYTHONPATH" exec {sys.executable} "$@"\n')
+    other.chmod(0o755)
+    done = edgecae(*QUICK, "--against", other, "--json")
+    assert done.returncode == 0, done.stderr
+    (change,) = json.loads(done.stdout)["comparison"]["latency"]
+    assert change["ratio"] < 1 / 10
+    assert change["verdict"] == "faster"
+    low, high = change["spread"]
+    assert low <= change["ratio"] <= high
 
 
 def test_quality_alone_and_its_regression(photo_folder: Path, tmp_path: Path) -> None:
