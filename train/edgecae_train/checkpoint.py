@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecae import atomic
 from edgecae.errors import RecipeError
 
 __all__ = ["State", "load", "peek", "save"]
@@ -47,13 +47,9 @@ def save(path: Path, state: State, variables: Sequence[Any]) -> None:
         state: see :class:`State`.
         variables: all variables of network, average and optimizer, in a fixed order.
     """
-    temporary = path.with_name(path.name + ".tmp")
     arrays = {f"v{index}": variable.numpy() for index, variable in enumerate(variables)}
-    with temporary.open("wb") as file:
+    with atomic.writing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, state=np.array(json.dumps(dataclasses.asdict(state))), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _open(path: Path) -> Any:

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from edgecae import atomic
 from edgecae.errors import ModelFileError
 
 __all__ = ["DEFAULT", "card", "figures", "find", "hashes", "names", "sha256", "write_hashes"]
@@ -95,7 +96,7 @@ def hashes() -> dict[str, str]:
 def write_hashes() -> None:
     """Write ``hashes.json`` for the files that lie there now."""
     text = json.dumps({name: _digest(name) for name in sorted(names())}, indent=2)
-    (_FOLDER / "hashes.json").write_text(text + "\n", encoding="utf-8")
+    atomic.write_text(_FOLDER / "hashes.json", text + "\n")
 
 
 def _digest(name: str) -> str:
