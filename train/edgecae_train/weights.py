@@ -96,8 +96,13 @@ def read_weights(path: Path) -> tuple[Architecture, str, dict[str, NDArray[np.fl
             architecture = restore(json.loads(file.attrs["architecture"]))
             phase = str(file.attrs["phase"])
             file.visititems(collect)
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, RecipeError):
-            raise
-        raise RecipeError(f"{path} is not a weights file of edgecae: {error}") from error
+    except RecipeError:
+        raise
+    except FileNotFoundError as error:
+        raise RecipeError(f"{path} does not exist") from error
+    except Exception as error:  # whatever h5py, HDF5 and json raise of damaged bytes
+        raise RecipeError(
+            f"{path} is not a weights file of edgecae, or is damaged ({error}): name a "
+            ".weights.h5 that edgecae train wrote"
+        ) from error
     return architecture, phase, values
