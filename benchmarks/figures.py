@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from evaluate import find_method, measure, read
 
-from edgecae import models
+from edgecae import atomic, models
 from edgecae.bench import latency, methods, results
 from edgecae.bench.case import Case
 from edgecae.device import machine
@@ -264,10 +264,10 @@ def main() -> None:
             "milliseconds": milliseconds(),
             "psnr": _psnr(options.sets, options.results),
         }
-        FIGURES.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+        atomic.write_text(FIGURES, json.dumps(measured, indent=1) + "\n")
     for page in PAGES:
         filled = fill(page.read_text(encoding="utf-8"), models.figures())
-        page.write_text(filled, encoding="utf-8")
+        atomic.write_text(page, filled)
 
 
 if __name__ == "__main__":

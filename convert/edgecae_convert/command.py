@@ -145,8 +145,8 @@ def command(
     for half in report.halves:
         click.echo(half)
     if page is not None:
-        pages.write(page, report)
+        pages.write(page, report, overwrite)
         click.echo(page)
     if c_array is not None:
-        c_header.write(c_array, report.model)
+        c_header.write(c_array, report.model, overwrite)
         click.echo(c_array)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from edgecae import atomic
 from edgecae import noise as noise_models
 from edgecae.denoise import tiling
 from edgecae.denoise.denoiser import Denoiser
-from edgecae.errors import SettingError, SinkError
+from edgecae.errors import SettingError
 from edgecae.tflite import interpreter
 from edgecae.tflite import receptive_field as receptive
 from edgecae.tflite.graph import LARGEST_SIDE
@@ -159,8 +158,7 @@ def convert(
         path.write_bytes(finished)
         return report.written(path, finished, metadata, source.known is not None)
 
-    temporary = output.with_name(f".{output.name}.tmp")
-    try:
+    with atomic.writing(output, overwrite) as temporary:
         made = write(temporary, {"float": float_quality})
         formats.check_tensors(made.model)
         if precision == "int8" and made.refused is None:
@@ -171,15 +169,8 @@ def convert(
             quality = validation.measure(denoise)
         report.check({str(n): float_quality[str(n)] for n in promised}, quality, max_drop)
         made = write(temporary, {"float": float_quality, precision: quality})
-        with splitting.write(made.model, halves):
-            temporary.replace(output)
-    except OSError as error:
-        if isinstance(error, SinkError):
-            raise
-        raise SinkError(f"{output} can't be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if split:
+            splitting.write(made.model, halves, overwrite)
     return report.Report(
         model=dataclasses.replace(made.model, path=output),
         refused=made.refused,
