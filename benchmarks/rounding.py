@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from evaluate import SIGMAS
 from numpy.typing import NDArray
 
 from edgecae import noise
@@ -22,8 +23,6 @@ from edgecae_train.data.batches import Batches, open_images
 from edgecae_train.loop import CALIBRATION_BATCHES
 from edgecae_train.quantization.equalize import equalize
 from edgecae_train.quantization.quantize import Calibration, calibrate, quantize
-
-SIGMAS = (0, 5, 15, 25, 50)
 
 
 def main(run: Path, data: str | None) -> None:

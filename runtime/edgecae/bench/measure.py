@@ -15,20 +15,20 @@ from edgecae.bench.results import Results
 from edgecae.errors import SettingError
 from edgecae.tflite import interpreter as backends
 
-__all__ = ["measure"]
+__all__ = ["measure_all"]
 
 
-def measure(
+def measure_all(
     options: BenchOptions, tell: Callable[[str], None] = lambda text: None
 ) -> tuple[Results, list[Change], Strip | None]:
-    """Measure.
+    """Measure latencies, rooflines and quality, as the options say.
 
     What can't be measured for want of a package or of memory is named in the results, and the rest
     goes on.
 
     Args:
-        options: what.
-        tell: is told what is measured now.
+        options: what to measure.
+        tell: is called with a line about what is measured now.
 
     Returns:
         What was found; how the other edgecae's times compare, where there is one; and crops of a
@@ -43,12 +43,14 @@ def measure(
     for name in set(options.models) & failed.keys():
         raise SettingError(failed[name])
     sets = [quality.read_set(path) for path in options.sets]
-    here = conditions.now()
+    here = conditions.current_conditions()
     cases = [case for case in options.cases() if case.method in known]
     pythons = [sys.executable, *([options.against] if options.against else [])]
-    times, broken = latency.measure(cases, options.rounds, pythons, tell)
+    times, broken = latency.measure_latencies(cases, options.rounds, pythons, tell)
     found = [[each for each in column if each is not None] for column in times]
-    changes = comparison.compare(found[1], found[0], in_turn=True) if options.against else []
+    changes = (
+        comparison.compare_latencies(found[1], found[0], in_turn=True) if options.against else []
+    )
     int8 = [name for name in options.models if known[name].precision == "int8"]
     results = Results(
         conditions=here,
@@ -74,7 +76,7 @@ def _rooflines(
             tell(f"roofline of {name}, {threads} threads")
             if threads not in best:
                 best[threads] = roofline.best_rate(threads, backends.find(backend))
-            yield roofline.measure(name, size, threads, backend, best[threads])
+            yield roofline.measure_roofline(name, size, threads, backend, best[threads])
 
 
 def _find(names: Sequence[str], backend: str) -> tuple[dict[str, Method], dict[str, str]]:
@@ -82,7 +84,7 @@ def _find(names: Sequence[str], backend: str) -> tuple[dict[str, Method], dict[s
     known, failed = {}, {}
     for name in dict.fromkeys(names):
         try:
-            known[name] = methods.find(name, backend)
+            known[name] = methods.find_method(name, backend)
         except SettingError as error:
             failed[name] = str(error)
     return known, failed
@@ -92,14 +94,14 @@ def _with_quality(
     results: Results,
     options: BenchOptions,
     known: dict[str, Method],
-    sets: Sequence[quality.Set],
+    sets: Sequence[quality.ImageSet],
     tell: Callable[[str], None],
 ) -> tuple[Results, Strip | None]:
-    floats, missing = _find(methods.names_of_floats(list(options.models)), options.backends[0])
-    known |= {methods.NOISY: methods.find(methods.NOISY), **floats}
+    floats, missing = _find(methods.float_methods_of(list(options.models)), options.backends[0])
+    known |= {methods.NOISY: methods.find_method(methods.NOISY), **floats}
     order = [methods.NOISY, *options.models, *floats, *options.peer_names]
     every = {name: known[name] for name in order if name in known}
-    found, strip, failed = quality.measure(
+    found, strip, failed = quality.measure_quality(
         every, sets, options.noise_levels, max(options.thread_counts), tell
     )
     failed = {**results.failed, **missing, **failed}

@@ -29,7 +29,7 @@ class OutputOptions:
 
     Attributes:
         photos: folder that PCA is fitted on; None: latencies and quality are measured.
-        halves: encoder and decoder, for PCA.
+        autoencoder: model files of encoder and decoder, to compare with PCA.
         page: HTML page to write.
         compare: earlier results, to compare with.
         as_json: whether to print JSON.
@@ -44,9 +44,10 @@ class OutputOptions:
             "help": "PCA fitted on FOLDER beside --halves, on --quality; nothing else is measured.",
         },
     )
-    halves: tuple[Path, Path] | None = field(
+    autoencoder: tuple[Path, Path] | None = field(
         default=None,
         metadata={
+            "flag": "--halves",
             "nargs": 2,
             "type": click.Path(path_type=Path),
             "metavar": "ENCODER DECODER",
@@ -80,17 +81,17 @@ def _sizes(
 
 def _print_pca(bench: BenchOptions, output: OutputOptions) -> None:
     """Measure PCA beside an autoencoder, and print the table."""
-    if output.photos is None or output.halves is None or not bench.sets:
+    if output.photos is None or output.autoencoder is None or not bench.sets:
         raise click.UsageError("--pca FOLDER, --halves ENCODER DECODER and --quality go together")
     if bench.peers or bench.roofline or output.page or output.compare or bench.against:
-        raise click.UsageError("--pca measures the halves alone, and goes with no other")
+        raise click.UsageError("--pca measures encoder and decoder alone, and goes with no other")
     sigmas = bench.sigmas or pca.SIGMAS
     with progress.line() as show:
-        rows = pca.compare(
-            output.halves, output.photos, bench.sets, sigmas, lambda doing: show(lambda: doing)
+        rows = pca.compare_with_pca(
+            output.autoencoder, output.photos, bench.sets, sigmas, lambda doing: show(lambda: doing)
         )
     about = [row.to_dict() for row in rows]
-    click.echo(json.dumps(about, indent=1) if output.as_json else pca.render(rows))
+    click.echo(json.dumps(about, indent=1) if output.as_json else pca.format_table(rows))
 
 
 @click.command()
@@ -114,21 +115,21 @@ def command(
     something slower or worse, beyond what is noise.
     """
     bench, output = bench_options, output_options
-    if output.photos is not None or output.halves is not None:
+    if output.photos is not None or output.autoencoder is not None:
         _print_pca(bench, output)
         return
-    before = results.read(output.compare) if output.compare else None
+    before = results.read_results(output.compare) if output.compare else None
     if output.page is not None:
         report.require_writable(output.page, overwrite)
     with progress.line() as show:
-        found, changes, strip = measure.measure(bench, lambda doing: show(lambda: doing))
+        found, changes, strip = measure.measure_all(bench, lambda doing: show(lambda: doing))
     if output.page is not None:
-        report.write(output.page, report.render(found, strip), overwrite)
+        report.write_page(output.page, report.render_page(found, strip), overwrite)
     better: list[comparison.QualityChange] = []
     if before is not None:
         if before.latency and found.latency:
             comparison.require_alike(before.conditions, found.conditions)
-        changes = [*changes, *comparison.compare(before.latency, found.latency)]
+        changes = [*changes, *comparison.compare_latencies(before.latency, found.latency)]
         better = comparison.compare_quality(before.quality, found.quality)
     compared = output.compare is not None or bench.against is not None
     if output.as_json:
@@ -140,9 +141,9 @@ def command(
             }
         click.echo(json.dumps(everything, indent=1, ensure_ascii=False, allow_nan=False))
     else:
-        click.echo(text.render(found))
+        click.echo(text.format_results(found))
         if compared:
-            click.echo(text.compared(changes, better))
+            click.echo(text.format_comparison(changes, better))
     for warning in found.conditions.warnings if output.as_json else ():
         log.warning("%s", warning)
     bad = [change.case for change in changes if change.verdict == "slower"]
