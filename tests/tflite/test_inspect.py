@@ -238,7 +238,7 @@ def test_a_fixed_size(tmp_path: Path) -> None:
 
 
 def test_a_float_file(run: Path, tmp_path: Path) -> None:
-    from edgecae_convert.convert import convert
+    from edgecae_convert.conversion import convert
 
     path = convert(run, tmp_path / "float.tflite", precision="float32").model.path
     report = inspect.inspect(path)
