@@ -9,7 +9,7 @@ import click
 from edgecae import atomic
 from edgecae.commands import options
 from edgecae_convert import c_header
-from edgecae_convert.convert import convert
+from edgecae_convert.conversion import convert
 from edgecae_convert.report import page as pages
 from edgecae_convert.report.results import text
 from edgecae_train._tf import find_devices

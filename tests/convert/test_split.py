@@ -19,7 +19,7 @@ from edgecae.codec.autoencoder import Decoder, Encoder
 from edgecae.errors import FrameError, ModelFileError, SettingError, SinkError
 from edgecae.tflite import model_file
 from edgecae_convert import split
-from edgecae_convert.convert import convert
+from edgecae_convert.conversion import convert
 
 
 def both(folder: Path, picture: np.ndarray, area: int = 1920 * 1200) -> np.ndarray:

@@ -17,7 +17,7 @@ from edgecae.tflite.metadata import Metadata
 from edgecae.tflite.model_file import ModelFile
 
 if TYPE_CHECKING:
-    from edgecae_convert.convert import Networks
+    from edgecae_convert.conversion import Networks
     from edgecae_train.evaluate import Denoise, HeldOut
 
 __all__ = ["READABLE", "Report", "Written", "check", "tensors", "text", "written"]

@@ -76,8 +76,8 @@ def convert(
     """Convert a trained network to a TFLite file and check it against the float network.
 
     Args:
-        path: a run directory of :func:`edgecae_train.loop.train`, or what else
-            :func:`edgecae_convert.sources.open_source` takes.
+        path: a run directory of :func:`edgecae_train.train`, a weights file, a Keras model file or
+            the folder of a SavedModel.
         output: the file to write; ``RUN/MODEL-int8.tflite``, ``-int8-ptq`` and so on unless given,
             with ``-WxH`` for one fixed size; beside a file for what is no run.
         precision: ``int8``, fully integer; ``float32``; or for comparison ``float16`` (weights
@@ -91,7 +91,7 @@ def convert(
         noise: that a network which is no run was trained for; ``gaussian:0-55`` unless given.
         trust: run code that a Keras file or a SavedModel names.
         max_drop: largest loss against the float network at the noise that it was trained for,
-            dB; see :func:`report.check`.
+            dB; the loss at σ 5 has a limit of its own, 0.5 dB.
         split: write the two halves of an int8 file as well, ``encoder.tflite`` and
             ``decoder.tflite`` beside it.
         overwrite: replace an existing file.
