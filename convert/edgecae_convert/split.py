@@ -1,7 +1,7 @@
 """Cut an int8 model file in two at its bottleneck: an encoder and a decoder.
 
 The cut goes through a tensor that is all the second half needs of the first. Nothing is rounded
-anew there: the two in a row compute what the whole file computes, byte for byte.
+anew there: the two in a row compute what the whole file computes, byte for byte, of the same input.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def both(folder: Path, picture: np.ndarray, area: int = 1920 * 1200) -> np.ndarr
 
 
 def test_the_halves_in_a_row_are_the_whole(halves: Path, photo: np.ndarray) -> None:
-    """But where a pixel sees beyond the edge: the one mirrors the picture there, the other latents."""
+    """But where a pixel sees the edge: beyond it is a mirrored picture, or a mirrored latent."""
     flat = np.full((30, 50, 3), (200, 30, 60), np.uint8)
     pictures = photo, photo[:61, :43], photo[:1, :1], photo[:5, :130], photo[:77, :90, 1], flat
     for picture in pictures:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from edgecae import Denoiser

@@ -14,6 +14,10 @@ from edgecae_train.optimizers import OPTIMIZERS
 
 __all__ = ["Phase", "loss_of"]
 
+TOLERANCE = 0.75 / 255
+"""Error of a patch without noise that costs nothing where such patches have a weight of their own:
+a colour is right when it is, after rounding, off by no more than one level."""
+
 
 def loss_of(kind: str) -> Callable[[Any], Any]:
     """Loss of an error, N×H×W×3 of a picture in [0, 1]."""
@@ -84,7 +88,8 @@ class Phase:
                     error = error[:, margin:-margin, margin:-margin]
                 if flat_weight != 1:
                     noiseless = tf.reduce_all(noisy == clean, axis=(1, 2, 3), keepdims=True)
-                    error *= tf.where(noiseless, flat_weight, 1.0)
+                    beyond = error - tf.clip_by_value(error, -TOLERANCE, TOLERANCE)
+                    error = tf.where(noiseless, flat_weight * beyond, error)
                 value = measure(error)
                 goal = optimizer.get_scaled_loss(value) if scaled else value
             variables = network.trainable_variables

@@ -250,8 +250,8 @@ class Batches:
             row[...] = crop.transpose(1, 0, 2) if turn & 4 else crop
         if self.flat:  # without it, nothing is drawn: batches stay what they were
             drawn = rng.random((self.batch, 2)) < (self.flat, flat.CLEAN)
-            for row in np.flatnonzero(drawn[:, 0]):
-                clean[row] = flat.patch(rng, self.patch)
+            for index in np.flatnonzero(drawn[:, 0]):
+                clean[index] = flat.patch(rng, self.patch)
         gray = draws[:, 4] < self.gray
         clean[gray] = np.rint(clean[gray] @ LUMA)[..., None]
         noisy = self.noise.add(clean, rng, fast_normals)
