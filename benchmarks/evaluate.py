@@ -50,17 +50,19 @@ class ScoredMethod:
 
 
 def _raw(path: Path) -> Callable[[Pixels, int, np.random.Generator], float]:
-    from edgecae.denoise.tiling import pad_edges, padded_size
+    from edgecae.denoise import tiling
     from edgecae_train import evaluate
 
     network, stride = evaluate.float_network(path)
 
     def quality(clean: Pixels, sigma: int, rng: np.random.Generator) -> float:
         height, width = clean.shape[:2]
-        plane = np.empty((*padded_size(height, width, stride), 3), np.float32)
-        plane[:height, :width] = clean + sigma * rng.standard_normal(clean.shape)
-        pad_edges(plane, height, width)
-        result = np.asarray(network(plane[None] / 255, training=False))[0, :height, :width]
+        border = tiling.border(stride, tiling.BORDER)
+        plane = np.empty((*tiling.padded_size(height, width, stride, border), 3), np.float32)
+        inside = np.s_[border : border + height, border : border + width]
+        plane[inside] = clean + sigma * rng.standard_normal(clean.shape)
+        tiling.pad_edges(plane, height, width, border, border)
+        result = np.asarray(network(plane[None] / 255, training=False))[0][inside]
         error = 255.0 * result.astype(np.float64) - clean
         return float(10 * np.log10(255.0**2 / np.mean(error**2)))
 

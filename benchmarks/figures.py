@@ -24,7 +24,7 @@ import numpy as np
 from evaluate import SIGMAS as ALL_SIGMAS
 from evaluate import find_scored, mean_psnr, read_psnr
 
-from edgecae import models
+from edgecae import atomic, models
 from edgecae.bench import latency, methods, results
 from edgecae.bench.case import Case
 from edgecae.device import machine
@@ -265,10 +265,10 @@ def main() -> None:
             "milliseconds": milliseconds(),
             "psnr": _psnr(options.sets, options.results),
         }
-        FIGURES.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+        atomic.write_text(FIGURES, json.dumps(measured, indent=1) + "\n")
     for page in PAGES:
         filled = fill(page.read_text(encoding="utf-8"), models.figures())
-        page.write_text(filled, encoding="utf-8")
+        atomic.write_text(page, filled)
 
 
 if __name__ == "__main__":

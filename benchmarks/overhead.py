@@ -43,6 +43,8 @@ def main(model: str, size: tuple[int, int], threads: int, rounds: int) -> None:
         # The same interpreter: another one's memory may lie better or worse.
         interpreter = denoiser._interpreter
         assert interpreter is not None
+        top, left = -denoiser._plan.rows[0].start, -denoiser._plan.columns[0].start
+        inside = np.s_[top : top + height, left : left + width]  # of the frame with its border
 
         def process(strength: float | None) -> None:
             denoiser.strength = strength
@@ -53,9 +55,9 @@ def main(model: str, size: tuple[int, int], threads: int, rounds: int) -> None:
             denoiser.process(gray, gray_out)
 
         def copies() -> None:
-            np.copyto(interpreter.input()[0].view(np.uint8), frame)
+            np.copyto(interpreter.input()[0].view(np.uint8)[inside], frame)
             interpreter.invoke()
-            np.copyto(out, interpreter.output()[0].view(np.uint8))
+            np.copyto(out, interpreter.output()[0].view(np.uint8)[inside])
 
         calls: dict[str, Callable[[], object]] = {
             "bare interpreter": interpreter.invoke,

@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from edgecae import atomic
 from edgecae.bench.peers import PEERS, TUNED, read_tuned
 from edgecae.bench.peers.base import Grid, Peer, Pixels
 from edgecae.errors import SettingError
@@ -106,7 +107,7 @@ def main(photos: Path, clips: Path | None, only: tuple[str, ...]) -> None:
         "clips": [path.name for path in moving],
         "settings": {name: found[name] for name in PEERS if name in found},
     }
-    TUNED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    atomic.write_text(TUNED, json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

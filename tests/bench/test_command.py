@@ -227,6 +227,7 @@ def browser(made: tuple[dict, Path]) -> Iterator[Any]:
         driver.quit()
 
 
+@pytest.mark.browser
 def test_the_page_in_a_browser(made: tuple[dict, Path], browser: Any, tmp_path: Path) -> None:
     about, _ = made
     rows = browser.find_elements("css selector", "table.latency tr")

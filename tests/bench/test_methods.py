@@ -8,14 +8,12 @@ import json
 import shutil
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import ROOT
 
-from edgecae import models
 from edgecae.bench import case as cases
 from edgecae.bench import methods, peers
 from edgecae.bench.case import Case
@@ -25,23 +23,11 @@ from edgecae.errors import ModelFileError, SettingError
 from edgecae.noise import gaussian
 from edgecae.quality import psnr
 from edgecae.tflite import model_file
-from edgecae_convert import export
-from edgecae_train import architectures
 
 LACKING = "vaguedenoiser"
 """What PyAV's build of FFmpeg leaves out: it is under the GPL."""
 
 SLOW = {"cbm3d"}
-
-
-@pytest.fixture(scope="module")
-def float_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A float32 file that says it is of nano's recipe; its weights are random."""
-    about = replace(model_file.read(models.find("nano")).metadata, precision="float32")
-    content = export.to_tflite(architectures.get("nano").build(training=False), "float32")
-    path = tmp_path_factory.mktemp("float") / "nano-float32.tflite"
-    path.write_bytes(export.finish(content, int8=False, metadata=about))
-    return path
 
 
 @pytest.mark.parametrize("name", sorted(peers.PEERS.keys() - SLOW))

@@ -15,18 +15,12 @@ import pytest
 
 from edgecae.errors import SettingError
 from edgecae_convert import export
-from edgecae_convert.convert import convert
+from edgecae_convert.conversion import convert
 from edgecae_convert.report import analysis, page
 from edgecae_convert.report.results import Report
 
 ANY = 100.0
 """A loss that any conversion stays below."""
-
-
-@pytest.fixture(scope="module")
-def made(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """A conversion of each architecture."""
-    return convert(run, tmp_path_factory.mktemp("made") / f"{run.name}.tflite", max_drop=ANY)
 
 
 def exact(report: Report) -> bytes:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edgecae.errors import RecipeError
 from edgecae_train import architectures, channels, loop, recipe, shipped, weights
+from edgecae_train._tf import find_devices
 from edgecae_train.architectures import Architecture
 from edgecae_train.recipe import Recipe
 
@@ -201,6 +202,7 @@ def command(
     The run directory gets the resolved recipe, the history, curves and samples as pictures,
     checkpoints, and the best weights of both phases.
     """
+    find_devices()
     changes = _changes(settings)
     if deterministic is not None:
         changes["deterministic"] = deterministic

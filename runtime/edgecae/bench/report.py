@@ -164,5 +164,4 @@ def write_page(path: Path, page: str, overwrite: bool = False) -> None:
     Raises:
         SinkError: there is a file and it is not to be replaced, or it can't be written.
     """
-    atomic.check(path, overwrite)
-    atomic.write_text(path, page)
+    atomic.write_text(path, page, overwrite)
