@@ -1,23 +1,35 @@
 # Everything runs in virtual environments that are made here; only Python and make need be there.
+# make PYTHON=python3.12 check: another Python, in an environment of its own.
 PYTHON ?= python3
-VENV := .venv
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 # A Python 3.11, if there is one: tflite-runtime has no wheels for anything newer.
 PYTHON311 := $(shell for p in $(PYTHON) python3.11; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
 TFLITE_VENV := .venv-tflite
+OLDEST_VENV := .venv-oldest
 DEMO := demo
 
-.PHONY: help demo test arm lint bench docs links clean
+# One worker a core, each with a TensorFlow of its own. A file's tests go to one worker.
+PARALLEL := -n auto --maxprocesses 4 --dist loadscope
+CORE := not slow and not faults and not browser and not timing
+# What runs without TensorFlow: all of these but the tests marked slow.
+RUNTIME_TESTS := $(addprefix tests/,codec commands denoise device media noise stream tflite \
+	test_deploy.py test_quality.py)
+
+.PHONY: help demo check test oldest arm lint format types contracts bench micro docs links clean
 
 help:
 	@echo "make demo   train, convert and stream a small model (three to five minutes on two cores)"
-	@echo "make test   lint, types, import contracts and all tests"
+	@echo "make check  lint, types, import contracts and the core tests (under two minutes on two cores)"
+	@echo "make test   lint, types, import contracts and all tests (under fifteen minutes)"
+	@echo "make oldest the runtime's tests with the oldest packages that it allows, on Python 3.11"
 	@echo "make arm    runtime tests and shipped models on emulated Arm CPUs, against this machine"
-	@echo "make lint   the first three of these"
+	@echo "make lint   lint, types and import contracts"
 	@echo "make bench  latency and quality, through pytest-benchmark"
 	@echo "make docs   the documentation as a site, in build/docs"
 	@echo "make links  follow the documentation's links to other sites; needs network"
+	@echo "make micro  install TensorFlow Lite Micro, if there is a version for this machine"
 	@echo "make clean  remove environments and results"
 
 $(VENV)/.installed: pyproject.toml
@@ -38,15 +50,41 @@ demo: $(VENV)/.installed
 	$(BIN)/edgecae convert $(DEMO)/run --int8 -o $(DEMO)/demo.tflite
 	$(BIN)/python benchmarks/demo.py $(DEMO)
 
+$(OLDEST_VENV)/.installed: pyproject.toml tests/oldest.txt
+	$(PYTHON311) -m venv $(OLDEST_VENV)
+	$(OLDEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c tests/oldest.txt -e '.[device,bench]' hypothesis pytest-xdist filelock
+	@touch $@
+
 lint: $(VENV)/.installed
+	@$(MAKE) --no-print-directory -j --output-sync=target format types contracts
+
+format: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
 	$(BIN)/mypy
+
+contracts: $(VENV)/.installed
 	$(BIN)/lint-imports
 
+check: lint
+	$(BIN)/python -m pytest $(PARALLEL) -m "$(CORE)" tests
+
 # The environment of tflite-runtime is made where Python 3.11 is there, and its test skips where not.
+# Tests that measure time come last, one at a time.
+test: export EDGECAE_TFLITE_PYTHON := $(if $(PYTHON311),$(CURDIR)/$(TFLITE_VENV)/bin/python)
 test: lint $(if $(PYTHON311),$(TFLITE_VENV)/.installed)
-	$(if $(PYTHON311),EDGECAE_TFLITE_PYTHON=$(CURDIR)/$(TFLITE_VENV)/bin/python) $(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest $(PARALLEL) -m "not timing" --durations=20 tests
+	$(BIN)/python -m pytest -m timing tests
+
+oldest: $(OLDEST_VENV)/.installed
+	$(OLDEST_VENV)/bin/python -m pytest $(PARALLEL) -m "$(CORE)" $(RUNTIME_TESTS)
+
+# Its releases are development versions, and not for every machine.
+micro: $(VENV)/.installed
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[micro]'
 
 # About half an hour; for a scheduled job or before a release.
 arm: $(VENV)/.installed
@@ -64,4 +102,4 @@ links: $(VENV)/.installed
 	$(BIN)/python -m sphinx -b linkcheck --keep-going -q docs build/links
 
 clean:
-	rm -rf $(VENV) $(TFLITE_VENV) $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .benchmarks .hypothesis
+	rm -rf .venv .venv-* $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .benchmarks .hypothesis

@@ -5,20 +5,41 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
-from training import TINY
+from training import convert, train
 
 from edgecae import Denoiser, models
+from edgecae.tflite import model_file
+
+if TYPE_CHECKING:  # tests of the runtime do without TensorFlow
+    from edgecae_convert.report.results import Report
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
+
+
+def _has_gstreamer() -> bool:
+    """Whether the system's Python, which has packages of its own, can serve RTSP."""
+    code = "from gi import require_version as r; r('GstRtspServer', '1.0')"
+    command = ["/usr/bin/python3", "-c", f"{code}; from gi.repository import GstRtspServer"]
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+GSTREAMER = _has_gstreamer()
 
 EXPECTED_SKIPS = {
     "the photos and clips for evaluation are not beside the checkout": not SHARED.is_dir(),
@@ -27,6 +48,7 @@ EXPECTED_SKIPS = {
     ),
     "there is no C compiler": not shutil.which("cc"),
     "tflite-micro is not installed": not importlib.util.find_spec("tflite_micro"),
+    "GStreamer's RTSP server is not installed": not GSTREAMER,
     "there is no program ffmpeg": not shutil.which("ffmpeg"),
     "chromium and its driver are not installed": not (
         shutil.which("chromium") and shutil.which("chromedriver")
@@ -34,29 +56,74 @@ EXPECTED_SKIPS = {
 }
 """Reason for a skip, and whether it holds here. Any other skip fails the run."""
 
-_unexpected: list[str] = []
+_unexpected: dict[str, None] = {}
+"""A line for each skip that is not expected, once: under pytest-xdist, every worker collects."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        # pytest-xdist starts a worker for each core: TensorFlow's threads would be too many.
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         if not EXPECTED_SKIPS.get(reason.removeprefix("Skipped: "), False):
-            _unexpected.append(f"{report.nodeid}: {reason}")
+            _unexpected[f"{report.nodeid}: {reason}"] = None
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.skipped:
-        _unexpected.append(f"{report.nodeid}: {report.longrepr}")
+        _unexpected[f"{report.nodeid}: {report.longrepr}"] = None
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _unexpected:
+    if _unexpected and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in _unexpected:
         terminalreporter.write_line(f"unexpected skip: {line}", red=True)
+
+
+TRAINED = {"run", "latent_run", "halves", "float_file"}
+"""Fixtures that train or convert a network: what needs one of them is slow."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before markers are chosen from
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if TRAINED.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Call ``once(name, make)`` for a path that ``make(path)`` writes once in a whole test run.
+
+    All workers of pytest-xdist share the path: nobody may write below it afterwards.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # of all workers
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        path = base / "once" / name
+        path.parent.mkdir(exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                # What fails is not left behind as if it were finished.
+                unfinished = tmp_path_factory.mktemp("once") / name
+                make(unfinished)
+                unfinished.rename(path)
+        return path
+
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -72,35 +139,48 @@ def photo() -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="session", params=["small", "classic"])
-def run(
-    request: pytest.FixtureRequest, photos: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def run(request: pytest.FixtureRequest, photos: Path, once: Once) -> Path:
     """A finished run of each architecture, a few seconds of training on the small pictures."""
-    from edgecae_train import loop, recipe
-
-    settings = recipe.with_changes(
-        recipe.Recipe(), {**TINY, "model": request.param, "data": str(photos)}
-    )
-    return loop.train(settings, tmp_path_factory.mktemp("runs") / request.param)
+    return once(request.param, lambda path: train(path, photos, model=request.param))
 
 
 @pytest.fixture(scope="session")
-def latent_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The conversion of each finished run to an int8 file; nobody may change it."""
+    return convert(run, tmp_path_factory.mktemp("made") / f"{run.name}.tflite")
+
+
+@pytest.fixture(scope="session")
+def float_file(once: Once) -> Path:
+    """A float32 file of the architecture ``nano``; its weights are random."""
+    from edgecae_convert import export
+    from edgecae_train import architectures
+
+    def make(path: Path) -> None:
+        about = replace(model_file.read(models.find("nano")).metadata, precision="float32")
+        content = export.to_tflite(architectures.get("nano").build(training=False), "float32")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(export.finish(content, int8=False, metadata=about))
+
+    return once("nano-float32.tflite", make)
+
+
+@pytest.fixture(scope="session")
+def latent_run(photos: Path, once: Once) -> Path:
     """A finished run of an autoencoder with a latent of 4 channels."""
-    from edgecae_train import loop, recipe
-
-    settings = recipe.with_changes(
-        recipe.Recipe(), {**TINY, "model": "classic", "latent": 4, "data": str(photos)}
-    )
-    return loop.train(settings, tmp_path_factory.mktemp("runs") / "latent")
+    return once("latent", lambda path: train(path, photos, model="classic", latent=4))
 
 
 @pytest.fixture(scope="session")
-def halves(latent_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def halves(latent_run: Path, once: Once) -> Path:
     """A folder with whole.tflite of that run, and encoder.tflite and decoder.tflite."""
     import autoencoder
 
-    return autoencoder.split(latent_run, tmp_path_factory.mktemp("halves"))
+    def make(path: Path) -> None:
+        path.mkdir()
+        autoencoder.split(latent_run, path)
+
+    return once("halves", make)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,17 @@
-"""A recipe for small, real trainings."""
+"""Small, real trainings and conversions."""
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:  # tests of the runtime do without TensorFlow
+    from edgecae_convert.report.results import Report
+    from edgecae_train.recipe import Recipe
 
 TINY: dict[str, Any] = {
     "validate_every": 10,
@@ -17,3 +26,40 @@ TINY: dict[str, Any] = {
     "qat.warmup": 2,
 }
 """A recipe of seconds."""
+
+
+def tiny(photos: Path, **changes: Any) -> Recipe:
+    """That recipe with some changes, on pictures of a folder."""
+    from edgecae_train import recipe
+
+    return recipe.with_changes(recipe.Recipe(), {**TINY, "data": str(photos), **changes})
+
+
+@contextlib.contextmanager
+def few_batches() -> Iterator[None]:
+    """Calibrate on 2 batches in place of 32.
+
+    The moments of what convolutions read take more time than all the rest of a tiny training.
+    """
+    from edgecae_convert import calibrate
+    from edgecae_train import loop
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrate, "BATCHES", 2)
+        patch.setattr(loop, "CALIBRATION_BATCHES", 2)
+        yield
+
+
+def train(path: Path, photos: Path, **changes: Any) -> Path:
+    """A finished run of the tiny recipe with some changes."""
+    from edgecae_train import loop
+
+    with few_batches():
+        return loop.train(tiny(photos, **changes), path)
+
+
+def convert(run: Path, path: Path, **settings: Any) -> Report:
+    """Convert a run, however much the file loses against the float network."""
+    from edgecae_convert.convert import convert
+
+    return convert(run, path, max_drop=100.0, **settings)

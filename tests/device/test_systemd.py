@@ -47,7 +47,7 @@ def test_a_full_socket_does_not_hold_up_a_stream(
     ("microseconds", "process", "seconds"),
     [
         ("30000000", None, 15.0),
-        ("30000000", str(os.getpid()), 15.0),
+        pytest.param("30000000", str(os.getpid()), 15.0, id="this process"),
         ("500000", None, 0.25),
         ("30000000", "1", None),
         ("0", None, None),

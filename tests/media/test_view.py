@@ -300,6 +300,7 @@ def test_rude_messages_end_the_connection() -> None:
             assert client.is_closed()
 
 
+@pytest.mark.timing
 def test_a_slow_client_slows_nobody() -> None:
     """It reads a byte a second, and asks as if it did not; others sit on connections."""
     with view() as sink, showing(sink, rate=60) as taken, Socket(sink) as quick:
@@ -333,6 +334,7 @@ def test_a_slow_client_slows_nobody() -> None:
         assert together > 0.6 * alone
 
 
+@pytest.mark.timing
 def test_a_snapshot_at_vga_is_there_at_once() -> None:
     with view() as sink, showing(sink, rate=30):
         taken = []
@@ -347,6 +349,7 @@ def test_a_snapshot_at_vga_is_there_at_once() -> None:
     assert statistics.median(taken) < 50
 
 
+@pytest.mark.timing
 def test_a_flood_of_snapshots_slows_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a device that takes 30 ms to encode a picture; as many as one address may ask for."""
     from edgecae.media.sinks.view import pictures
@@ -458,6 +461,7 @@ def test_connections_are_counted() -> None:
         assert ask(sink, "GET", "/status")[0] == 200
 
 
+@pytest.mark.timing
 def test_it_ends_at_once_whatever_clients_do() -> None:
     with view() as sink, showing(sink):
         where = urlsplit(sink.name)
@@ -480,6 +484,7 @@ def test_it_ends_at_once_whatever_clients_do() -> None:
             one.close()
 
 
+@pytest.mark.timing
 def test_writing_takes_next_to_no_time() -> None:
     with view() as sink:
         frame = picture(90, 480, 640)

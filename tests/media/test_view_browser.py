@@ -13,8 +13,13 @@ from urllib.parse import urlsplit
 import pytest
 from watching import Stream, picture, showing, view
 
-if not (shutil.which("chromium") and shutil.which("chromedriver")):
-    pytestmark = pytest.mark.skip(reason="chromium and its driver are not installed")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (shutil.which("chromium") and shutil.which("chromedriver")),
+        reason="chromium and its driver are not installed",
+    ),
+]
 
 FLAGS = (
     "--headless",

@@ -31,6 +31,8 @@ from edgecae import Denoiser, stream
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
 
+pytestmark = pytest.mark.faults
+
 EDGECAE = [sys.executable, "-m", "edgecae"]
 LIVE = "test:320x240@25?live=yes&noise=gaussian:20"
 

@@ -237,14 +237,11 @@ def test_a_fixed_size(tmp_path: Path) -> None:
         inspect.inspect(path, (640, 480))
 
 
-def test_a_float_file(run: Path, tmp_path: Path) -> None:
-    from edgecae_convert.conversion import convert
-
-    path = convert(run, tmp_path / "float.tflite", precision="float32").model.path
-    report = inspect.inspect(path)
+def test_a_float_file(float_file: Path) -> None:
+    report = inspect.inspect(float_file)
     assert not report.integer
     assert report.frame.scale is None
-    profile = inspect.profile(inspect.inspect(path, (64, 48)))
+    profile = inspect.profile(inspect.inspect(float_file, (64, 48)))
     assert profile.model > 0
     text = render(report, profile)
     assert "not all integer" in text
