@@ -35,7 +35,7 @@ def test_a_reference_is_of_a_quiet_machine_and_of_all_that_is_shipped(path: Path
     assert {row.method for row in found.quality} >= {*models.names(), "noisy", "bilateral"}
 
 
-MAX_LOSS = {5: 0.15, 15: 0.1, 25: 0.1, 50: 0.1}
+MAX_LOSS = {5: 0.25, 15: 0.1, 25: 0.1, 50: 0.1}
 """By int8 against float, dB, mean over small pictures, by σ."""
 
 
