@@ -55,10 +55,12 @@ def _jpegs(clean: Pixels, given: Pixels, size: int) -> tuple[Row, Row]:
     return rows[0], max(rows[1:], key=lambda row: row[1])
 
 
-def _rows(clean: quality.Set, sigma: float, encoder: Encoder, decoder: Decoder) -> Iterator[Row]:
+def _rows(
+    clean: quality.ImageSet, sigma: float, encoder: Encoder, decoder: Decoder
+) -> Iterator[Row]:
     """Means of the autoencoder, of JPEG at its bytes, of the best JPEG."""
     found = []
-    for group, noisy in zip(clean.groups, quality.noisy(clean, sigma), strict=True):
+    for group, noisy in zip(clean.groups, quality.noisy_groups(clean, sigma), strict=True):
         for reference, given in zip(group, noisy, strict=True):
             made = compress(given, encoder)
             size = len(made.to_bytes())

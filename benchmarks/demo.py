@@ -22,7 +22,7 @@ from edgecae.media.frame import Frame
 from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
 from edgecae.quality import psnr
-from edgecae_train import evaluate, samples, weights
+from edgecae_train import evaluate, samples
 from edgecae_train.data import synthetic
 
 SIGMA = 25
@@ -92,11 +92,8 @@ def main(folder: Path) -> None:
     assert measure.kept is not None
     int8 = float(np.mean(measure.psnr))
 
-    architecture, _, values = weights.read_weights(folder / "run" / "float.weights.h5")
-    network = architecture.build(training=False)
-    weights.load_weights(network, values)
     some = range(0, FRAMES, 9)
-    reference = evaluate.keras_denoiser(network)
+    reference = evaluate.float_denoiser(folder / "run")
     float_psnr = float(np.mean([psnr(clean[i], reference(noisy[i])) for i in some]))
     int8_some = float(np.mean([measure.psnr[i] for i in some]))
 

@@ -26,20 +26,22 @@ from edgecae.bench.quality import read_set
 from edgecae.noise import gaussian
 from edgecae.quality import psnr
 
-__all__ = ["Method", "find_method", "measure", "read", "table"]
+__all__ = ["SIGMAS", "ScoredMethod", "find_scored", "mean_psnr", "read_psnr", "table"]
 
 SIGMAS = (0, 5, 15, 25, 50)
+"""σ of the noise that the figures of the docs are measured at."""
+
 RAW = ":raw"
 
 
 @dataclass(frozen=True)
-class Method:
-    """A way to denoise.
+class ScoredMethod:
+    """A way to denoise, with what measures it on one picture.
 
     Attributes:
         name: as it was asked for.
         key: changes when what it computes may have changed.
-        quality: clean frame, σ and the noise generator, to PSNR of the result in dB.
+        quality: takes a clean frame, σ and the generator of the noise; returns PSNR in dB.
     """
 
     name: str
@@ -48,17 +50,19 @@ class Method:
 
 
 def _raw(path: Path) -> Callable[[Pixels, int, np.random.Generator], float]:
-    from edgecae.denoise.tiling import pad_edges, padded_size
+    from edgecae.denoise import tiling
     from edgecae_train import evaluate
 
     network, stride = evaluate.float_network(path)
 
     def quality(clean: Pixels, sigma: int, rng: np.random.Generator) -> float:
         height, width = clean.shape[:2]
-        plane = np.empty((*padded_size(height, width, stride), 3), np.float32)
-        plane[:height, :width] = clean + sigma * rng.standard_normal(clean.shape)
-        pad_edges(plane, height, width)
-        result = np.asarray(network(plane[None] / 255, training=False))[0, :height, :width]
+        border = tiling.border(stride, tiling.BORDER)
+        plane = np.empty((*tiling.padded_size(height, width, stride, border), 3), np.float32)
+        inside = np.s_[border : border + height, border : border + width]
+        plane[inside] = clean + sigma * rng.standard_normal(clean.shape)
+        tiling.pad_edges(plane, height, width, border, border)
+        result = np.asarray(network(plane[None] / 255, training=False))[0][inside]
         error = 255.0 * result.astype(np.float64) - clean
         return float(10 * np.log10(255.0**2 / np.mean(error**2)))
 
@@ -69,41 +73,41 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def find_method(name: str) -> Method:
+def find_scored(name: str) -> ScoredMethod:
     """Look up a method by the name that the command line uses."""
     if name.endswith((RAW, methods.FLOAT)):
         from edgecae_train import shipped
 
         path = shipped.find(name.rpartition(":")[0])
         if name.endswith(RAW):
-            return Method(name, _digest(path), _raw(path))
+            return ScoredMethod(name, _digest(path), _raw(path))
         key = _digest(path)
     elif name in peers.PEERS:
-        settings = peers.tuned()["settings"].get(name, "")
+        settings = peers.read_tuned()["settings"].get(name, "")
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
     else:
         key = "" if name == methods.NOISY else _digest(models.find(name))
-    method = methods.find(name)
+    method = methods.find_method(name)
 
     def quality(clean: Pixels, sigma: int, rng: np.random.Generator) -> float:
-        (result,) = methods.run(method, [gaussian(sigma).add(clean, rng)], sigma, 1)
+        (result,) = methods.denoise_frames(method, [gaussian(sigma).add(clean, rng)], sigma, 1)
         return psnr(clean, result)
 
-    return Method(name, key, quality)
+    return ScoredMethod(name, key, quality)
 
 
-def read(path: Path) -> dict[tuple[Any, ...], float]:
+def read_psnr(path: Path) -> dict[tuple[Any, ...], float]:
     """PSNR in dB by method, its key, set, σ and index of the picture; empty without a file."""
     lines = path.read_text().splitlines() if path.exists() else []
     rows = [json.loads(line) for line in lines]
     return {(r["method"], r["key"], r["set"], r["sigma"], r["index"]): r["psnr"] for r in rows}
 
 
-def measure(
-    methods: Iterable[Method], sets: Iterable[Path], sigmas: Iterable[int], results: Path
+def mean_psnr(
+    methods: Iterable[ScoredMethod], sets: Iterable[Path], sigmas: Iterable[int], results: Path
 ) -> dict[tuple[str, str, int], float]:
     """Mean PSNR in dB by method, set and σ; every image's is appended to ``results`` at once."""
-    known = read(results)
+    known = read_psnr(results)
     means = {}
     sigmas = list(sigmas)
     for folder in sets:
@@ -148,8 +152,8 @@ def main() -> None:
     parser.add_argument("--set", type=Path, action="append", required=True, help="folder or clip")
     parser.add_argument("methods", nargs="+")
     options = parser.parse_args()
-    methods = [find_method(name) for name in options.methods]
-    print(table(measure(methods, options.set, options.sigma or SIGMAS, options.results)))
+    methods = [find_scored(name) for name in options.methods]
+    print(table(mean_psnr(methods, options.set, options.sigma or SIGMAS, options.results)))
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evaluate import find_method, measure, read
+from evaluate import SIGMAS as ALL_SIGMAS
+from evaluate import find_scored, mean_psnr, read_psnr
 
-from edgecae import models
+from edgecae import atomic, models
 from edgecae.bench import latency, methods, results
 from edgecae.bench.case import Case
 from edgecae.device import machine
@@ -35,7 +36,7 @@ ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "runtime" / "edgecae" / "models" / "figures.json"
 PAGES = tuple(ROOT / name for name in ("README.md", "docs/models.md", "docs/bench.md"))
 REFERENCE = ROOT / "benchmarks" / "reference"
-SIGMAS = {"8-bit": (0, 5, 15, 25, 50), "float": (15, 25, 50)}
+SIGMAS = {"8-bit": ALL_SIGMAS, "float": (15, 25, 50)}
 TITLES = {"kodak24": "Kodak24", "cbsd68": "CBSD68"}
 IMAGES = {"kodak24": 24, "cbsd68": 68}
 PEERS = ("bilateral", "nlmeans")
@@ -45,7 +46,7 @@ PEERS = ("bilateral", "nlmeans")
 def milliseconds() -> dict[str, dict[str, float]]:
     """Median time of a frame of 480×640, by model and threads."""
     cases = [Case(name, 640, 480, threads) for name in models.names() for threads in (1, 2)]
-    (rows,), failed = latency.measure(cases, 3, [sys.executable])
+    (rows,), failed = latency.measure_latencies(cases, 3, [sys.executable])
     if failed:
         sys.exit(f"not measured: {failed}")
     found: dict[str, dict[str, float]] = {}
@@ -71,7 +72,7 @@ def _psnr(sets: list[Path], kept_in: Path) -> dict[str, dict[str, dict[str, dict
         for name in wanted:
             # A peer is told σ, and at σ 0 has nothing to do.
             sigmas = [s for s in SIGMAS[protocol] if s or name not in (*PEERS, "noisy")]
-            means = measure([find_method(name)], sets, sigmas, kept_in)
+            means = mean_psnr([find_scored(name)], sets, sigmas, kept_in)
             for (_, folder, sigma), value in means.items():
                 row = found.setdefault(protocol, {}).setdefault(folder, {})
                 row.setdefault(name.removesuffix(":raw"), {})[str(sigma)] = round(value, 3)
@@ -108,7 +109,7 @@ def _cost(_: dict[str, Any], measured: dict[str, Any]) -> str:
 def cbm3d(folder: str) -> dict[str, float]:
     """Mean PSNR of CBM3D on a set by σ, where every picture of it has been measured."""
     found: dict[str, list[float]] = {}
-    for (_, _, of, sigma, _), psnr in read(REFERENCE / "cbm3d.jsonl").items():
+    for (_, _, of, sigma, _), psnr in read_psnr(REFERENCE / "cbm3d.jsonl").items():
         if of == folder:
             found.setdefault(str(sigma), []).append(psnr)
     complete = {s: values for s, values in found.items() if len(values) == IMAGES[folder]}
@@ -167,7 +168,7 @@ def _mean_of_six(_: dict[str, Any], measured: dict[str, Any]) -> str:
 
 
 def _reference(options: dict[str, Any]) -> results.Results:
-    return results.read(REFERENCE / f"{options['machine']}.json")
+    return results.read_results(REFERENCE / f"{options['machine']}.json")
 
 
 def _peers(options: dict[str, Any], _: dict[str, Any]) -> str:
@@ -264,10 +265,10 @@ def main() -> None:
             "milliseconds": milliseconds(),
             "psnr": _psnr(options.sets, options.results),
         }
-        FIGURES.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+        atomic.write_text(FIGURES, json.dumps(measured, indent=1) + "\n")
     for page in PAGES:
         filled = fill(page.read_text(encoding="utf-8"), models.figures())
-        page.write_text(filled, encoding="utf-8")
+        atomic.write_text(page, filled)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def main(folder: Path, encoder: Encoder, sigmas: list[float]) -> None:
     latents = {
         sigma: [
             (encoder.encode(picture), picture.shape[0] * picture.shape[1])
-            for group in quality.noisy(clean, sigma)
+            for group in quality.noisy_groups(clean, sigma)
             for picture in group
         ]
         for sigma in sigmas

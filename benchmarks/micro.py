@@ -39,9 +39,9 @@ class Comparison:
 
     Attributes:
         arena: bytes that were allocated in it.
-        largest: difference of one value, levels.
-        mean: difference, levels.
-        equal: share of the values without one.
+        largest: largest difference of a value, levels.
+        mean: mean difference, levels.
+        equal: share of the values that are equal.
     """
 
     arena: int
@@ -68,7 +68,7 @@ def _stderr() -> Iterator[list[str]]:
         os.close(saved)
 
 
-def run(
+def run_micro(
     content: bytes, spacious: int, frames: list[NDArray[np.uint8]]
 ) -> tuple[int, list[NDArray[np.uint8]]]:
     """Run a model in TFLite Micro's interpreter.
@@ -95,7 +95,7 @@ def run(
     return int(total), results
 
 
-def compare(model: ModelFile) -> Comparison:
+def compare_interpreters(model: ModelFile) -> Comparison:
     """Run a model in both interpreters on noisy frames of its stored size."""
     height, width = model.frame_size
     scene, level = TestScene(width, height), noise.gaussian(SIGMA)
@@ -104,7 +104,7 @@ def compare(model: ModelFile) -> Comparison:
     activations = inspect.inspect(model.path, (width, height)).memory.total
     with Denoiser(model.path) as denoiser:
         expected = [denoiser.process(frame) for frame in frames]
-    arena, got = run(model.content, activations + SPARE, frames)
+    arena, got = run_micro(model.content, activations + SPARE, frames)
     difference = np.abs(np.subtract(expected, got, dtype=np.int16))
     return Comparison(
         arena, int(difference.max()), float(difference.mean()), float((difference == 0).mean())
@@ -120,7 +120,7 @@ def main() -> None:
     for path in parser.parse_args().models:
         model = model_file.read(path)
         height, width = model.frame_size
-        found = compare(model)
+        found = compare_interpreters(model)
         print(
             f"| {model.metadata.name} | {width}x{height} | {len(model.content):,} | "
             f"{found.arena:,} | {found.largest} | {found.mean:.4f} | {found.equal:.2%} |"

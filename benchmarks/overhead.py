@@ -15,6 +15,7 @@ import click
 import numpy as np
 
 from edgecae import Denoiser, models
+from edgecae.commands import options
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -26,12 +27,14 @@ def seconds(call: Callable[[], object]) -> float:
 
 @click.command()
 @click.option("--model", default=models.DEFAULT, show_default=True, help="Shipped name or file.")
-@click.option("--size", default="640x480", show_default=True, help="Of the frames.")
+@click.option(
+    "--size", default="640x480", callback=options.size, show_default=True, help="Of the frames."
+)
 @click.option("--threads", default=1, show_default=True, help="Of the interpreter.")
 @click.option("--rounds", default=100, show_default=True, help="Of each.")
-def main(model: str, size: str, threads: int, rounds: int) -> None:
+def main(model: str, size: tuple[int, int], threads: int, rounds: int) -> None:
     """Print milliseconds a frame, and their ratio to the bare interpreter's."""
-    width, height = (int(side) for side in size.split("x"))
+    width, height = size
     frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     out = np.empty_like(frame)
     gray, gray_out = frame[..., 0].copy(), out[..., 0].copy()
@@ -40,6 +43,8 @@ def main(model: str, size: str, threads: int, rounds: int) -> None:
         # The same interpreter: another one's memory may lie better or worse.
         interpreter = denoiser._interpreter
         assert interpreter is not None
+        top, left = -denoiser._plan.rows[0].start, -denoiser._plan.columns[0].start
+        inside = np.s_[top : top + height, left : left + width]  # of the frame with its border
 
         def process(strength: float | None) -> None:
             denoiser.strength = strength
@@ -50,9 +55,9 @@ def main(model: str, size: str, threads: int, rounds: int) -> None:
             denoiser.process(gray, gray_out)
 
         def copies() -> None:
-            np.copyto(interpreter.input()[0].view(np.uint8), frame)
+            np.copyto(interpreter.input()[0].view(np.uint8)[inside], frame)
             interpreter.invoke()
-            np.copyto(out, interpreter.output()[0].view(np.uint8))
+            np.copyto(out, interpreter.output()[0].view(np.uint8)[inside])
 
         calls: dict[str, Callable[[], object]] = {
             "bare interpreter": interpreter.invoke,
@@ -66,7 +71,7 @@ def main(model: str, size: str, threads: int, rounds: int) -> None:
         for _ in range(rounds):
             for name, call in calls.items():
                 times[name].append(seconds(call))
-        print(f"{denoiser.metadata.name}, {size}, {denoiser.backend}, {threads} threads")
+        print(f"{denoiser.metadata.name}, {width}x{height}, {denoiser.backend}, {threads} threads")
     bare = times["bare interpreter"]
     print(f"{'':24}{'fastest':>12} {'ratio':>7} {'median':>7}")
     for name, each in times.items():

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from evaluate import SIGMAS
 from numpy.typing import NDArray
 
 from edgecae import noise
@@ -22,8 +23,6 @@ from edgecae_train.data.batches import Batches, open_images
 from edgecae_train.loop import CALIBRATION_BATCHES
 from edgecae_train.quantization.equalize import equalize
 from edgecae_train.quantization.quantize import Calibration, calibrate, quantize
-
-SIGMAS = (0, 5, 15, 25, 50)
 
 
 def main(run: Path, data: str | None) -> None:
@@ -37,18 +36,18 @@ def main(run: Path, data: str | None) -> None:
     noises = [noise.gaussian(sigma) for sigma in SIGMAS]
     held_out = evaluate.held_out(images.held_out(), architecture.stride, noises)
     patches = settings.qat.batch, settings.qat.patch, settings.seed * 2 + 1
-    batches = Batches(images, model, *patches, gray=settings.gray)
+    batches = Batches(images, model, *patches, gray=settings.gray, flat=settings.flat)
 
     def noisy() -> Iterator[NDArray[np.float32]]:
         for step in range(CALIBRATION_BATCHES):
             yield np.asarray(batches.at(step)[0] / 255, np.float32)
 
-    reference = held_out.measure(evaluate.keras_denoiser(network))
+    reference = held_out.measure(evaluate.keras_denoiser(network, architecture.stride))
     print(f"{'rounding':<28}" + "".join(f"{spec:>14}" for spec in reference))
 
     def show(name: str, calibration: Calibration) -> None:
         twin = quantize(architecture, calibration, network)
-        measured = held_out.measure(evaluate.keras_denoiser(twin))
+        measured = held_out.measure(evaluate.keras_denoiser(twin, architecture.stride))
         losses = [reference[spec] - measured[spec] for spec in reference]
         print(f"{name:<28}" + "".join(f"{loss:>14.3f}" for loss in losses), flush=True)
 

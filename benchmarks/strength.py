@@ -23,7 +23,7 @@ SIGMAS = (0, 1, 2, 3, 5, 7, 10)
 
 
 @dataclass(frozen=True)
-class Case:
+class PhotoCase:
     """One photo with one noise, through one model; all but PSNR on the 0–255 scale.
 
     Attributes:
@@ -41,8 +41,8 @@ class Case:
     better: float
 
 
-def measure(denoiser: Denoiser, paths: list[Path]) -> list[Case]:
-    """All photos with all noises through one model."""
+def denoise_photos(denoiser: Denoiser, paths: list[Path]) -> list[PhotoCase]:
+    """Denoise all photos with all noises by one model."""
     found = []
     for seed, path in enumerate(paths):
         photo = images.read(path).pixels
@@ -56,11 +56,11 @@ def measure(denoiser: Denoiser, paths: list[Path]) -> list[Case]:
             auto = psnr(photo, denoiser.process(noisy))
             error = float(np.mean((result.astype(float) - photo) ** 2))
             better = max(psnr(photo, noisy), psnr(photo, result))
-            found.append(Case(sigma, noise.estimate(noisy), error, auto, better))
+            found.append(PhotoCase(sigma, noise.estimate(noisy), error, auto, better))
     return found
 
 
-def derive(cases: dict[str, list[Case]]) -> None:
+def derive(cases: dict[str, list[PhotoCase]]) -> None:
     """Print the constants."""
     clean = {name: [c for c in of if c.sigma == 0] for name, of in cases.items()}
     weak = {name: [c for c in of if c.sigma == 5] for name, of in cases.items()}
@@ -85,7 +85,7 @@ def main(photos: Path, every: int) -> None:
     cases = {}
     for name in MODELS:
         with Denoiser(name, threads=2) as denoiser:
-            cases[name] = measure(denoiser, paths)
+            cases[name] = denoise_photos(denoiser, paths)
     print(f"{len(paths)} photos")
     derive(cases)
     every_case = [c for of in cases.values() for c in of]

@@ -78,7 +78,7 @@ def test_sizes(benchmark: Any, name: str, size: tuple[int, int]) -> None:
     if benchmark.stats is not None:  # None with --benchmark-disable
         p95, p99 = np.quantile(benchmark.stats.stats.data, [0.95, 0.99])
         benchmark.extra_info |= {"p95_ms": 1000 * p95, "p99_ms": 1000 * p99}
-        alone = cases.run(cases.Case(name, width, height, seconds=0.1))
+        alone = cases.run_case(cases.Case(name, width, height, seconds=0.1))
         benchmark.extra_info["peak_bytes"] = alone.peak_bytes
 
 
@@ -98,7 +98,7 @@ def test_float_interpreter(benchmark: Any, float_file: Path, threads: int) -> No
 def test_peer(benchmark: Any, peer: str, vga: NDArray[np.uint8]) -> None:
     """Denoisers of other projects, told σ, on one thread."""
     try:
-        method = methods.find(peer)
+        method = methods.find_method(peer)
     except SettingError as error:
         pytest.skip(str(error))
     noisy = gaussian(25).add(vga, np.random.default_rng(0))

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import Denoiser, models, noise, stream
+from edgecae.commands import options
 from edgecae.media import sinks
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
@@ -70,13 +71,15 @@ def watch(url: str, received: Any) -> None:
 
 @click.command()
 @click.option("--model", default=models.DEFAULT, show_default=True, help="Shipped name or file.")
-@click.option("--size", default="640x480", show_default=True, help="Of the frames.")
+@click.option(
+    "--size", default="640x480", callback=options.size, show_default=True, help="Of the frames."
+)
 @click.option("--threads", default=1, show_default=True, help="Of the interpreter.")
 @click.option("--rounds", default=9, show_default=True, help="Of each.")
 @click.option("--frames", default=100, show_default=True, help="In a round.")
-def main(model: str, size: str, threads: int, rounds: int, frames: int) -> None:
+def main(model: str, size: tuple[int, int], threads: int, rounds: int, frames: int) -> None:
     """Print frames a second, and ratios to ``process`` alone."""
-    width, height = (int(side) for side in size.split("x"))
+    width, height = size
     scene = TestScene(width, height, frames=8, noise=noise.gaussian(25))
     pictures = [frame.pixels for frame in scene]
     received = multiprocessing.get_context("spawn").Value("q", 0)
@@ -122,7 +125,7 @@ def main(model: str, size: str, threads: int, rounds: int, frames: int) -> None:
         seen = received.value - before
         client.terminate()
         client.join()
-    print(f"{denoiser.metadata.name}, {size}, {threads} threads, {denoiser.backend}; "
+    print(f"{denoiser.metadata.name}, {width}x{height}, {threads} threads, {denoiser.backend}; "
           f"the client got {seen} messages")  # fmt: skip
     for name, values in rates.items():
         ratio = statistics.median(a / b for a, b in zip(values, rates["process"], strict=True))

@@ -19,7 +19,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from edgecae.bench.peers import PEERS, TUNED, tuned
+from edgecae import atomic
+from edgecae.bench.peers import PEERS, TUNED, read_tuned
 from edgecae.bench.peers.base import Grid, Peer, Pixels
 from edgecae.errors import SettingError
 from edgecae.media import sources
@@ -44,7 +45,7 @@ def evenly(paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[(2 * i + 1) * len(paths) // (2 * count)] for i in range(count)]
 
 
-def read(path: Path, frames: int) -> list[Pixels]:
+def read_middles(path: Path, frames: int) -> list[Pixels]:
     """The middle of the first frames of a photo or a clip."""
     with sources.open_source(str(path)) as source:
         return [middle(frame.pixels) for frame in islice(source, frames)]
@@ -82,10 +83,10 @@ def tune(peer: Peer, clips: Sequence[list[Pixels]], sigma: int) -> tuple[Setting
 def main(photos: Path, clips: Path | None, only: tuple[str, ...]) -> None:
     """Tune and write the table."""
     chosen = evenly(sorted(photos.glob("*.jpg")), PHOTOS)
-    still = [read(path, 1) for path in chosen]
+    still = [read_middles(path, 1) for path in chosen]
     moving = evenly(sorted(p for p in clips.iterdir() if p.is_file()), CLIPS) if clips else []
-    clip = [read(path, FRAMES) for path in moving]
-    found: dict[str, dict[str, Settings]] = tuned()["settings"] if TUNED.exists() else {}
+    clip = [read_middles(path, FRAMES) for path in moving]
+    found: dict[str, dict[str, Settings]] = read_tuned()["settings"] if TUNED.exists() else {}
     for name in only or PEERS:
         peer = PEERS[name]
         try:
@@ -106,7 +107,7 @@ def main(photos: Path, clips: Path | None, only: tuple[str, ...]) -> None:
         "clips": [path.name for path in moving],
         "settings": {name: found[name] for name in PEERS if name in found},
     }
-    TUNED.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    atomic.write_text(TUNED, json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

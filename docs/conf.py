@@ -49,7 +49,17 @@ napoleon_use_ivar = True
 # A reference to something of edgecae must lead somewhere. Those to other projects can't be
 # followed without network.
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!edgecae\b).*")]
+# Internals that public docstrings and signatures name. The reference does not list them.
+nitpick_ignore = [
+    ("py:class", "edgecae.stream.watchdog.Watchdog"),
+    ("py:class", "edgecae.tflite.graph.Graph"),
+    ("py:class", "edgecae.tflite.operators.Operator"),
+    ("py:class", "edgecae.timeout.LateCalls"),
+    ("py:class", "edgecae_train.channels.Start"),
+    ("py:func", "edgecae.denoise.blend.share_for"),
+    ("py:func", "edgecae.tflite.interpreter.find"),
+]
+nitpick_ignore_regex = [("py:.*", r"(?!edgecae(_train|_convert)?\b).*")]
 
 html_theme = "furo"
 html_title = f"edgecae {release}"

@@ -2,8 +2,7 @@
 
     .. settings:: edgecae_train.recipe:Recipe
 
-Meanings are the struct's own: the section ``Attributes`` of its docstring, or of the one it
-inherits from.
+The meanings come from the section ``Attributes`` in the docstring of the struct or of its bases.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}"}
 
 
 def meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """What the docstrings of a struct and of its bases say of each attribute."""
+    """The meaning of each attribute, from the docstrings of a struct and of its bases."""
     found: dict[str, str] = {}
     for kind in reversed(struct.__mro__):
         _, _, section = inspect.cleandoc(kind.__dict__.get("__doc__") or "").partition(
@@ -38,7 +37,7 @@ def meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def _values(kind: Any) -> str:
-    """The values that a type allows, in words."""
+    """Describe the values that a type allows."""
     if get_origin(kind) is Annotated:
         base, meta = get_args(kind)
         limits = {name: getattr(meta, name) for name in _BOUNDS}
@@ -50,9 +49,18 @@ def _values(kind: Any) -> str:
     return names.get(kind, "table")
 
 
-def _default(value: Any) -> str:
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    """The default of a field; NODEFAULT if it must be given."""
+    factory = field.default_factory
+    return field.default if factory is msgspec.NODEFAULT else factory()
+
+
+def _text(value: Any) -> str:
+    """A default as a recipe has it; nothing for a setting that must be given."""
     if value is msgspec.NODEFAULT:
         return ""
+    if value == {}:
+        return "an empty table"
     text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
     return f"``{text or (repr(value) if isinstance(value, str) else f'{value:g}')}``"
 
@@ -60,33 +68,36 @@ def _default(value: Any) -> str:
 def rows(
     struct: type[msgspec.Struct], given: msgspec.Struct | None = None, table: str = ""
 ) -> Iterator[tuple[str, str, str, str]]:
-    """Table, name, default, values and meaning of each setting; those of inner structs follow.
+    """List name, default, values and meaning of each setting; settings of inner structs come last.
 
     Args:
-        struct: where the settings are.
-        given: an instance whose values are the defaults in this place.
-        table: name of the TOML table that they stand in.
+        struct: the struct with the settings.
+        given: an instance whose values are the defaults in this table; None: the struct's own.
+        table: name of the TOML table; empty at the top level.
+
+    Yields:
+        Name with its table (``float.steps``), default, values and meaning, as reStructuredText.
     """
     about, inner = meanings(struct), []
     for field in msgspec.structs.fields(struct):
-        value = field.default if given is None else getattr(given, field.name)
+        value = _default(field) if given is None else getattr(given, field.name)
         if isinstance(value, msgspec.Struct):
             inner.append((field, value))
-        elif field.default_factory is msgspec.NODEFAULT:
+        else:
             name = f"{table}.{field.encode_name}" if table else field.encode_name
-            yield name, _default(value), _values(field.type), about[field.name]
+            yield name, _text(value), _values(field.type), about[field.name]
     for field, value in inner:
         yield from rows(type(value), value, ".".join(filter(None, (table, field.encode_name))))
 
 
 class Settings(SphinxDirective):
-    """See the module."""
+    """The directive ``settings``; see the module."""
 
     required_arguments = 1
     option_spec: ClassVar[dict[str, Any]] = {}
 
     def run(self) -> list[nodes.Node]:
-        """Make a list of definitions: tables of four columns don't fit a phone."""
+        """Return a list of definitions. A table of four columns does not fit a phone."""
         module, _, name = self.arguments[0].partition(":")
         struct = getattr(importlib.import_module(module), name)
         lines = []
@@ -97,6 +108,6 @@ class Settings(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Sphinx calls this."""
+    """Register the directive with Sphinx."""
     app.add_directive("settings", Settings)
     return {"parallel_read_safe": True}

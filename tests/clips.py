@@ -19,18 +19,23 @@ def make_clip(
     codec: str = "ffv1",
     pix_fmt: str = "bgr0",
     sound: bool = False,
+    more_sound: int = 0,
 ) -> Path:
-    """Write frames (H×W×3) at times in units of 1/30 s, with a tone as sound if asked for."""
+    """Write frames (H×W×3) at times in units of 1/30 s, with a tone as sound if asked for.
+
+    The tone goes on after the last frame for ``more_sound`` thirtieths of a second.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=30)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pix_fmt
         audio = container.add_stream("aac", rate=48000, layout="mono") if sound else None
-        for index, pixels in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts = times[index] if times else index
-            frame.time_base = Fraction(1, 30)
-            container.mux(stream.encode(frame))
+        for index in range(len(frames) + more_sound):
+            if index < len(frames):
+                frame = av.VideoFrame.from_ndarray(frames[index], format="rgb24")
+                frame.pts = times[index] if times else index
+                frame.time_base = Fraction(1, 30)
+                container.mux(stream.encode(frame))
             if audio is not None:
                 t = np.arange(1600) + 1600 * index
                 wave = (0.2 * np.sin(2 * np.pi * 440 * t / 48000)).astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,19 @@ DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 
+
+def _has_gstreamer() -> bool:
+    """Whether the system's Python, which has packages of its own, can serve RTSP."""
+    code = "from gi import require_version as r; r('GstRtspServer', '1.0')"
+    command = ["/usr/bin/python3", "-c", f"{code}; from gi.repository import GstRtspServer"]
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+GSTREAMER = _has_gstreamer()
+
 EXPECTED_SKIPS = {
     "the photos and clips for evaluation are not beside the checkout": not SHARED.is_dir(),
     "there is no Python 3.11, the last that tflite-runtime has wheels for": not os.environ.get(
@@ -35,6 +49,7 @@ EXPECTED_SKIPS = {
     ),
     "there is no C compiler": not shutil.which("cc"),
     "tflite-micro is not installed": not importlib.util.find_spec("tflite_micro"),
+    "GStreamer's RTSP server is not installed": not GSTREAMER,
     "there is no program ffmpeg": not shutil.which("ffmpeg"),
     "chromium and its driver are not installed": not (
         shutil.which("chromium") and shutil.which("chromedriver")

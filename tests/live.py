@@ -31,20 +31,23 @@ SHAPE = (48, 64, 3)
 
 
 class Network:
-    """A server of video, see live_server.py."""
+    """A server of video with sound, see live_server.py."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         frames = [np.full(SHAPE, 40 * i, np.uint8) for i in range(6)]
-        make_clip(folder / "clip.mkv", frames)
-        make_clip(folder / "clip.ts", frames * 5, codec="mpeg2video", pix_fmt="yuv420p")
+        live = {"codec": "mpeg2video", "pix_fmt": "yuv420p", "sound": True}
+        make_clip(folder / "clip.mkv", frames, sound=True)
+        make_clip(folder / "clip.ts", frames * 5, **live)
+        make_clip(folder / "blind.ts", frames * 5, **live, more_sound=600)
         self.folder = folder
         self.show(*SHAPE[:2])
-        with socket.socket() as a, socket.socket() as b:
-            a.bind(("127.0.0.1", 0))
-            b.bind(("127.0.0.1", 0))
-            self.ports = [s.getsockname()[1] for s in (a, b)]
+        with socket.socket() as a, socket.socket() as b, socket.socket(type=socket.SOCK_DGRAM) as c:
+            for each in (a, b, c):
+                each.bind(("127.0.0.1", 0))
+            self.ports = [each.getsockname()[1] for each in (a, b, c)]
         self.http = f"http://127.0.0.1:{self.ports[0]}"
         self.rtsp = f"rtsp://user:sesame@127.0.0.1:{self.ports[1]}/stream"
+        self.udp = f"udp://127.0.0.1:{self.ports[2]}"
         self.spec = f"{self.http}/mjpeg"
         self._process: subprocess.Popen[str] | None = None
 

@@ -1,9 +1,9 @@
-"""A process that serves video as cameras do: MJPEG and MPEG-TS over HTTP, MPEG-TS over RTSP.
+"""A process that serves video as cameras do: MJPEG over HTTP, MPEG-TS over HTTP, RTSP and UDP.
 
-    python live_server.py FOLDER HTTP_PORT RTSP_PORT
+    python live_server.py FOLDER HTTP_PORT RTSP_PORT UDP_PORT
 
-FOLDER holds clip.ts, clip.mkv and picture.jpg. Prints a line when it listens. User ``user``,
-password ``sesame`` where a path begins with ``/private``; RTSP always asks.
+FOLDER holds clip.ts, blind.ts, clip.mkv and picture.jpg. Prints a line when it listens. User
+``user``, password ``sesame`` where a path begins with ``/private``; RTSP always asks.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.server
+import socket
 import socketserver
 import struct
 import sys
@@ -57,6 +58,12 @@ class Web(http.server.BaseHTTPRequestHandler):
             self.head("video/mp2t")
             for chunk in chunks():
                 self.wfile.write(chunk)
+        elif path.endswith("blind.ts"):  # sound goes on after the last picture, at about its pace
+            self.head("video/mp2t")
+            content = (FOLDER / "blind.ts").read_bytes()
+            for start in range(0, len(content), 188):
+                self.wfile.write(content[start : start + 188])
+                time.sleep(0.01)
         elif path.endswith("half.mkv"):  # says how long it is, and stops half-way
             content = (FOLDER / "clip.mkv").read_bytes()
             self.head("video/x-matroska", len(content))
@@ -124,6 +131,13 @@ class Rtsp(socketserver.StreamRequestHandler):
                 self.wfile.write(struct.pack(">cBH", b"$", 0, len(packet)) + packet)
 
 
+def send_datagrams(port: int) -> None:
+    """Send MPEG-TS without end to a port of this machine, whether anybody listens or not."""
+    with socket.socket(type=socket.SOCK_DGRAM) as sender:
+        for chunk in chunks():
+            sender.sendto(chunk, ("127.0.0.1", port))
+
+
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
 
@@ -135,5 +149,6 @@ if __name__ == "__main__":
         Server((address, int(sys.argv[3])), Rtsp) as rtsp,
     ):
         threading.Thread(target=rtsp.serve_forever, daemon=True).start()
+        threading.Thread(target=send_datagrams, args=(int(sys.argv[4]),), daemon=True).start()
         print("listening", flush=True)
         web.serve_forever()

@@ -29,7 +29,7 @@ def test_tables_show_what_was_measured(page: str, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks/reference").glob("*.json")), ids=str)
 def test_a_reference_is_of_a_quiet_machine_and_of_all_that_is_shipped(path: Path) -> None:
-    found = results.read(path)
+    found = results.read_results(path)
     assert found.conditions.warnings == []
     assert {row.method for row in found.latency} >= set(models.names())
     assert {row.method for row in found.quality} >= {*models.names(), "noisy", "bilateral"}

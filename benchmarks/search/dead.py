@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 
 from edgecae import noise
-from edgecae_train import shipped, weights
+from edgecae_train import evaluate
 from edgecae_train._tf import keras
 from edgecae_train.data import batches
 
@@ -30,9 +30,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     noisy = np.stack([noise.gaussian(25).add(photo[:SIDE, :SIDE], rng) for photo in photos])
     for name in options.networks:
-        architecture, _, values = weights.read_weights(shipped.find(name))
-        network = architecture.build(training=False)
-        weights.load_weights(network, values)
+        network, _ = evaluate.float_network(name)
         layers = [each for each in network.layers if type(each) is keras.layers.Conv2D]
         taps = keras.Model(network.input, [layer.output for layer in layers])
         print(name)

@@ -82,14 +82,15 @@ def _quantization(name: str, given: Any) -> Iterator[str]:
     yield ""
 
 
-def write(path: Path, model: ModelFile) -> None:
+def write(path: Path, model: ModelFile, overwrite: bool = False) -> None:
     """Write the header of a model, whole or not at all, its names after the file's.
 
     Args:
-        path: an existing file is replaced.
+        path: of the header.
         model: what to write.
+        overwrite: replace a file that exists.
 
     Raises:
-        SinkError: the file can't be written.
+        SinkError: the file exists and is not to be replaced, or can't be written.
     """
-    atomic.write_text(path, header(model, path.stem))
+    atomic.write_text(path, header(model, path.stem), overwrite)

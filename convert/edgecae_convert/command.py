@@ -9,9 +9,10 @@ import click
 from edgecae import atomic
 from edgecae.commands import options
 from edgecae_convert import c_header
-from edgecae_convert.convert import convert
+from edgecae_convert.conversion import convert
 from edgecae_convert.report import page as pages
 from edgecae_convert.report.results import text
+from edgecae_train._tf import find_devices
 from edgecae_train.architectures import ARCHITECTURES
 
 __all__ = ["command"]
@@ -119,6 +120,7 @@ def command(
         raise click.UsageError("--ptq goes with --int8")
     if split and precision != "int8":
         raise click.UsageError("--split goes with --int8")
+    find_devices()
     if page is not None:
         pages.check()
     for other in (page, c_array):
@@ -143,8 +145,8 @@ def command(
     for half in report.halves:
         click.echo(half)
     if page is not None:
-        pages.write(page, report)
+        pages.write(page, report, overwrite)
         click.echo(page)
     if c_array is not None:
-        c_header.write(c_array, report.model)
+        c_header.write(c_array, report.model, overwrite)
         click.echo(c_array)

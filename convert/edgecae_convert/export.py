@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.device.stderr import silenced
+from edgecae import native
 from edgecae.errors import QualityError
 from edgecae.tflite.metadata import METADATA_NAME, Metadata
 from edgecae.tflite.model_file import parse_flatbuffer
@@ -80,7 +80,7 @@ def to_tflite(
         if precision == "int8":  # else what it can't round stays a float
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.representative_dataset = lambda: ([each] for each in examples())
-    with warnings.catch_warnings(), silenced():
+    with warnings.catch_warnings(), native.quiet():
         # It expects calibration statistics, which a QAT network carries itself.
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs")
         try:

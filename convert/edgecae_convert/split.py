@@ -1,7 +1,7 @@
 """Cut an int8 model file in two at its bottleneck: an encoder and a decoder.
 
 The cut goes through a tensor that is all the second half needs of the first. Nothing is rounded
-anew there: the two in a row compute what the whole file computes, byte for byte.
+anew there: the two in a row compute what the whole file computes, byte for byte, of the same input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from edgecae.errors import SettingError, SinkError
+from edgecae import atomic
+from edgecae.errors import SettingError
 from edgecae.tflite import model_file
 from edgecae.tflite.metadata import METADATA_NAME
 from edgecae.tflite.model_file import ModelFile, parse_flatbuffer
@@ -198,35 +199,21 @@ def split(whole: ModelFile) -> tuple[bytes, bytes]:
     return files[0], files[1]
 
 
-@contextlib.contextmanager
-def write(whole: ModelFile, targets: Sequence[Path]) -> Iterator[None]:
-    """Write the halves of a model file, read them back as the runtime will, then put them in place.
-
-    They get their names when the body, in which the whole file gets its own, has ended well.
+def write(whole: ModelFile, targets: Sequence[Path], overwrite: bool) -> None:
+    """Write the halves of a model file, after each was read as the runtime will read it.
 
     Args:
         whole: int8, just made.
-        targets: from :func:`paths`; existing files are replaced. None: nothing is done.
+        targets: from :func:`paths`.
+        overwrite: replace files that exist.
 
     Raises:
         SettingError: the network has no bottleneck.
         ModelFileError: a half is refused by the runtime.
-        SinkError: a file can't be written.
+        SinkError: a file exists and is not to be replaced, or can't be written.
     """
-    temporaries = [target.with_name(f".{target.name}.tmp") for target in targets]
-    try:
-        if targets:
-            for temporary, content in zip(temporaries, split(whole), strict=True):
-                temporary.write_bytes(content)
-                model_file.read(temporary)
-        yield
-        for temporary, target in zip(temporaries, targets, strict=True):
-            temporary.replace(target)
-    except OSError as error:
-        if isinstance(error, SinkError):
-            raise
-        raise SinkError(f"{targets[0]} can't be written: {error.strerror}") from error
-    finally:
-        for temporary in temporaries:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+    with contextlib.ExitStack() as files:
+        for target, content in zip(targets, split(whole), strict=True):
+            temporary = files.enter_context(atomic.writing(target, overwrite))
+            temporary.write_bytes(content)
+            model_file.read(temporary)

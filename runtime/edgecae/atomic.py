@@ -1,45 +1,126 @@
-"""Files that take long to make: none that is there already is replaced, none half written."""
+"""Atomic writes: a file is there whole, or as it was before.
+
+The content goes to a temporary file in the same folder, whose name no other process has. It is
+flushed to the disk, and then gets its own name in one step. Whoever reads meanwhile sees the old
+file or the new one. A process that is killed leaves the old file, and a hidden one that ends in
+``.tmp``.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
-from edgecae.errors import SinkError
+from edgecae.errors import EdgecaeError, SinkError
 
-__all__ = ["check", "write_bytes", "write_text"]
+__all__ = ["check", "write_bytes", "write_text", "writing"]
+
+MAX_STEM = 50
+"""Characters of a file's name in that of its temporary file: names have at most 255 bytes."""
 
 
 def check(path: Path, overwrite: bool) -> None:
     """Find out before the work whether a file can be written.
 
     Raises:
-        SinkError: it exists, or its folder does not.
+        SinkError: it exists, it is no regular file, or its folder does not exist.
     """
     if path.exists() and not overwrite:
         raise SinkError(f"{path} exists; --overwrite replaces it")
+    if path.exists() and not path.is_file():
+        raise SinkError(f"{path} can't be written: it is no regular file")
     if not path.absolute().parent.is_dir():
         raise SinkError(f"{path} can't be written: there is no folder {path.parent}")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file as UTF-8; see :func:`write_bytes`."""
-    write_bytes(path, text.encode())
+def write_text(path: Path, text: str, overwrite: bool = True) -> None:
+    """Write a file as UTF-8; see :func:`writing`."""
+    write_bytes(path, text.encode(), overwrite)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all; an existing one is replaced.
+def write_bytes(path: Path, content: bytes, overwrite: bool = True) -> None:
+    """Write a file; see :func:`writing`."""
+    with writing(path, overwrite) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def writing(path: Path, overwrite: bool = True) -> Iterator[Path]:
+    """Write a file under a temporary name, which becomes ``path`` when the block ends well.
+
+    A symbolic link is followed. The file keeps the permissions of the one that it replaces; a new
+    file has those that the umask leaves. Missing folders are made.
+
+    Args:
+        path: the file to make.
+        overwrite: replace a file that exists; else the block may end in an error even where the
+            file did not exist at its begin.
+
+    Yields:
+        The temporary file, which is there and empty: write it, and close it before the block ends.
 
     Raises:
-        SinkError: it can't be written.
+        SinkError: the file can't be written, or exists and ``overwrite`` is false. Every
+            ``OSError`` of the block becomes one.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        target = path.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        check(path, overwrite)
+        temporary = target.with_name(f".{target.name[:MAX_STEM]}.{os.urandom(6).hex()}.tmp")
+        temporary.touch(exist_ok=False)  # with the permissions that the umask leaves
+        yield temporary
+        _flush(temporary)
+        with contextlib.suppress(OSError):  # a new file, or a file system without permissions
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        if overwrite:
+            temporary.replace(target)
+        elif not _rename_to_new(temporary, target):
+            raise SinkError(f"{path} exists; --overwrite replaces it")
+        _flush_folder(target.parent)
+    except EdgecaeError:
+        raise
     except OSError as error:
-        raise SinkError(f"{path} can't be written: {error.strerror}") from error
+        raise SinkError(f"{path} can't be written: {error.strerror or error}") from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush the folder, which holds the name; Windows and some file systems can't."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _rename_to_new(temporary: Path, target: Path) -> bool:
+    """Give a file a name that no file has; return whether the name was free.
+
+    Unlike a rename, a link never replaces a file. Where there are no links (FAT, some network file
+    systems), an empty file takes the name first, which one process alone can do.
+    """
+    try:
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            raise
+        except (AttributeError, OSError):
+            target.touch(exist_ok=False)
+            temporary.replace(target)
+    except FileExistsError:
+        return False
+    return True

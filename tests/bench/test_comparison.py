@@ -38,7 +38,7 @@ def measured(*rounds: float, made_with: str = "litert 2.3.0") -> Latency:
 def test_verdicts(
     before: tuple[float, ...], after: tuple[float, ...], in_turn: bool, verdict: str
 ) -> None:
-    (change,) = comparison.compare([measured(*before)], [measured(*after)], in_turn)
+    (change,) = comparison.compare_latencies([measured(*before)], [measured(*after)], in_turn)
     assert change.verdict == verdict
     assert change.spread[0] <= change.ratio <= change.spread[1]
     assert change.case == "nano at 640x480, 1 thread"
@@ -46,15 +46,15 @@ def test_verdicts(
 
 def test_only_what_is_alike_is_compared() -> None:
     old, new = measured(10.0), measured(20.0)
-    assert comparison.compare([old], [dataclasses.replace(new, threads=2)]) == []
+    assert comparison.compare_latencies([old], [dataclasses.replace(new, threads=2)]) == []
     other = measured(20.0, made_with="tflite-runtime 2.14.0")
-    assert comparison.compare([old], [other]) == []
+    assert comparison.compare_latencies([old], [other]) == []
     # A newer version of the same interpreter is just what one wants to know of.
-    assert comparison.compare([old], [measured(20.0, made_with="litert 2.4.0")])
+    assert comparison.compare_latencies([old], [measured(20.0, made_with="litert 2.4.0")])
 
 
 def test_times_of_another_machine_are_refused() -> None:
-    here = conditions.now()
+    here = conditions.current_conditions()
     comparison.require_alike(here, dataclasses.replace(here, load=3.0, versions={}))
     with pytest.raises(SettingError, match=r"of another machine \(a Pi"):
         comparison.require_alike(dataclasses.replace(here, cpu="a Pi"), here)
@@ -70,7 +70,9 @@ def test_quality_has_no_noise() -> None:
 
 
 def test_a_busy_machine_is_called_one() -> None:
-    quiet = dataclasses.replace(conditions.now(), load=0.0, governors=(), throttled=())
+    quiet = dataclasses.replace(
+        conditions.current_conditions(), load=0.0, governors=(), throttled=()
+    )
     assert quiet.warnings == []
     busy = dataclasses.replace(quiet, load=2.0, governors=("powersave",), throttled=("hot",))
     assert len(busy.warnings) == 3

@@ -31,8 +31,8 @@ def by_hand(clean: list[np.ndarray], sigma: float) -> list[np.ndarray]:
 def test_the_protocol(tmp_path: Path, photo: np.ndarray) -> None:
     clean = [photo, photo[:100, :90].copy()]
     names = ("noisy", "nano", "nano:float")
-    found, strip, failed = quality.measure(
-        {name: methods.find(name) for name in names},
+    found, strip, failed = quality.measure_quality(
+        {name: methods.find_method(name) for name in names},
         [quality.read_set(folder(tmp_path, *clean))],
         [5, 25],
     )
@@ -64,7 +64,7 @@ def test_the_protocol(tmp_path: Path, photo: np.ndarray) -> None:
 
 def test_no_error_at_all_has_no_decibels(tmp_path: Path, photo: np.ndarray) -> None:
     clean = quality.read_set(folder(tmp_path, photo))
-    (row,), _, _ = quality.measure({"noisy": methods.find("noisy")}, [clean], [0])
+    (row,), _, _ = quality.measure_quality({"noisy": methods.find_method("noisy")}, [clean], [0])
     assert row.psnr is None
     assert (row.ssim, row.mse) == (1.0, 0.0)
 
@@ -76,16 +76,16 @@ def test_gray_pictures_count_as_colour(tmp_path: Path, photo: np.ndarray) -> Non
 
 def test_what_looks_at_several_frames_needs_a_clip(tmp_path: Path, photo: np.ndarray) -> None:
     clean = quality.read_set(folder(tmp_path, photo, photo))
-    every = {name: methods.find(name) for name in ("noisy", "ffmpeg-atadenoise")}
-    found, _, failed = quality.measure(every, [clean], [25])
+    every = {name: methods.find_method(name) for name in ("noisy", "ffmpeg-atadenoise")}
+    found, _, failed = quality.measure_quality(every, [clean], [25])
     assert [row.method for row in found] == ["noisy"]
     assert "measure it on a clip" in failed["ffmpeg-atadenoise on set at σ 25"]
 
 
 def test_on_a_clip_it_has_its_neighbours(photo: np.ndarray) -> None:
-    clip = quality.Set("still", ((photo,) * 9,))
-    every = {name: methods.find(name) for name in ("noisy", "ffmpeg-atadenoise")}
-    (noisy, filtered), _, failed = quality.measure(every, [clip], [25])
+    clip = quality.ImageSet("still", ((photo,) * 9,))
+    every = {name: methods.find_method(name) for name in ("noisy", "ffmpeg-atadenoise")}
+    (noisy, filtered), _, failed = quality.measure_quality(every, [clip], [25])
     assert not failed
     assert noisy.psnr is not None
     assert filtered.psnr is not None

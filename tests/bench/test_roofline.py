@@ -7,7 +7,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from edgecae.bench import roofline
-from edgecae.bench.measure import Plan, measure
+from edgecae.bench.measure import measure_all
+from edgecae.bench.options import BenchOptions
 from edgecae.bench.roofline import Convolution
 from edgecae.errors import ModelFileError
 from edgecae.tflite import inspect
@@ -33,17 +34,20 @@ def test_the_large_convolution_computes_one() -> None:
     assert np.unique(got).size > 20
 
 
-def test_the_best_rate_is_that_of_the_fastest() -> None:
+def test_the_best_rate_is_that_of_the_fastest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10⁹ multiply-accumulates a second, of the convolution that reaches most of them."""
     of = [Convolution(24, 32, 3), Convolution(8, 8, 1)]
-    rate = roofline.best_rate(1, backend.find(), of)
-    assert 0.05 < rate < 5000
+    for times in ([0.5, 0.25], [1000.0, 0.25]):
+        monkeypatch.setattr(roofline, "medians_ms", lambda runs, times=times: times[: len(runs)])
+        rates = [24**2 * 32**2 * 9 / times[0] / 1e6, 8**2 * 8**2 / times[1] / 1e6]
+        assert roofline.best_rate(1, backend.find(), of) == pytest.approx(max(rates))
 
 
 def test_what_a_profile_says() -> None:
     report = inspect.inspect("nano", (128, 96))
     ops = tuple(None if op.dtype == "int32" else 1.0 for op in report.file.ops)
     profile = inspect.Profile("litert 2.3.0", 1, 128, 96, ops, 20.0)
-    found = roofline.of_profile("nano", report, profile, 100.0)
+    found = roofline.roofline_of_profile("nano", report, profile, 100.0)
     macs = report.file.macs_per_pixel * 128 * 96
     convolutions = sum(op.macs > 0 for op in report.file.ops)
     assert found.floor_ms == convolutions
@@ -60,21 +64,25 @@ def test_what_a_profile_says() -> None:
 
 
 def test_a_model_is_measured() -> None:
-    found = roofline.measure("classic", (64, 64))
+    found = roofline.measure_roofline("classic", (64, 64), best_gmacs=50.0)
+    report = inspect.inspect("classic", (64, 64))
+    assert found.ideal_ms == pytest.approx(report.file.macs_per_pixel * 64 * 64 / 50e9 * 1e3)
+    convolutions = [step for step in found.steps if step.macs]
+    assert len(convolutions) == 4
+    assert found.floor_ms == pytest.approx(sum(step.ms for step in convolutions))
+    assert 0 < found.floor_ms < sum(step.ms for step in found.steps)
     assert found.model_ms > 0
-    assert found.best_gmacs > 1
-    assert 0.3 < found.over_floor < 10
     assert "RESIZE_NEAREST_NEIGHBOR" in found.others
     with pytest.raises(ModelFileError, match="neither a file"):
-        roofline.measure("nothing")
+        roofline.measure_roofline("nothing")
 
 
 def test_models_are_held_against_one_roof(monkeypatch: pytest.MonkeyPatch) -> None:
     """The best rate is measured once for each number of threads, not again for each model."""
     rates = iter([100.0, 200.0])
     monkeypatch.setattr(roofline, "best_rate", lambda threads, backend: next(rates))
-    plan = Plan(("nano", "classic"), [(64, 64)], (1, 2), rounds=0, roofline=True)
-    results, _, _ = measure(plan)
+    options = BenchOptions(("nano", "classic"), ((64, 64),), (1, 2), rounds=0, roofline=True)
+    results, _, _ = measure_all(options)
     found = [(each.model, each.threads, each.best_gmacs) for each in results.roofline]
     assert found == [
         ("nano", 1, 100), ("nano", 2, 200), ("classic", 1, 100), ("classic", 2, 200)

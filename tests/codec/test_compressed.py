@@ -54,7 +54,7 @@ def test_a_picture_is_turned_upright(halves: Path, tmp_path: Path) -> None:
     assert (tmp_path / "lying.ecae").read_bytes() == (tmp_path / "upright.ecae").read_bytes()
 
 
-def test_a_closed_half_says_so(halves: Path) -> None:
+def test_a_closed_encoder_says_so(halves: Path) -> None:
     with Encoder(halves / "encoder.tflite") as encoder:
         pass
     with pytest.raises(BackendError, match="the encoder is closed"):

@@ -117,6 +117,7 @@ def test_train_then_convert_then_denoise(photos: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "OneDeviceStrategy" in done.stderr
     assert "float step 20/20" in done.stderr
+    assert not [line for line in done.stderr.splitlines() if "absl" in line or "cuda" in line]
     assert done.stdout.strip() == str(tmp_path / "run")
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
     model = tmp_path / "m.tflite"
@@ -339,8 +340,8 @@ def test_bash_completes(tmp_path: Path) -> None:
 def test_what_the_program_says_is_not_silenced_with_its_libraries() -> None:
     program = (
         "import logging, os, sys\n"
-        "from edgecae import logs\n"
-        "from edgecae.device.stderr import silenced\n"
+        "from edgecae.commands import logs\n"
+        "from edgecae.commands.stderr import silenced\n"
         "with logs.set_up(), silenced():\n"
         "    logging.getLogger('edgecae.sink').warning('said')\n"
         "    print('printed', file=sys.stderr)\n"

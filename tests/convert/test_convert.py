@@ -11,7 +11,7 @@ from edgecae import Denoiser, noise
 from edgecae.errors import ModelFileError, QualityError, RecipeError, SinkError
 from edgecae.tflite import model_file
 from edgecae_convert import export
-from edgecae_convert.convert import convert
+from edgecae_convert.conversion import convert
 from edgecae_convert.formats import file_denoiser
 from edgecae_convert.report import results as report
 from edgecae_train import evaluate, loop, recipe, weights

@@ -10,7 +10,7 @@ import pytest
 from edgecae import Denoiser
 from edgecae.errors import DataError, FrameError, ModelFileError, SettingError
 from edgecae.tflite import inspect
-from edgecae_convert.convert import convert
+from edgecae_convert.conversion import convert
 from edgecae_convert.formats import file_denoiser
 from edgecae_convert.report import results as report
 from edgecae_convert.sizes import fit

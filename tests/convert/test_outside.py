@@ -16,7 +16,7 @@ from edgecae.tflite import model_file, verify
 from edgecae.tflite import receptive_field as receptive
 from edgecae.tflite.metadata import METADATA_NAME
 from edgecae_convert import outside
-from edgecae_convert.convert import convert
+from edgecae_convert.conversion import convert
 from edgecae_convert.report import results as report
 from edgecae_train import architectures, weights
 from edgecae_train._tf import keras, tf

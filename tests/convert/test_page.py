@@ -15,7 +15,7 @@ import pytest
 
 from edgecae.errors import SettingError
 from edgecae_convert import export
-from edgecae_convert.convert import convert
+from edgecae_convert.conversion import convert
 from edgecae_convert.report import analysis, page
 from edgecae_convert.report.results import Report
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgecae import Denoiser, models, noise
 from edgecae.denoise.blend import ROWS, SIGN_BIT, distance, own_error, share_for
-from edgecae.denoise.tiling import pad_edges, padded_size
+from edgecae.denoise.tiling import BORDER, border, pad_edges, padded_size
 from edgecae.errors import BackendError, FrameError, ModelFileError, SettingError
 from edgecae.media import images
 from edgecae.quality import psnr
@@ -20,23 +20,32 @@ from edgecae.quality import psnr
 SIDES = st.integers(1, 70)
 
 
-@given(st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([1, 2, 4, 8, 16]))
-def test_padding_is_the_least_that_fits(height: int, width: int, stride: int) -> None:
-    padded = padded_size(height, width, stride)
+@given(
+    st.integers(1, 5000),
+    st.integers(1, 5000),
+    st.sampled_from([1, 2, 4, 8, 16]),
+    st.integers(0, 60),
+)
+def test_padding_is_the_least_that_fits(height: int, width: int, stride: int, halo: int) -> None:
+    around = border(stride, halo)
+    assert around % stride == 0
+    assert min(halo, BORDER) <= around < min(halo, BORDER) + stride
+    padded = padded_size(height, width, stride, around)
     for side, full in zip((height, width), padded, strict=True):
         assert full % stride == 0
-        assert side <= full < side + stride
+        assert side + 2 * around <= full < side + 2 * around + stride
 
 
-@given(SIDES, SIDES, st.integers(0, 20), st.integers(0, 20))
-def test_padding_then_cropping_is_nothing(h: int, w: int, more_h: int, more_w: int) -> None:
+@given(SIDES, SIDES, *[st.integers(0, 20)] * 4)
+def test_padding_mirrors_and_leaves_the_frame(
+    h: int, w: int, above: int, below: int, left: int, right: int
+) -> None:
     frame = np.random.default_rng(h * 100 + w).integers(0, 256, (h, w, 3), dtype=np.uint8)
-    plane = np.zeros((h + more_h, w + more_w, 3), np.uint8)
-    plane[:h, :w] = frame
-    pad_edges(plane, h, w)
-    np.testing.assert_array_equal(plane[:h, :w], frame)
+    plane = np.zeros((above + h + below, left + w + right, 3), np.uint8)
+    plane[above : above + h, left : left + w] = frame
+    pad_edges(plane, h, w, above, left)
     np.testing.assert_array_equal(
-        plane, np.pad(frame, ((0, more_h), (0, more_w), (0, 0)), mode="edge")
+        plane, np.pad(frame, ((above, below), (left, right), (0, 0)), mode="symmetric")
     )
 
 
@@ -58,27 +67,32 @@ def test_any_size_comes_back_in_its_shape(h: int, w: int, tail: tuple[int, ...])
     np.testing.assert_array_equal(frame, before)
 
 
-def test_a_padded_frame_is_the_padded_frame(denoiser: Denoiser, photo: NDArray[np.uint8]) -> None:
-    """Odd sizes give what the same frame gives when the caller pads it."""
-    odd = photo[:101, :77]
-    full = np.pad(odd, ((0, 3), (0, 3), (0, 0)), mode="edge")
-    np.testing.assert_array_equal(denoiser.process(odd), denoiser.process(full)[:101, :77])
-
-
-def test_it_computes_what_the_bare_interpreter_computes(photo: NDArray[np.uint8]) -> None:
+def bare(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What the interpreter alone makes of a frame whose sides are multiples of the stride."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(models.find("small")), num_threads=1)
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert source["quantization"] == (np.float32(1 / 255), -128)
     assert target["quantization"] == (np.float32(1 / 255), -128)
-    interpreter.resize_tensor_input(source["index"], [1, *photo.shape])
+    interpreter.resize_tensor_input(source["index"], [1, *frame.shape])
     interpreter.allocate_tensors()
-    interpreter.set_tensor(source["index"], (photo[None].astype(int) - 128).astype(np.int8))
+    interpreter.set_tensor(source["index"], (frame[None].astype(int) - 128).astype(np.int8))
     interpreter.invoke()
-    expected = interpreter.get_tensor(target["index"])[0].astype(int) + 128
+    return (interpreter.get_tensor(target["index"])[0].astype(int) + 128).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(101, 77), (96, 96), (5, 3), (1, 1)])
+def test_it_computes_what_the_bare_interpreter_computes(
+    photo: NDArray[np.uint8], size: tuple[int, int]
+) -> None:
+    """Of the frame, mirrored at each side and padded to the stride."""
+    height, width = size
+    frame = np.ascontiguousarray(photo[:height, :width])
+    more = ((8, 8 + -height % 8), (8, 8 + -width % 8), (0, 0))
+    expected = bare(np.pad(frame, more, mode="symmetric"))[8 : 8 + height, 8 : 8 + width]
     with Denoiser("small", threads=1) as denoiser:
-        np.testing.assert_array_equal(denoiser.process(photo), expected)
+        np.testing.assert_array_equal(denoiser.process(frame), expected)
 
 
 @pytest.mark.parametrize("sigma", [15, 25, 50])

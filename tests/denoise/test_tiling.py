@@ -8,13 +8,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory import PEAK
 from numpy.typing import NDArray
 
 from edgecae import Denoiser
-from edgecae.denoise.tiling import KeptRows, plan
+from edgecae.denoise.tiling import KeptRows, border, plan
 from edgecae.errors import SettingError
 
 WHOLE = 10**9
@@ -26,32 +26,47 @@ def noise_frame(height: int, width: int, *tail: int) -> NDArray[np.uint8]:
     return np.random.default_rng(1).integers(0, 256, (height, width, *tail), dtype=np.uint8)
 
 
-@given(SIDES, SIDES, st.sampled_from([1, 4, 8]), st.integers(0, 60), st.integers(1, 10**6))
-def test_a_plan_covers_each_pixel_once(h: int, w: int, stride: int, halo: int, area: int) -> None:
-    tiles = plan(h, w, stride, halo, area)
+@settings(deadline=None)
+@given(
+    SIDES,
+    SIDES,
+    st.sampled_from([1, 4, 8]),
+    st.integers(0, 60),
+    st.integers(1, 10**6),
+    st.booleans(),
+)
+def test_a_plan_covers_each_pixel_once(
+    h: int, w: int, stride: int, halo: int, area: int, bordered: bool
+) -> None:
+    around = border(stride, halo) if bordered else 0
+    tiles = plan(h, w, stride, halo, area, around)
     for length, size, spans in ((h, tiles.height, tiles.rows), (w, tiles.width, tiles.columns)):
-        padded = -(-length // stride) * stride
+        padded = -(-(length + 2 * around) // stride) * stride - around
         assert size % stride == 0
         assert [s.first for s in spans] == [0, *(s.stop for s in spans[:-1])]
         assert spans[-1].stop == length
         for span in spans:
             end = span.start + size
             assert span.start % stride == 0
-            assert 0 <= span.start <= span.first < span.stop <= end <= padded
-            assert span.start == 0 or span.first - span.start >= halo
+            assert -around <= span.start <= span.first < span.stop <= end <= padded
+            assert span.start == -around or span.first - span.start >= halo
             assert end == padded or end - span.stop >= halo
+            # What is mirrored beyond the frame's ends lies in the same tile.
+            assert min(length, around) <= end or span.start >= 0
+            assert max(0, length - (end - length)) >= span.start
     overlap = -(-halo // stride) * stride
-    smallest = (2 * overlap + stride) ** 2
+    smallest = (2 * (overlap + stride)) ** 2
     assert tiles.height * tiles.width <= max(area, smallest)
 
 
 def test_a_1080p_frame_stays_whole_and_2160p_becomes_quarters() -> None:
     with Denoiser() as denoiser:
         area = denoiser._largest_area
-    assert plan(1080, 1920, 8, 27, area).tiles == 1
-    quarters = plan(2160, 3840, 8, 27, area)
+    assert plan(1080, 1920, 8, 27, area, 8).tiles == 1
+    assert plan(1200, 1920, 8, 27, area, 8).tiles == 1
+    quarters = plan(2160, 3840, 8, 27, area, 8)
     assert (len(quarters.rows), len(quarters.columns)) == (2, 2)
-    assert quarters.tiles * quarters.height * quarters.width < 1.05 * 2160 * 3840
+    assert quarters.tiles * quarters.height * quarters.width < 1.06 * 2160 * 3840
 
 
 @pytest.mark.parametrize("size", [(401, 333), (160, 500), (500, 97)])

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import logging
 import socket
+import subprocess
 import threading
 import time
 import traceback
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import frames_of
+from clips import frames_of, make_clip
+from conftest import GSTREAMER
 from hypothesis import given
 from hypothesis import strategies as st
 from live import Network
@@ -35,9 +37,10 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Network]
         yield network
 
 
-@pytest.mark.parametrize("path", ["mjpeg", "live.ts", "rtsp"])
+@pytest.mark.parametrize("path", ["mjpeg", "live.ts", "rtsp", "udp"])
 def test_live_streams(server: Network, path: str) -> None:
-    url = server.rtsp if path == "rtsp" else f"{server.http}/{path}"
+    """All but MJPEG have sound, as most cameras do."""
+    url = {"rtsp": server.rtsp, "udp": server.udp}.get(path, f"{server.http}/{path}")
     with sources.open_source(url, sources.Settings(stall=1.5)) as source:
         assert source.live
         frames = iter(source)
@@ -50,6 +53,35 @@ def test_live_streams(server: Network, path: str) -> None:
         assert 1.3 < time.monotonic() - start < 2.5
         left = time.monotonic()
     assert time.monotonic() - left < 1
+
+
+def test_sound_does_not_pass_for_a_picture(server: Network) -> None:
+    """The picture ends after a second, the sound goes on for 20: the stream is silent."""
+    with sources.open_source(f"{server.http}/blind.ts", sources.Settings(stall=2.5)) as source:
+        came: list[float] = []
+        with pytest.raises(OfflineError, match=r"silent for 2\.5 s"):
+            came.extend(time.monotonic() for _ in source)
+        assert len(came) > 20
+        assert 2 < time.monotonic() - came[-1] < 6
+
+
+@pytest.mark.skipif(not GSTREAMER, reason="GStreamer's RTSP server is not installed")
+def test_a_real_rtsp_server_with_sound(tmp_path: Path) -> None:
+    """Every picture comes, in order, from a session with one track of each kind."""
+    pictures = [np.full((48, 64, 3), 20 + 4 * i, np.uint8) for i in range(45)]
+    clip = make_clip(
+        tmp_path / "clip.mkv", pictures, codec="libx264", pix_fmt="yuv420p", sound=True
+    )
+    command = ["/usr/bin/python3", str(Path(__file__).parent / "gstreamer_server.py"), str(clip)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            url = f"rtsp://127.0.0.1:{int(server.stdout.readline())}/stream"
+            with sources.open_source(url) as source:
+                values = [float(frame.pixels.mean()) for frame in source]
+        finally:
+            server.kill()
+    np.testing.assert_allclose(values, [picture.mean() for picture in pictures], atol=3)
 
 
 def test_a_file_on_a_web_server_is_not_live(server: Network, tmp_path: Path) -> None:

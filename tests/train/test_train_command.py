@@ -2,38 +2,92 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
+from conftest import ROOT
 
 from edgecae.errors import RecipeError
 from edgecae_train import architectures, command
 from edgecae_train.architectures.unet import UNet
+from edgecae_train.recipe import Recipe
 
 UNNAMED = UNet((44, 32, 40), (0, 0, 1), (1, 0))
 
 
-def _following(architecture: Any, model: str | None = None, latent: int | None = None) -> Any:
-    return command._following("it", architecture, {"model": model, "latent": latent})
+def _following(
+    architecture: Any,
+    model: str | None = None,
+    latent: int | None = None,
+    numbers: dict[str, Any] | None = None,
+) -> Any:
+    asked = {"model": model, "latent": latent, "architecture": numbers}
+    return command._following("it", architecture, asked)
 
 
 @pytest.mark.parametrize(
     ("architecture", "asked", "model", "latent"),
     [
         (architectures.get("nano"), (None, None), "nano", 0),
-        (architectures.get("small-start"), ("small", None), "small", 0),
+        (architectures.get("small-open"), ("small", None), "small", 0),
+        (architectures.get("small-open"), (None, None), "small-open", 0),
         (architectures.get("small"), ("nano", 0), "nano", 0),
         (UNNAMED, ("small", None), "small", 0),
         (architectures.get("classic", 8), (None, None), "classic", 8),
         (architectures.get("classic", 8), ("classic", 8), "classic", 8),
     ],
-    ids=["its own", "wider", "narrower", "without a name", "latent", "latent, asked for"],
+    ids=[
+        "its own",
+        "wider",
+        "shipped",
+        "narrower",
+        "without a name",
+        "latent",
+        "latent, asked for",
+    ],
 )
 def test_the_model_follows_or_is_one_that_fits(
     architecture: Any, asked: tuple[str | None, int | None], model: str, latent: int
 ) -> None:
-    assert _following(architecture, *asked) == {"model": model, "latent": latent}
+    assert _following(architecture, *asked) == {
+        "model": model,
+        "latent": latent,
+        "architecture": {},
+    }
+
+
+def test_numbers_of_a_recipe_are_those_of_its_model() -> None:
+    stage = {"channels": [48, 64, 64], "hidden": []}
+    first = architectures.get("base", numbers=stage)
+    for asked in (stage, {}):
+        followed = _following(first, "base", None, asked)
+        assert followed == {"model": "base", "latent": 0, "architecture": asked}
+    with pytest.raises(RecipeError, match=r"a --recipe that has its numbers as \[architecture\]"):
+        _following(first)
+
+
+@pytest.mark.parametrize("stage", ["small-start", "base-start"])
+def test_a_stage_is_no_model(stage: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(command.command, ["--model", stage, "--out", str(tmp_path / "run")])
+    assert done.exit_code == 2
+    assert (
+        f"'{stage}' is not one of 'base', 'classic', 'nano', 'small', 'small-open'" in done.output
+    )
+
+
+def test_another_model_has_its_own_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Those of the recipe belong to the recipe's model, not to the one that is asked for."""
+    chosen: list[Recipe] = []
+    monkeypatch.setattr(command.loop, "train", lambda settings, *_, **__: chosen.append(settings))
+    arguments = ["--recipe", str(ROOT / "recipes" / "base-start.toml"), "--out", str(tmp_path)]
+    for more in ([], ["--model", "small"]):
+        done = CliRunner().invoke(command.command, [*arguments, *more], catch_exceptions=False)
+        assert done.exit_code == 0
+    assert [each.model for each in chosen] == ["base", "small"]
+    assert [each.architecture.get("channels") for each in chosen] == [[48, 64, 64], None]
 
 
 def test_what_does_not_fit_is_refused() -> None:

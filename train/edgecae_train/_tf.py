@@ -1,24 +1,63 @@
 """The one place where TensorFlow, tf-keras and tfmot are imported.
 
-The Keras that QAT needs is Keras 2 (``tf_keras``): tfmot refuses the models of Keras 3. The two
-variables below must be in the environment before TensorFlow is first imported.
+The Keras that QAT needs is Keras 2 (``tf_keras``): tfmot refuses the models of Keras 3. Whatever
+``tf.keras`` is in the host program stays what it is.
 """
 
+import contextlib
 import os
+import random
+from collections.abc import Iterator
+from typing import Any
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import numpy as np
 
-from edgecae.device.stderr import silenced
+from edgecae import native
 
-with silenced():  # oneDNN and CUDA introduce themselves whatever the log level
+with native.quiet():  # oneDNN and CUDA introduce themselves whatever the log level
     import tensorflow as tf
-    import tensorflow_model_optimization as tfmot
     import tf_keras as keras
 
-    tf.config.list_physical_devices()
+__all__ = ["find_devices", "keras", "seeded", "tf", "tfmot"]
 
-# What goes wrong comes as an exception; its warnings are about its own inside.
-tf.get_logger().setLevel("ERROR")
 
-__all__ = ["keras", "tf", "tfmot"]
+def _import_tfmot() -> Any:
+    """Import tfmot, and undo what it does to the environment of its process.
+
+    It sets ``TF_USE_LEGACY_KERAS``, from which ``tf.keras`` learns on its first use which Keras it
+    is. That use comes before, so that the host's own setting decides. Where ``tf.keras`` is
+    Keras 3, tfmot takes ``tf_keras``.
+    """
+    _ = tf.keras.__version__
+    before = os.environ.get("TF_USE_LEGACY_KERAS")
+    import tensorflow_model_optimization
+
+    if before is None:
+        os.environ.pop("TF_USE_LEGACY_KERAS", None)
+    else:
+        os.environ["TF_USE_LEGACY_KERAS"] = before
+    return tensorflow_model_optimization
+
+
+tfmot: Any = _import_tfmot()
+
+
+def find_devices() -> None:
+    """Let TensorFlow look for its devices, which prints where a driver is missing."""
+    with native.quiet():
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed TensorFlow and Keras, for networks that are built inside.
+
+    Keras seeds the global generators of Python and numpy as well; they are put back.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        keras.utils.set_random_seed(seed)
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

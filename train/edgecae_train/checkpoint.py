@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-import os
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgecae import atomic
 from edgecae.errors import RecipeError
 
 __all__ = ["State", "load", "peek", "save"]
@@ -47,20 +47,29 @@ def save(path: Path, state: State, variables: Sequence[Any]) -> None:
         state: see :class:`State`.
         variables: all variables of network, average and optimizer, in a fixed order.
     """
-    temporary = path.with_name(path.name + ".tmp")
     arrays = {f"v{index}": variable.numpy() for index, variable in enumerate(variables)}
-    with temporary.open("wb") as file:
+    with atomic.writing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, state=np.array(json.dumps(dataclasses.asdict(state))), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
-def _open(path: Path) -> Any:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a checkpoint, whose errors in the block become a :class:`RecipeError`."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise RecipeError(f"checkpoint {path} cannot be read: {error}") from error
+        with np.load(path, allow_pickle=False) as arrays:
+            yield arrays
+    except RecipeError:
+        raise
+    except Exception as error:  # whatever zipfile, zlib, numpy and json raise of damaged bytes
+        why = str(error) or type(error).__name__
+        raise RecipeError(
+            f"checkpoint {path} is damaged ({why}): train into a new directory, with --init "
+            f"{path.with_name('best.weights.h5')} to go on from the best weights"
+        ) from error
+
+
+def _state(arrays: Any) -> State:
+    return State(**json.loads(str(arrays["state"])))
 
 
 def peek(path: Path) -> State:
@@ -69,22 +78,26 @@ def peek(path: Path) -> State:
     Raises:
         RecipeError: the file is missing or damaged.
     """
-    with _open(path) as arrays:
-        return State(**json.loads(str(arrays["state"])))
+    with _opened(path) as arrays:
+        return _state(arrays)
 
 
 def load(path: Path, variables: Sequence[Any]) -> State:
     """Restore a checkpoint into variables of the same number, order and shapes.
 
+    Nothing is assigned before all of the file was read.
+
     Raises:
         RecipeError: the file is missing or damaged, or is of another training.
     """
-    with _open(path) as arrays:
+    with _opened(path) as arrays:
         if len(arrays.files) != len(variables) + 1:
             raise RecipeError(f"checkpoint {path} is of another network or optimizer")
-        for index, variable in enumerate(variables):
-            value = arrays[f"v{index}"]
-            if value.shape != tuple(variable.shape):
-                raise RecipeError(f"checkpoint {path} is of another network")
-            variable.assign(value)
-        return State(**json.loads(str(arrays["state"])))
+        state = _state(arrays)
+        values = [arrays[f"v{index}"] for index in range(len(variables))]
+    for value, variable in zip(values, variables, strict=True):
+        if value.shape != tuple(variable.shape):
+            raise RecipeError(f"checkpoint {path} is of another network")
+    for value, variable in zip(values, variables, strict=True):
+        variable.assign(value)
+    return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.denoise.tiling import pad_edges, padded_size
+from edgecae.denoise import tiling
 from edgecae.noise import Noise, gaussian
 from edgecae.quality import psnr
 from edgecae_train import shipped
@@ -20,6 +21,8 @@ from edgecae_train._tf import tf
 __all__ = [
     "Denoise",
     "HeldOut",
+    "bordered",
+    "flat_psnr",
     "float_denoiser",
     "float_network",
     "held_out",
@@ -32,12 +35,34 @@ Denoise = Callable[[Pixels], Pixels]
 """Denoises one frame, uint8, H×W×3."""
 
 
-def keras_denoiser(model: Any, stride: int = 1) -> Denoise:
+def bordered(run: Denoise, stride: int, border: int) -> Denoise:
+    """Give frames the border that the runtime gives them, and take it off the results.
+
+    Args:
+        run: denoises frames whose sides are multiples of ``stride``.
+        stride: of the network.
+        border: pixels at each side, see :func:`edgecae.denoise.tiling.border`.
+    """
+
+    def denoise(frame: Pixels) -> Pixels:
+        height, width = frame.shape[:2]
+        plane = np.empty((*tiling.padded_size(height, width, stride, border), 3), np.uint8)
+        inside = np.s_[border : border + height, border : border + width]
+        plane[inside] = frame
+        tiling.pad_edges(plane, height, width, border, border)
+        return run(plane)[inside]
+
+    return denoise
+
+
+def keras_denoiser(model: Any, stride: int = 1, border: int | None = None) -> Denoise:
     """Wrap a network for frames of 8 bits.
 
     Args:
         model: N×H×W×3 in [0, 1] to the same.
         stride: frames are padded to multiples of this, as the runtime does it.
+        border: pixels that are mirrored at each side, a multiple of the stride; None: what the
+            runtime adds for a network of a large halo.
     """
 
     @tf.function(  # type: ignore[untyped-decorator]
@@ -48,14 +73,11 @@ def keras_denoiser(model: Any, stride: int = 1) -> Denoise:
         return tf.cast(tf.round(tf.clip_by_value(result, 0.0, 1.0) * 255.0), tf.uint8)
 
     def denoise(frame: Pixels) -> Pixels:
-        height, width = frame.shape[:2]
-        plane = np.empty((*padded_size(height, width, stride), 3), np.uint8)
-        plane[:height, :width] = frame
-        pad_edges(plane, height, width)
-        result: Pixels = run(tf.constant(plane)).numpy()
-        return result[:height, :width]
+        result: Pixels = run(tf.constant(frame)).numpy()
+        return result
 
-    return denoise
+    around = tiling.border(stride, tiling.BORDER) if border is None else border
+    return bordered(denoise, stride, around)
 
 
 @dataclass(frozen=True)
@@ -83,6 +105,26 @@ class HeldOut:
             )
             for spec, images in self.noisy.items()
         }
+
+
+def flat_psnr(denoise: Denoise, side: int = 24) -> float:
+    """PSNR in dB over frames of one colour each, without noise.
+
+    The squared error of rounding to 8 bits is added: what is perfect has 58.9 dB.
+
+    Args:
+        denoise: what is measured.
+        side: of a frame, in pixels.
+    """
+    rng = np.random.default_rng(0)
+    colours = [np.array(c, np.uint8) for c in itertools.product((0, 128, 255), repeat=3)]
+    colours += list(rng.integers(0, 256, (37, 3), dtype=np.uint8))
+    error = 0.0
+    for colour in colours:
+        frame = np.empty((side, side, 3), np.uint8)
+        frame[:] = colour
+        error += float(np.mean((denoise(frame).astype(np.float64) - frame) ** 2))
+    return float(10 * np.log10(255.0**2 / (error / len(colours) + 1 / 12)))
 
 
 def levels(noise: Noise, sigmas: Sequence[float] = (5, 15, 25, 50)) -> list[Noise]:

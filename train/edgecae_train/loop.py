@@ -24,7 +24,7 @@ from edgecae.errors import RecipeError
 from edgecae.media import images as picture_files
 from edgecae.media.images import Picture
 from edgecae_train import architectures, checkpoint, devices, evaluate, recipe, samples, weights
-from edgecae_train._tf import keras, tf
+from edgecae_train._tf import seeded, tf
 from edgecae_train.architectures import Architecture
 from edgecae_train.channels import Batch, Start, fits, fitted
 from edgecae_train.checkpoint import State
@@ -96,6 +96,7 @@ class _Run:
             seed=self.recipe.seed * len(PHASES) + PHASES.index(phase),
             shard=self.devices.shard,
             gray=self.recipe.gray,
+            flat=self.recipe.flat,
         )
 
     def examples(self, phase: str) -> Iterator[Batch]:
@@ -115,6 +116,10 @@ def _check_fits(settings: Recipe, architecture: Architecture, replicas: int) -> 
                     f"{name}: a patch of {size.patch} is no multiple of the network's stride "
                     f"{architecture.stride}"
                 )
+            if 2 * phase.margin >= size.patch:
+                raise RecipeError(
+                    f"{name}: a margin of {phase.margin} leaves nothing of a patch of {size.patch}"
+                )
             if size.batch % replicas:
                 raise RecipeError(f"{name}: a batch of {size.batch} can't be shared by {replicas}")
 
@@ -132,8 +137,7 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
     settings = run.recipe
     wanted = run.settings(phase)
     loss = run.architecture.loss if wanted.loss == "auto" else wanted.loss
-    with run.devices.strategy.scope():
-        keras.utils.set_random_seed(settings.seed)
+    with run.devices.strategy.scope(), seeded(settings.seed):
         fresh = wanted.leak and not run.phase_weights("init").exists()
         leak = tf.Variable(0.0, trainable=False) if fresh else None
         if phase == "float":
@@ -154,6 +158,9 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
             wanted.average,
             wanted.weight_decay,
             leak,
+            wanted.margin,
+            wanted.flat_weight,
+            run.architecture.stride,
         )
 
 
@@ -170,6 +177,8 @@ def _validate(
 ) -> dict[str, Any]:
     """Measure, keep what is best, write a checkpoint and the pictures."""
     measured = run.validation.measure(phase.denoise)
+    if run.recipe.flat:
+        measured["flat"] = evaluate.flat_psnr(phase.denoise)
     mean = float(np.mean(list(measured.values())))
     row = {
         "phase": state.phase,
@@ -256,7 +265,8 @@ def _finish_phase(run: _Run, state: State) -> None:
     weights.load_weights(network, values)
     weights.save_weights(run.phase_weights(state.phase), network, run.architecture, state.phase)
     samples.curves(run.directory / "curves.png", state.history)
-    samples.samples(run.directory / "samples.png", run.validation, evaluate.keras_denoiser(network))
+    denoise = evaluate.keras_denoiser(network, run.architecture.stride)
+    samples.samples(run.directory / "samples.png", run.validation, denoise)
 
 
 @contextlib.contextmanager
@@ -305,7 +315,7 @@ def train(
     """
     noise_file = Path(settings.noise) if settings.noise.endswith(".toml") else None
     settings = recipe.located(settings)
-    architecture = architectures.get(settings.model, settings.latent)
+    architecture = architectures.get(settings.model, settings.latent, settings.architecture)
     if not settings.float_phase.steps and start is None and not resume:
         raise RecipeError("QAT without a float phase needs weights to start from (--init)")
     if start is not None and not fits(start.architecture, architecture):

@@ -14,6 +14,10 @@ from edgecae_train.optimizers import OPTIMIZERS
 
 __all__ = ["Phase", "loss_of"]
 
+TOLERANCE = 0.75 / 255
+"""Error of a patch without noise that costs nothing where such patches have a weight of their own:
+a colour is right when it is, after rounding, off by no more than one level."""
+
 
 def loss_of(kind: str) -> Callable[[Any], Any]:
     """Loss of an error, N×H×W×3 of a picture in [0, 1]."""
@@ -45,6 +49,9 @@ class Phase:
         average: see :class:`edgecae_train.recipe.Phase`.
         weight_decay: see :class:`edgecae_train.recipe.Phase`.
         leak: the variable that ``network`` was built with, if any.
+        margin: see :class:`edgecae_train.recipe.Phase`.
+        flat_weight: likewise.
+        stride: of the network.
     """
 
     def __init__(
@@ -58,6 +65,9 @@ class Phase:
         average: float,
         weight_decay: float = 0.0,
         leak: Any = None,
+        margin: int = 0,
+        flat_weight: float = 1.0,
+        stride: int = 1,
     ) -> None:
         self.network, self.averaged, self.strategy = network, averaged, strategy
         optimizer = OPTIMIZERS[optimizer_name](1e-3, weight_decay=weight_decay or None)
@@ -73,7 +83,14 @@ class Phase:
         def replica_step(noisy: Any, clean: Any) -> Any:
             noisy, clean = (tf.cast(x, tf.float32) / 255.0 for x in (noisy, clean))
             with tf.GradientTape() as tape:
-                value = measure(network(noisy, training=True) - clean)
+                error = network(noisy, training=True) - clean
+                if margin:
+                    error = error[:, margin:-margin, margin:-margin]
+                if flat_weight != 1:
+                    noiseless = tf.reduce_all(noisy == clean, axis=(1, 2, 3), keepdims=True)
+                    beyond = error - tf.clip_by_value(error, -TOLERANCE, TOLERANCE)
+                    error = tf.where(noiseless, flat_weight * beyond, error)
+                value = measure(error)
                 goal = optimizer.get_scaled_loss(value) if scaled else value
             variables = network.trainable_variables
             gradients = tape.gradient(goal, variables)
@@ -96,7 +113,7 @@ class Phase:
             return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
         self._step = step
-        self.denoise = evaluate.keras_denoiser(averaged)
+        self.denoise = evaluate.keras_denoiser(averaged, stride)
         self._average = average
         self._leak = leak
 

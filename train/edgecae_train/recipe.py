@@ -67,6 +67,12 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
         loss: ``mse``, ``l1``, ``charbonnier`` (Charbonnier et al., 1994: √(x² + ε²), ε = 10⁻³),
             ``rmse`` (of each patch, then the mean) or ``psnr`` (mean logarithm of each patch's
             squared error); ``auto``: the architecture's own.
+        margin: pixels at each side of a patch that the loss leaves out. What lies there sees the
+            zeros beyond the edge, which the runtime pads away
+            (:func:`edgecae.denoise.tiling.border`).
+        flat_weight: what the error of patches without any noise is multiplied with in the loss: of
+            flat colours, for what else has no noise at all. An error of three levels is seen in a
+            title bar, and lost in what noise leaves of a photo.
         early: smaller patches to begin with, ``[float.early]`` in a file.
         learning_rate: highest rate.
         final_rate: where the rate ends, as a share of the highest.
@@ -89,6 +95,8 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     learning_rate: Positive
     batch: Count = 8
     patch: Count = 112
+    margin: Whole = 0
+    flat_weight: Positive = 1.0
     early: Early = Early()
     final_rate: Share = 0.01
     warmup: Whole = 200
@@ -124,11 +132,15 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     Attributes:
         model: name of a registered architecture.
         latent: channels of its latent, for a compressor; 0: none. Networks with skips have none.
+        architecture: numbers that replace those of ``model``, ``[architecture]`` in a file: fields
+            of its dataclass in :mod:`edgecae_train.architectures`, such as ``channels``.
         name: what the model file is called; like the architecture unless given.
         data: folder of photos, or ``builtin``.
         noise: see :mod:`edgecae.noise`.
         gray: share of the patches that are gray, with the same noise in all channels, as frames
             of a gray camera come to a colour network.
+        flat: share of the patches that are one flat colour or a few, half of them without noise:
+            what screens and title bars show, and photos hardly do.
         seed: of weights, patches and noise.
         optimizer: of the float phase: ``muon`` or ``adam``; QAT has Adam.
         clip_norm: gradients longer than this (over all weights) are shortened to it; 0: never.
@@ -146,10 +158,12 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     model: str = "small"
     latent: Channels = 0
+    architecture: dict[str, Any] = {}
     name: str = ""
     data: str = BUILTIN
     noise: str = "gaussian:0-55"
     gray: Share = 0.05
+    flat: Share = 0.0
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
     optimizer: Optimizer = "muon"
     clip_norm: NotNegative = 1.0

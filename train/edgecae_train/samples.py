@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from edgecae import atomic
 from edgecae.quality import psnr
 from edgecae_train.evaluate import Denoise, HeldOut
 
@@ -23,9 +24,8 @@ _BAND = 18
 
 
 def _write(path: Path, image: Image.Image) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    image.save(temporary, format="PNG")
-    temporary.replace(path)
+    with atomic.writing(path) as temporary:
+        image.save(temporary, format="PNG")
 
 
 def curves(path: Path, history: Sequence[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae import atomic
 from edgecae.errors import RecipeError
 from edgecae_train.architectures import Architecture, describe, restore
 
@@ -68,13 +69,11 @@ def save_weights(path: Path, model: Any, architecture: Architecture, phase: str)
         architecture: what it was built from.
         phase: ``float`` or ``qat``.
     """
-    temporary = path.with_name(path.name + ".tmp")
-    with h5py.File(temporary, "w") as file:
+    with atomic.writing(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["architecture"] = json.dumps(describe(architecture), sort_keys=True)
         file.attrs["phase"] = phase
         for name, variable in named_weights(model).items():
             file[name] = variable.numpy()
-    temporary.replace(path)
 
 
 def read_weights(path: Path) -> tuple[Architecture, str, dict[str, NDArray[np.float32]]]:
@@ -97,8 +96,13 @@ def read_weights(path: Path) -> tuple[Architecture, str, dict[str, NDArray[np.fl
             architecture = restore(json.loads(file.attrs["architecture"]))
             phase = str(file.attrs["phase"])
             file.visititems(collect)
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, RecipeError):
-            raise
-        raise RecipeError(f"{path} is not a weights file of edgecae: {error}") from error
+    except RecipeError:
+        raise
+    except FileNotFoundError as error:
+        raise RecipeError(f"{path} does not exist") from error
+    except Exception as error:  # whatever h5py, HDF5 and json raise of damaged bytes
+        raise RecipeError(
+            f"{path} is not a weights file of edgecae, or is damaged ({error}): name a "
+            ".weights.h5 that edgecae train wrote"
+        ) from error
     return architecture, phase, values

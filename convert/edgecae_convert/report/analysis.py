@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.device.stderr import silenced
+from edgecae import native
 from edgecae.tflite import model_file
 
 __all__ = ["Analysis", "TensorError", "analyse", "dequantized"]
@@ -106,7 +106,7 @@ class _File:
         self.ops = [op.op for op in model_file.op_list(self.model)]
         self.names = [(tensor.name or b"").decode() for tensor in self.graph.tensors]
         self.writer = {int(op.outputs[0]): n for n, op in enumerate(self.graph.operators)}
-        with silenced():
+        with native.quiet():
             self._interpreter: Any = litert.Interpreter(
                 model_content=content,
                 experimental_preserve_all_tensors=True,

@@ -59,21 +59,22 @@ def figures(validation: HeldOut, denoise: Denoise | None) -> dict[str, dict[str,
     return found
 
 
-def write(path: Path, report: Report) -> None:
+def write(path: Path, report: Report, overwrite: bool = False) -> None:
     """Write the page of a conversion, whole or not at all.
 
     Args:
-        path: an existing file is replaced.
+        path: of the HTML file.
         report: of the conversion.
+        overwrite: replace a file that exists.
 
     Raises:
         SettingError: jinja2 is not installed.
-        SinkError: the file can't be written.
+        SinkError: the file exists and is not to be replaced, or can't be written.
     """
     source = resources.files(__package__).joinpath("page.html").read_text("utf-8")
     environment = _jinja().Environment(autoescape=True, trim_blocks=True)
     text = environment.from_string(source).render(_context(report))
-    atomic.write_text(path, text)
+    atomic.write_text(path, text, overwrite)
 
 
 def _context(report: Report) -> dict[str, Any]:
@@ -136,9 +137,11 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
 
 def _quality(report: Report) -> Iterator[tuple[str, list[tuple[str, Mapping[str, float], Any]]]]:
     rows = {"noisy": figures(report.validation, None)}
-    rows["float"] = figures(report.validation, keras_denoiser(report.networks.reference))
+    rows["float"] = figures(
+        report.validation, keras_denoiser(report.networks.reference, *report.around)
+    )
     if report.quantized:
-        denoise = keras_denoiser(report.networks.converted)
+        denoise = keras_denoiser(report.networks.converted, *report.around)
         rows[f"{report.quantized} network"] = figures(report.validation, denoise)
     rows[f"{report.model.metadata.precision} file"] = figures(report.validation, report.denoise)
     for spec, reference in rows["float"].items():

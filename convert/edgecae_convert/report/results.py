@@ -17,7 +17,7 @@ from edgecae.tflite.metadata import Metadata
 from edgecae.tflite.model_file import ModelFile
 
 if TYPE_CHECKING:
-    from edgecae_convert.convert import Networks
+    from edgecae_convert.conversion import Networks
     from edgecae_train.evaluate import Denoise, HeldOut
 
 __all__ = ["READABLE", "Report", "Written", "check", "tensors", "text", "written"]
@@ -86,7 +86,8 @@ class Report:
         networks: float, QAT and whatever else was on the way.
         validation: the pictures.
         quantized: ``QAT`` or ``PTQ`` where the network that was converted carries its roundings.
-        denoise: runs the file on frames whose sides are multiples of the stride.
+        around: stride, and border that frames get (:func:`edgecae.denoise.tiling.border`).
+        denoise: runs the file on frames of any size, or of its own.
         halves: encoder and decoder, where they were written too.
     """
 
@@ -101,6 +102,7 @@ class Report:
     networks: Networks
     validation: HeldOut
     quantized: str
+    around: tuple[int, int]
     denoise: Denoise
     halves: tuple[Path, ...] = ()
 

@@ -3,7 +3,7 @@
 ``python -m edgecae.bench.case`` reads a :class:`Case` as JSON from standard input and writes
 :class:`Times` as JSON. So every case starts alike: nothing warmed up by another, no memory of
 another in its peak, and no package's threads beside it. And any other installation of edgecae can
-be measured in turn with this one, see ``python`` of :func:`run`.
+be measured in turn with this one, see ``python`` of :func:`run_case`.
 """
 
 from __future__ import annotations
@@ -26,32 +26,37 @@ from edgecae.errors import BackendError, EdgecaeError, SettingError
 from edgecae.media.sources.scene import TestScene
 from edgecae.noise import gaussian
 
-__all__ = ["Case", "Times", "measure", "run"]
+__all__ = ["Case", "Times", "measure_case", "run_case"]
 
-LEAST_RUNS = 5
-WARM_UPS = 5
-"""Frames at most; or a fifth of the time, but always one: it plans memory and packs weights."""
+MIN_RUNS = 5
+"""Frames that are measured at least, where one takes less than the time for all."""
 
-SLOW = 10
-"""A first frame that takes so many times ``seconds`` is measured: warm or not makes no odds."""
+MAX_WARM_UPS = 5
+"""Frames of the warm-up, which also ends after a fifth of the time. There is always one: it plans
+memory and packs weights."""
 
-FRAMES = 4
-"""That take turns, so that no peer's cache knows the picture, and a temporal one sees it move."""
+MAX_WARM_UP = 10
+"""A first frame that takes more than so many times ``seconds`` is itself the measurement: caches
+make little difference then, and nobody waits for another."""
+
+DISTINCT_FRAMES = 4
+"""Frames that take turns, so that no peer's cache knows the picture, and a temporal one sees it
+move."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What to measure.
+    """One method on frames of one size.
 
     Attributes:
-        method: see :mod:`edgecae.bench.methods`.
+        method: a name of :mod:`edgecae.bench.methods`.
         width: of a frame, pixels.
-        height: likewise.
-        threads: of what computes.
+        height: of a frame, pixels.
+        threads: number that the method computes with.
         backend: the interpreter of models.
-        sigma: of the noise in the frames, 0–255 scale.
-        seconds: that it may take, about; at least :data:`LEAST_RUNS` frames are measured, but only
-            one where a frame takes longer than that.
+        sigma: σ of the noise in the frames, 0–255 scale.
+        seconds: how long it may take, about. At least :data:`MIN_RUNS` frames are measured, but
+            only one where a frame takes longer than that.
     """
 
     method: str
@@ -65,13 +70,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Times:
-    """What came out.
+    """Times and memory of a case.
 
     Attributes:
-        ms: of each frame after the warm-up, in order.
+        ms: milliseconds of each frame after the warm-up, in order.
         peak_bytes: largest resident memory of the process.
-        idle_bytes: that it had before the first frame and the model were there: Python and numpy.
-        made_with: package and version of what computed.
+        idle_bytes: its memory before the model and the first frame were there: Python and numpy.
+        made_with: name and version of the package that computed.
     """
 
     ms: tuple[float, ...]
@@ -81,21 +86,25 @@ class Times:
 
 
 def _memory(key: str) -> int:
-    """Bytes, by a key of /proc/self/status. Unlike getrusage, it begins anew with a program."""
+    """Read a number of bytes from /proc/self/status: unlike getrusage, of this process alone."""
     text = Path("/proc/self/status").read_text(encoding="utf-8")
     found = re.search(rf"^{key}:\s*(\d+) kB$", text, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
-def measure(case: Case, clock: Callable[[], float] = time.perf_counter) -> Times:
-    """Measure in this process.
+def measure_case(case: Case, clock: Callable[[], float] = time.perf_counter) -> Times:
+    """Measure one case in this process.
+
+    Args:
+        case: what to measure.
+        clock: gives a time in seconds; a test has its own.
 
     Raises:
         EdgecaeError: the method is not there, or can't do it.
     """
     idle = _memory("VmRSS")
-    method = methods.find(case.method, case.backend)
-    scene = TestScene(case.width, case.height, frames=FRAMES, noise=gaussian(case.sigma))
+    method = methods.find_method(case.method, case.backend)
+    scene = TestScene(case.width, case.height, frames=DISTINCT_FRAMES, noise=gaussian(case.sigma))
     frames = [frame.pixels for frame in scene]
 
     with method.open(case.sigma, case.threads) as stream:
@@ -108,24 +117,24 @@ def measure(case: Case, clock: Callable[[], float] = time.perf_counter) -> Times
 
         began = clock()
         first = timed()
-        for _ in range(WARM_UPS - 1):
+        for _ in range(MAX_WARM_UPS - 1):
             if clock() - began > case.seconds / 5:
                 break
             timed()
-        times = [first if first > SLOW * case.seconds else timed()]
-        least = LEAST_RUNS if times[0] < case.seconds else 1
+        times = [first if first > MAX_WARM_UP * case.seconds else timed()]
+        least = MIN_RUNS if times[0] < case.seconds else 1
         while len(times) < least or clock() - began + times[-1] < case.seconds:
             times.append(timed())
         peak = _memory("VmHWM")
     return Times(tuple(round(1000 * t, 4) for t in times), peak, idle, method.made_with)
 
 
-def run(case: Case, python: str = sys.executable) -> Times:
-    """Measure in a process of its own.
+def run_case(case: Case, python: str = sys.executable) -> Times:
+    """Measure one case in a process of its own.
 
     Args:
-        case: what.
-        python: that runs it; another one has another edgecae.
+        case: what to measure.
+        python: the interpreter that runs it; another one has another edgecae.
 
     Raises:
         SettingError: ``python`` can't be run, or has no edgecae that can do this.
@@ -151,11 +160,12 @@ def run(case: Case, python: str = sys.executable) -> Times:
             raise BackendError(answer["error"])
         return Times(tuple(answer.pop("ms")), **answer)
     except (ValueError, KeyError, TypeError) as error:
-        why = _end(done)
+        why = _failure(done)
         raise BackendError(f"the process that measured {case.method} failed: {why}") from error
 
 
-def _end(done: subprocess.CompletedProcess[str]) -> str:
+def _failure(done: subprocess.CompletedProcess[str]) -> str:
+    """Say in one line how a process ended."""
     if done.returncode == -signal.SIGKILL:
         return "it was killed, for want of memory perhaps"
     last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
@@ -163,9 +173,9 @@ def _end(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def main() -> None:
-    """What the module does as a program."""
+    """Read a case from standard input, measure it, and write the times to standard output."""
     try:
-        answer = dataclasses.asdict(measure(Case(**json.load(sys.stdin))))
+        answer = dataclasses.asdict(measure_case(Case(**json.load(sys.stdin))))
     except EdgecaeError as error:
         answer = {"error": str(error)}
     json.dump(answer, sys.stdout)

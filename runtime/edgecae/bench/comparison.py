@@ -2,7 +2,7 @@
 
 A case counts as slower only where *every* round of the one took longer than every round of the
 other (the extreme of the rank test of Mann and Whitney, 1947: by chance once in 20 with three
-rounds on each side, once in 252 with five), and by more than :data:`TOLERANCE` in the middle.
+rounds on each side, once in 252 with five), and by more than :data:`TIME_TOLERANCE` in the middle.
 Rounds measured in turn are compared round by round, since what else the machine did met both: there
 every round must agree (the sign test: by chance once in 8 with three rounds, once in 32 with five).
 """
@@ -22,27 +22,34 @@ from edgecae.bench.latency import Latency
 from edgecae.bench.quality import Quality
 from edgecae.errors import SettingError
 
-__all__ = ["TOLERANCE", "Change", "QualityChange", "compare", "compare_quality", "require_alike"]
+__all__ = [
+    "TIME_TOLERANCE",
+    "Change",
+    "QualityChange",
+    "compare_latencies",
+    "compare_quality",
+    "require_alike",
+]
 
-TOLERANCE = 0.03
-"""Of a time: less is nobody's concern, however sure."""
+TIME_TOLERANCE = 0.03
+"""Relative change of a time up to which it counts as the same, however sure the change is."""
 
-LEAST_ROUNDS = 3
-"""With fewer, on either side, nothing is proved."""
+MIN_ROUNDS = 3
+"""Rounds that each side needs: fewer prove nothing."""
 
-DECIBELS = 0.005
-"""Of a PSNR, which has no noise: it comes out the same to the digits shown, with one interpreter on
-one CPU."""
+PSNR_TOLERANCE = 0.005
+"""Change of a PSNR, dB, below which it counts as the same. A PSNR has no noise: one interpreter on
+one CPU gives the same digits each time."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A case, before and after.
+    """The time of a case, before and after.
 
     Attributes:
-        case: for people.
-        before_ms: median.
-        after_ms: likewise.
+        case: its description for people.
+        before_ms: median before, milliseconds.
+        after_ms: median after, milliseconds.
         ratio: after over before, median over the rounds.
         spread: smallest and largest ratio.
         verdict: ``slower``, ``faster``, ``same`` (no difference that the rounds prove) or
@@ -57,7 +64,7 @@ class Change:
     verdict: str
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the attributes."""
+        """Return the attributes, for JSON."""
         return dataclasses.asdict(self)
 
 
@@ -66,9 +73,9 @@ class QualityChange:
     """A figure of quality, before and after.
 
     Attributes:
-        case: for people.
-        before: PSNR in dB.
-        after: likewise.
+        case: its description for people.
+        before: PSNR before, dB.
+        after: PSNR after, dB.
         verdict: ``worse``, ``better`` or ``same``.
     """
 
@@ -78,7 +85,7 @@ class QualityChange:
     verdict: str
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the attributes."""
+        """Return the attributes, for JSON."""
         return dataclasses.asdict(self)
 
 
@@ -95,21 +102,21 @@ def require_alike(before: Conditions, after: Conditions) -> None:
         )
 
 
-def compare(
+def compare_latencies(
     before: Sequence[Latency], after: Sequence[Latency], in_turn: bool = False
 ) -> list[Change]:
-    """Compare the cases that are in both.
+    """Compare the times of the cases that are in both.
 
     Args:
         before: measured earlier, or with another edgecae.
         after: measured now.
         in_turn: whether their rounds took turns.
     """
-    earlier = {latencies.key(each): each for each in before}
+    earlier = {latencies.case_key(each): each for each in before}
     return [
-        _change(earlier[latencies.key(each)], each, in_turn)
+        _change(earlier[latencies.case_key(each)], each, in_turn)
         for each in after
-        if latencies.key(each) in earlier
+        if latencies.case_key(each) in earlier
     ]
 
 
@@ -120,13 +127,13 @@ def _change(before: Latency, after: Latency, in_turn: bool) -> Change:
     ratios = [a / b for a, b in pairs]
     ratio, low, high = statistics.median(ratios), min(ratios), max(ratios)
     verdict = "same"
-    if min(len(before.rounds), len(after.rounds)) < LEAST_ROUNDS:
+    if min(len(before.rounds), len(after.rounds)) < MIN_ROUNDS:
         verdict = "unsure"
-    elif low > 1 and ratio > 1 + TOLERANCE:
+    elif low > 1 and ratio > 1 + TIME_TOLERANCE:
         verdict = "slower"
-    elif high < 1 and ratio < 1 / (1 + TOLERANCE):
+    elif high < 1 and ratio < 1 / (1 + TIME_TOLERANCE):
         verdict = "faster"
-    case = latencies.label(after)
+    case = latencies.case_label(after)
     return Change(case, before.median_ms, after.median_ms, ratio, (low, high), verdict)
 
 
@@ -139,7 +146,7 @@ def compare_quality(before: Sequence[Quality], after: Sequence[Quality]) -> list
         if old is None or each.psnr is None:
             continue
         gain = each.psnr - old
-        verdict = "same" if abs(gain) < DECIBELS else "better" if gain > 0 else "worse"
+        verdict = "same" if abs(gain) < PSNR_TOLERANCE else "better" if gain > 0 else "worse"
         case = f"{each.method} on {each.set} at σ {each.sigma:g}"
         found.append(QualityChange(case, old, each.psnr, verdict))
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from edgecae.device import machine
 
-__all__ = ["Conditions", "now"]
+__all__ = ["Conditions", "current_conditions"]
 
 PACKAGES = (
     "edgecae",
@@ -69,8 +69,12 @@ class Conditions:
         return f"{self.cpu}, {self.cores} cores" + (f", LiteRT {runtime}" if runtime else "")
 
 
-def now(packages: Sequence[str] = PACKAGES) -> Conditions:
-    """Look at this machine."""
+def current_conditions(packages: Sequence[str] = PACKAGES) -> Conditions:
+    """Read the conditions of this machine and moment.
+
+    Args:
+        packages: whose versions are read, where they are installed.
+    """
     here = machine.look_here()
     versions = {"python": platform.python_version()}
     for package in packages:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.denoise.tiling import pad_edges, padded_size
+from edgecae.denoise import tiling
 from edgecae.errors import BackendError
 from edgecae.tflite import interpreter, model_file
 
@@ -26,6 +26,7 @@ class FloatFile:
 
     def __init__(self, file: model_file.ModelFile, threads: int, backend: str = "auto") -> None:
         self._stride = file.metadata.stride
+        self._border = tiling.border(file.metadata.stride, file.metadata.halo)
         self._interpreter = interpreter.Interpreter(
             file.content, threads, interpreter.find(backend)
         )
@@ -50,17 +51,19 @@ class FloatFile:
             BackendError: the interpreter failed.
         """
         height, width = frame.shape[:2]
-        size = padded_size(height, width, self._stride)
+        border = self._border
+        size = tiling.padded_size(height, width, self._stride, border)
+        inside = np.s_[border : border + height, border : border + width]
         if self._planned != size:
             self._planned = None
             self._interpreter.resize(*size)
             self._planned = size
         plane = self._interpreter.input()[0]
-        np.divide(frame, 255, out=plane[:height, :width], dtype=np.float32)
-        pad_edges(plane, height, width)
+        np.divide(frame, 255, out=plane[inside], dtype=np.float32)
+        tiling.pad_edges(plane, height, width, border, border)
         del plane
         self._interpreter.invoke()
-        result = self._interpreter.output()[0, :height, :width] * np.float32(255)
+        result = self._interpreter.output()[0][inside] * np.float32(255)
         np.rint(result, out=result)
         np.clip(result, 0, 255, out=result)
         out = np.empty_like(frame) if out is None else out

@@ -1,4 +1,4 @@
-"""How long a frame takes, and how much memory it wants."""
+"""Latency of a frame, and the memory that it needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgecae.bench import case as cases
 from edgecae.bench.case import Case, Times
 from edgecae.errors import BackendError
 
-__all__ = ["SIZES", "Latency", "key", "label", "measure", "summarize"]
+__all__ = ["SIZES", "Latency", "case_key", "case_label", "measure_latencies", "summarize"]
 
 SIZES: tuple[tuple[int, int], ...] = (
     (320, 240),
@@ -28,22 +28,22 @@ SIZES: tuple[tuple[int, int], ...] = (
 
 @dataclass(frozen=True)
 class Latency:
-    """How long a frame takes.
+    """The latency of a case over all its rounds.
 
     Attributes:
-        method: see :mod:`edgecae.bench.methods`.
+        method: a name of :mod:`edgecae.bench.methods`.
         width: of a frame, pixels.
-        height: likewise.
-        threads: of what computed.
-        made_with: package and version of what computed.
+        height: of a frame, pixels.
+        threads: number that the method computed with.
+        made_with: name and version of the package that computed.
         runs: frames measured, of all rounds.
-        median_ms: of them.
-        p95_ms: of 100 frames, 95 take no longer.
-        p99_ms: likewise; of fewer than 100 runs it is little less than the slowest.
+        median_ms: median time of a frame, milliseconds.
+        p95_ms: 95th percentile.
+        p99_ms: 99th percentile; of fewer than 100 runs it is little less than the slowest.
         rounds: medians of the rounds, each in a process of its own: how far they lie apart is how
             far the figure can be trusted.
         peak_bytes: largest resident memory of a process that does nothing else.
-        idle_bytes: that it had before the model and the first frame were there.
+        idle_bytes: its memory before the model and the first frame were there.
     """
 
     method: str
@@ -65,18 +65,18 @@ class Latency:
         return 1000 / self.median_ms
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the attributes and ``fps``."""
+        """Return the attributes and ``fps``, for JSON."""
         return {**dataclasses.asdict(self), "fps": round(self.fps, 2)}
 
 
-def key(latency: Latency) -> tuple[str, int, int, int, str]:
-    """What two measurements must share to be compared: method, size, threads, package."""
+def case_key(latency: Latency) -> tuple[str, int, int, int, str]:
+    """Return what two measurements must share to be compared: method, size, threads, package."""
     package = latency.made_with.split(" ")[0]
     return latency.method, latency.width, latency.height, latency.threads, package
 
 
-def label(case: Case | Latency) -> str:
-    """For people."""
+def case_label(case: Case | Latency) -> str:
+    """Describe a case for people."""
     threads = f"{case.threads} thread{'s' * (case.threads > 1)}"
     return f"{case.method} at {case.width}x{case.height}, {threads}"
 
@@ -101,20 +101,20 @@ def summarize(case: Case, rounds: Sequence[Times]) -> Latency:
     )
 
 
-def measure(
+def measure_latencies(
     every: Sequence[Case],
     rounds: int,
     pythons: Sequence[str],
     tell: Callable[[str], None] = lambda text: None,
-    run: Callable[[Case, str], Times] = cases.run,
+    run: Callable[[Case, str], Times] = cases.run_case,
 ) -> tuple[list[list[Latency | None]], dict[str, str]]:
     """Measure cases in turn, round after round, so that whatever else the machine does meets all.
 
     Args:
         every: the cases.
-        rounds: how often, each time in a new process.
-        pythons: installations of edgecae, in turn.
-        tell: is told what is measured.
+        rounds: how often each is measured, each time in a new process.
+        pythons: Python interpreters with an edgecae, measured in turn.
+        tell: is called with a line about what is measured.
         run: see :func:`edgecae.bench.case.run`.
 
     Returns:
@@ -130,7 +130,7 @@ def measure(
         (which, case) for _ in range(rounds) for case in every for which in range(len(pythons))
     ]
     for number, (which, case) in enumerate(turns):
-        name = f"{label(case)}, {pythons[which]}" if which else label(case)
+        name = f"{case_label(case)}, {pythons[which]}" if which else case_label(case)
         if name in failed:
             continue
         tell(f"{number + 1} of {len(turns)}: {name}")

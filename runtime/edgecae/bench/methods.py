@@ -25,13 +25,21 @@ from numpy.typing import NDArray
 from edgecae import models
 from edgecae.bench import peers
 from edgecae.bench.float_file import FloatFile
-from edgecae.bench.peers.base import Pixels, Stream, one_by_one
+from edgecae.bench.peers.base import Pixels, Stream, frame_by_frame
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SettingError
 from edgecae.tflite import interpreter, model_file
 from edgecae.tflite.metadata import Metadata
 
-__all__ = ["FLOAT", "NOISY", "Method", "find", "float_of", "names_of_floats", "run"]
+__all__ = [
+    "FLOAT",
+    "NOISY",
+    "Method",
+    "denoise_frames",
+    "find_method",
+    "float_method_of",
+    "float_methods_of",
+]
 
 NOISY = "noisy"
 FLOAT = ":float"
@@ -46,9 +54,9 @@ class Method:
 
     Attributes:
         name: as it was asked for.
-        made_with: package and version of what computes.
-        open: noise's σ (0–255 scale; a model doesn't look at it) and a number of threads, to a
-            context that gives a :data:`Stream`.
+        made_with: name and version of the package that computes.
+        open: takes σ of the noise (0–255 scale; a model doesn't look at it) and a number of
+            threads; returns a context that gives a :data:`Stream`.
         macs_per_pixel: multiply-accumulates of the convolutions; None: it has none, or too many
             layers of other people's to count.
         precision: ``int8`` or ``float32`` of a model, empty for others.
@@ -63,7 +71,7 @@ class Method:
     temporal: bool = False
 
 
-def find(name: str, backend: str = "auto") -> Method:
+def find_method(name: str, backend: str = "auto") -> Method:
     """Look up a way to denoise.
 
     Args:
@@ -81,7 +89,7 @@ def find(name: str, backend: str = "auto") -> Method:
         peer = peers.PEERS[name]
 
         def open_peer(sigma: float, threads: int) -> AbstractContextManager[Stream]:
-            return peer.open(sigma, threads, **peers.settings(name, sigma))
+            return peer.open(sigma, threads, **peers.tuned_settings(name, sigma))
 
         return Method(name, peer.require(), open_peer, temporal=peer.temporal)
     if name.endswith(FLOAT):
@@ -92,11 +100,11 @@ def find(name: str, backend: str = "auto") -> Method:
     @contextlib.contextmanager
     def open_int8(_sigma: float, threads: int) -> Iterator[Stream]:
         with Denoiser(name, threads, backend) as denoiser:
-            yield one_by_one(denoiser.process)
+            yield frame_by_frame(denoiser.process)
 
     @contextlib.contextmanager
     def open_float(_sigma: float, threads: int) -> Iterator[Stream]:
-        yield one_by_one(FloatFile(file, threads, backend).process)
+        yield frame_by_frame(FloatFile(file, threads, backend).process)
 
     precision = file.metadata.precision
     opener = open_int8 if precision == "int8" else open_float
@@ -125,16 +133,16 @@ def _float_network(name: str) -> Method:
     return Method(name, "tensorflow", opened, macs, "float32")
 
 
-def float_of(name: str, among: Sequence[str]) -> str | None:
-    """The float network that an int8 model was made of.
+def float_method_of(name: str, among: Sequence[str]) -> str | None:
+    """Name the float network that an int8 model was made of.
 
     Args:
         name: of a model.
         among: other models that are measured: a float32 file of the same recipe is one.
 
     Returns:
-        A name for :func:`find`, which may not be there; None for what is no int8 model, or where
-        nobody can know.
+        A name for :func:`find_method`, whose network may be missing; None where the model is not
+        int8, or where nobody can know.
     """
     about = _metadata(name)
     if about is None or about.precision != "int8":
@@ -146,9 +154,9 @@ def float_of(name: str, among: Sequence[str]) -> str | None:
     return f"{name}{FLOAT}" if name in models.names() else None
 
 
-def names_of_floats(names: Sequence[str]) -> list[str]:
-    """What has to be measured as well, so that every int8 model can be compared."""
-    found = [float_of(name, names) for name in names]
+def float_methods_of(names: Sequence[str]) -> list[str]:
+    """Name the float networks of all int8 models that are not among the names."""
+    found = [float_method_of(name, names) for name in names]
     return [name for name in dict.fromkeys(found) if name is not None and name not in names]
 
 
@@ -158,14 +166,16 @@ def _metadata(name: str) -> Metadata | None:
     return model_file.read(models.find(name)).metadata
 
 
-def run(method: Method, frames: Iterable[Pixels], sigma: float, threads: int) -> list[Pixels]:
-    """Denoise frames: a clip, or, where there is one, a photo.
+def denoise_frames(
+    method: Method, frames: Iterable[Pixels], sigma: float, threads: int
+) -> list[Pixels]:
+    """Denoise a clip, or a photo, which is one frame.
 
     Args:
-        method: from :func:`find`.
+        method: from :func:`find_method`.
         frames: uint8, H×W×3, of one size.
-        sigma: of their noise, 0–255 scale.
-        threads: of what computes.
+        sigma: σ of their noise, 0–255 scale.
+        threads: number that the method computes with.
 
     Returns:
         As many frames of that shape.

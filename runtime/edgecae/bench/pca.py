@@ -1,4 +1,4 @@
-"""The halves of an autoencoder beside principal component analysis, at equal size of the latent.
+"""An autoencoder beside principal component analysis, at equal size of the latent.
 
 PCA is the best linear autoencoder there is (Baldi and Hornik, "Neural networks and principal
 component analysis", 1989): of each block of a picture, that many numbers are kept which lose the
@@ -27,12 +27,12 @@ from edgecae.denoise import tiling
 from edgecae.errors import ModelFileError
 from edgecae.quality import mse, psnr
 
-__all__ = ["SIGMAS", "Reconstruction", "compare", "fit", "render"]
+__all__ = ["SIGMAS", "Reconstruction", "compare_with_pca", "fit_pca", "format_table"]
 
 SIGMAS = (0.0, 25.0)
 """Of the noise that blocks have when they are encoded, unless others are asked for."""
 
-BLOCKS = 100_000
+MAX_BLOCKS = 100_000
 """Blocks that PCA is fitted on, at most, drawn from all photos."""
 
 _SKLEARN = Package("sklearn", "scikit-learn")
@@ -59,7 +59,7 @@ class Reconstruction:
     psnr: float
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the attributes."""
+        """Return the attributes, for JSON."""
         return dataclasses.asdict(self)
 
 
@@ -71,12 +71,12 @@ def _blocks(picture: Pixels, side: int) -> NDArray[np.float32]:
 
 
 def _picture(blocks: NDArray[np.float32], height: int, width: int, side: int) -> Pixels:
-    """The picture of its blocks."""
+    """Put blocks together to a picture."""
     split = blocks.reshape(height // side, width // side, side, side, 3).swapaxes(1, 2)
     return np.clip(np.rint(split), 0, 255).astype(np.uint8).reshape(height, width, 3)
 
 
-def fit(pictures: Sequence[Pixels], side: int, components: int) -> Callable[[Pixels], Pixels]:
+def fit_pca(pictures: Sequence[Pixels], side: int, components: int) -> Callable[[Pixels], Pixels]:
     """Fit PCA on blocks of pictures.
 
     Args:
@@ -85,7 +85,7 @@ def fit(pictures: Sequence[Pixels], side: int, components: int) -> Callable[[Pix
         components: numbers that are kept of a block.
 
     Returns:
-        What encodes and decodes a picture, uint8, H×W×3, padded as the halves pad it.
+        What encodes and decodes a picture, uint8, H×W×3, padded as the encoder pads it.
 
     Raises:
         SettingError: scikit-learn is not installed.
@@ -94,7 +94,7 @@ def fit(pictures: Sequence[Pixels], side: int, components: int) -> Callable[[Pix
     from sklearn.decomposition import PCA
 
     rng = np.random.default_rng(0)
-    share = -(-BLOCKS // len(pictures))
+    share = -(-MAX_BLOCKS // len(pictures))
     drawn = []
     for picture in pictures:
         height, width = (length // side * side for length in picture.shape[:2])
@@ -113,47 +113,47 @@ def fit(pictures: Sequence[Pixels], side: int, components: int) -> Callable[[Pix
     return process
 
 
-def compare(
-    halves: tuple[Path, Path],
+def compare_with_pca(
+    autoencoder: tuple[Path, Path],
     photos: Path,
     sets: Sequence[Path],
     sigmas: Sequence[float] = SIGMAS,
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[Reconstruction]:
-    """Measure an autoencoder's halves and PCA.
+    """Measure an autoencoder and PCA: what is left of pictures after each.
 
     Args:
-        halves: paths of encoder and decoder.
+        autoencoder: paths of the encoder's and the decoder's model file.
         photos: folder that PCA is fitted on; nothing of ``sets`` should be in it.
         sets: folders of clean pictures to measure on.
         sigmas: of the noise on what is encoded, 0–255 scale.
         tell: is told what is done now.
 
     Raises:
-        ModelFileError: the halves are not those of one model.
+        ModelFileError: encoder and decoder were not split from one model.
         SettingError: scikit-learn is not installed.
         SourceError: a folder can't be read.
     """
-    encoder, decoder = Encoder(halves[0]), Decoder(halves[1])
+    encoder, decoder = Encoder(autoencoder[0]), Decoder(autoencoder[1])
     if encoder.metadata.whole != decoder.metadata.whole:
-        raise ModelFileError(f"{halves[0]} and {halves[1]} are not halves of one model")
+        raise ModelFileError(f"{autoencoder[0]} and {autoencoder[1]} were not split from one model")
     side, channels = encoder.metadata.stride, encoder.latent.channels
     tell(f"fitting PCA on {photos}")
     known = [picture for group in quality.read_set(photos).groups for picture in group]
 
-    def autoencoder(picture: Pixels) -> Pixels:
+    def encode_and_decode(picture: Pixels) -> Pixels:
         return decoder.decode(encoder.encode(picture), *picture.shape[:2])
 
     methods = {
-        f"PCA {side}×{side}": fit(known, side, channels),
-        f"PCA {2 * side}×{2 * side}": fit(known, 2 * side, 4 * channels),
-        encoder.metadata.name: autoencoder,
+        f"PCA {side}×{side}": fit_pca(known, side, channels),
+        f"PCA {2 * side}×{2 * side}": fit_pca(known, 2 * side, 4 * channels),
+        encoder.metadata.name: encode_and_decode,
     }
     found = []
     for clean in map(quality.read_set, sets):
         reference = [picture for group in clean.groups for picture in group]
         for sigma in sigmas:
-            given = [picture for group in quality.noisy(clean, sigma) for picture in group]
+            given = [picture for group in quality.noisy_groups(clean, sigma) for picture in group]
             for name, process in methods.items():
                 tell(f"{name} on {clean.name}, σ {sigma:g}")
                 results = [process(picture) for picture in given]
@@ -171,8 +171,8 @@ def compare(
     return found
 
 
-def render(rows: Sequence[Reconstruction]) -> str:
-    """A table for a terminal."""
+def format_table(rows: Sequence[Reconstruction]) -> str:
+    """Format the rows as a table for a terminal."""
     wide = max(len(row.method) for row in rows) + 2
     lines = []
     for name in dict.fromkeys(row.set for row in rows):

@@ -7,16 +7,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Point", "front", "pareto"]
+__all__ = ["Point", "pareto_front", "pareto_plot"]
 
-NEAR = 0.045
-"""A line of text, as a share of the plot's height."""
+LINE_HEIGHT = 0.045
+"""Height of a line of text, as a share of the plot's height."""
 
-WIDTH = 0.0125
-"""A letter, of its width."""
+LETTER_WIDTH = 0.0125
+"""Width of a letter, as a share of the plot's width."""
 
-HEIGHT = 290
-"""Of the plot, points."""
+PLOT_HEIGHT = 290
+"""Height of the plot, points."""
 
 _COLOURS = {True: "#c0392b", False: "#2c3e50"}
 
@@ -38,8 +38,8 @@ class Point:
     ours: bool
 
 
-def front(points: Sequence[Point]) -> list[Point]:
-    """The Pareto front: points that no other beats in both, the cheapest first."""
+def pareto_front(points: Sequence[Point]) -> list[Point]:
+    """Return the Pareto front: points that no other beats in both, the cheapest first."""
     best: list[Point] = []
     for point in sorted(points, key=lambda p: (p.cost, -p.psnr)):
         if not best or point.psnr > best[-1].psnr:
@@ -47,7 +47,7 @@ def front(points: Sequence[Point]) -> list[Point]:
     return best
 
 
-def pareto(points: Sequence[Point], cost: str, floor: float | None = None) -> str:
+def pareto_plot(points: Sequence[Point], cost: str, floor: float | None = None) -> str:
     """Draw PSNR over cost, which has a logarithmic scale.
 
     Args:
@@ -72,7 +72,7 @@ def pareto(points: Sequence[Point], cost: str, floor: float | None = None) -> st
     axes.set_ylabel("PSNR, dB")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    best = front(points)
+    best = pareto_front(points)
     axes.plot([p.cost for p in best], [p.psnr for p in best], color="0.6", lw=1, zorder=1)
     for ours, marker in ((True, "o"), (False, "s")):
         of_kind = [p for p in points if p.ours == ours]
@@ -98,7 +98,7 @@ def pareto(points: Sequence[Point], cost: str, floor: float | None = None) -> st
     for point, (left_of, up) in zip(points, labels, strict=True):
         axes.annotate(
             point.name, (point.cost, point.psnr), size=8, va="center", zorder=3,
-            xytext=(-7 if left_of else 7, up * HEIGHT), textcoords="offset points",
+            xytext=(-7 if left_of else 7, up * PLOT_HEIGHT), textcoords="offset points",
             ha="right" if left_of else "left", color=_COLOURS[point.ours],
         )  # fmt: skip
     text = io.StringIO()
@@ -122,9 +122,9 @@ def _labels(
     """
     taken = [(x - 0.01, x + 0.01, y) for x, y in places]
     found: list[tuple[bool, float]] = []
-    ways = [(left, NEAR * up) for up in (0, 0.8, -0.8, 1.6, -1.6) for left in (False, True)]
+    ways = [(left, LINE_HEIGHT * up) for up in (0, 0.8, -0.8, 1.6, -1.6) for left in (False, True)]
     for (x, y), name in zip(places, names, strict=True):
-        wide = WIDTH * len(name)
+        wide = LETTER_WIDTH * len(name)
         boxes = [
             (x - 0.015 - wide if left else x + 0.015, x - 0.015 if left else x + 0.015 + wide, up)
             for left, up in ways
@@ -133,7 +133,7 @@ def _labels(
             index
             for index, (start, end, up) in enumerate(boxes)
             if not any(
-                a < end and start < b and abs(y + up - at) < 0.8 * NEAR for a, b, at in taken
+                a < end and start < b and abs(y + up - at) < 0.8 * LINE_HEIGHT for a, b, at in taken
             )
         ]
         chosen = free[0] if free else 0

@@ -1,4 +1,4 @@
-"""How good the results are, against the clean image and against the float network.
+"""Quality of the results, against the clean image and against the float network.
 
 The 8-bit protocol: noisy = round(clip(clean + σ·n, 0, 255)) as uint8, n from
 ``numpy.random.default_rng(0)`` made anew for each set and σ, images in sorted order. PSNR, SSIM and
@@ -24,20 +24,29 @@ from edgecae.media import sources
 from edgecae.noise import gaussian
 from edgecae.quality import mse, psnr, ssim
 
-__all__ = ["SIGMAS", "Quality", "Set", "Strip", "differences", "measure", "noisy", "read_set"]
+__all__ = [
+    "SIGMAS",
+    "ImageSet",
+    "Quality",
+    "Strip",
+    "differences",
+    "measure_quality",
+    "noisy_groups",
+    "read_set",
+]
 
 SIGMAS = (5.0, 15.0, 25.0, 50.0)
 
-SIDE = 128
-"""Of the crops in a strip, pixels."""
+CROP_SIDE = 128
+"""Side of the crops in a strip, pixels."""
 
 
 @dataclass(frozen=True)
-class Set:
-    """Clean pictures.
+class ImageSet:
+    """Clean pictures to measure on.
 
     Attributes:
-        name: of the folder or clip.
+        name: name of the folder or clip.
         groups: a group for each photo, or one of all frames of a clip; uint8, H×W×3.
     """
 
@@ -46,25 +55,25 @@ class Set:
 
     @property
     def images(self) -> int:
-        """How many."""
+        """Number of pictures."""
         return sum(len(group) for group in self.groups)
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How good a method is on a set, at a level of noise.
+    """The quality of a method on a set, at a level of noise.
 
     Attributes:
-        method: see :mod:`edgecae.bench.methods`.
-        set: its name.
-        sigma: of the noise, 0–255 scale.
-        images: how many.
+        method: a name of :mod:`edgecae.bench.methods`.
+        set: name of the set.
+        sigma: σ of the noise, 0–255 scale.
+        images: number of pictures.
         psnr: dB, mean over the images; None where one is without any error.
         ssim: mean over the images.
         mse: mean over the images, 0–255 scale squared.
         float_method: the float network that this int8 model was made of, where it was measured.
         psnr_to_float: dB of the int8 result with the float one for reference; None: none, or equal.
-        mse_to_float: likewise.
+        mse_to_float: MSE of the same two; None: there is no float result.
     """
 
     method: str
@@ -79,7 +88,7 @@ class Quality:
     mse_to_float: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the attributes."""
+        """Return the attributes, for JSON."""
         return dataclasses.asdict(self)
 
 
@@ -90,7 +99,7 @@ class Strip:
     Attributes:
         set: where the picture is from.
         sigma: of the noise.
-        crops: by method, ``clean`` and ``noisy`` among them; uint8, up to :data:`SIDE` a side.
+        crops: by method, ``clean`` and ``noisy`` among them; uint8, up to :data:`CROP_SIDE` a side.
     """
 
     set: str
@@ -98,7 +107,7 @@ class Strip:
     crops: dict[str, Pixels] = field(default_factory=dict)
 
 
-def read_set(path: Path) -> Set:
+def read_set(path: Path) -> ImageSet:
     """Read a folder of images, an image or a clip, all of it into memory.
 
     Raises:
@@ -111,15 +120,15 @@ def read_set(path: Path) -> Set:
         photos = source.rate is None
     if photos and source.broken:  # a figure over the rest would not be that of the set
         raise SourceError(f"{path}: {source.broken} of its pictures can't be read")
-    return Set(path.name, tuple((frame,) for frame in frames) if photos else (frames,))
+    return ImageSet(path.name, tuple((frame,) for frame in frames) if photos else (frames,))
 
 
 def _rgb(pixels: Pixels) -> Pixels:
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
 
 
-def noisy(clean: Set, sigma: float) -> Iterator[tuple[Pixels, ...]]:
-    """The groups of a set with noise on them, the same at every call."""
+def noisy_groups(clean: ImageSet, sigma: float) -> Iterator[tuple[Pixels, ...]]:
+    """Yield the groups of a set with noise added, the same at every call."""
     rng, noise = np.random.default_rng(0), gaussian(sigma)
     for group in clean.groups:
         yield tuple(noise.add(frame, rng) for frame in group)
@@ -128,7 +137,7 @@ def noisy(clean: Set, sigma: float) -> Iterator[tuple[Pixels, ...]]:
 def differences(
     reference: Sequence[Pixels], images: Sequence[Pixels]
 ) -> tuple[float | None, float, float]:
-    """Means of PSNR in dB (None where two are equal), SSIM and MSE over pairs of images."""
+    """Return the means over pairs of images of PSNR (dB; None where two are equal), SSIM, MSE."""
     pairs = list(zip(reference, images, strict=True))
     decibels = [psnr(a, b) for a, b in pairs]
     return (
@@ -138,9 +147,9 @@ def differences(
     )
 
 
-def measure(
+def measure_quality(
     every: Mapping[str, Method],
-    sets: Sequence[Set],
+    sets: Sequence[ImageSet],
     sigmas: Sequence[float] = SIGMAS,
     threads: int = 1,
     tell: Callable[[str], None] = lambda text: None,
@@ -161,13 +170,13 @@ def measure(
     found: list[Quality] = []
     strip: Strip | None = None
     failed: dict[str, str] = {}
-    twins = {name: methods.float_of(name, list(every)) for name in every}
+    twins = {name: methods.float_method_of(name, list(every)) for name in every}
     shown = min(sigmas, key=lambda sigma: abs(sigma - 25), default=None)
     # A float network first, so that its results are there for its int8 models.
     order = sorted(every, key=lambda name: name not in twins.values())
     for clean in sets:
         for sigma in sigmas:
-            given = list(noisy(clean, sigma))
+            given = list(noisy_groups(clean, sigma))
             reference = [frame for group in clean.groups for frame in group]
             results: dict[str, list[Pixels]] = {}
             rows: dict[str, Quality] = {}
@@ -202,7 +211,7 @@ def _run(
 
 def _row(
     name: str,
-    clean: Set,
+    clean: ImageSet,
     sigma: float,
     images: Sequence[Pixels],
     results: Mapping[str, Sequence[Pixels]],
@@ -223,15 +232,15 @@ def _place(frame: Pixels) -> tuple[slice, slice]:
     height, width = frame.shape[:2]
     corners = [
         (top, left)
-        for top in range(0, max(1, height - SIDE + 1), SIDE // 2)
-        for left in range(0, max(1, width - SIDE + 1), SIDE // 2)
+        for top in range(0, max(1, height - CROP_SIDE + 1), CROP_SIDE // 2)
+        for left in range(0, max(1, width - CROP_SIDE + 1), CROP_SIDE // 2)
     ]
-    places = [(slice(top, top + SIDE), slice(left, left + SIDE)) for top, left in corners]
+    places = [(slice(top, top + CROP_SIDE), slice(left, left + CROP_SIDE)) for top, left in corners]
     gray = frame.mean(axis=2)
     return max(places, key=lambda place: float(np.abs(np.diff(gray[place], axis=1)).mean()))
 
 
-def _strip(clean: Set, sigma: float, given: Sequence[tuple[Pixels, ...]]) -> Strip:
+def _strip(clean: ImageSet, sigma: float, given: Sequence[tuple[Pixels, ...]]) -> Strip:
     place = _place(clean.groups[0][0])
     crops = {"clean": clean.groups[0][0][place], methods.NOISY: given[0][0][place]}
     return Strip(clean.name, sigma, crops)

@@ -20,7 +20,7 @@ from edgecae.bench.results import Results
 from edgecae.bench.roofline import CONVOLUTIONS
 from edgecae.errors import SettingError
 
-__all__ = ["render", "require_writable", "write"]
+__all__ = ["render_page", "require_writable", "write_page"]
 
 TEMPLATE = Path(__file__).parent / "report.html"
 
@@ -80,7 +80,7 @@ def _plots(results: Results) -> list[tuple[str, str]]:
             for name, psnr in means.items()
             if name in costs
         ]
-        return [(caption, plots.pareto(points, axis, floor))] if points else []
+        return [(caption, plots.pareto_plot(points, axis, floor))] if points else []
 
     made: list[tuple[str, str]] = []
     if results.latency:
@@ -120,8 +120,8 @@ def _tables(rows: Sequence[Quality]) -> list[dict[str, object]]:
     return tables
 
 
-def render(results: Results, strip: Strip | None = None) -> str:
-    """The page.
+def render_page(results: Results, strip: Strip | None = None) -> str:
+    """Render the page.
 
     Args:
         results: what was measured.
@@ -153,16 +153,15 @@ def render(results: Results, strip: Strip | None = None) -> str:
         crops=[(n, _png(p), psnr.get(n)) for n, p in strip.crops.items()] if strip else [],
         peers=[peers.PEERS[n] for n in peers.PEERS if any(r.method == n for r in results.latency)
                or any(r.method == n for r in results.quality)],
-        tuned=peers.tuned()["command"],
+        tuned=peers.read_tuned()["command"],
         convolutions=CONVOLUTIONS,
     )  # fmt: skip
 
 
-def write(path: Path, page: str, overwrite: bool = False) -> None:
+def write_page(path: Path, page: str, overwrite: bool = False) -> None:
     """Write a page, whole or not at all.
 
     Raises:
         SinkError: there is a file and it is not to be replaced, or it can't be written.
     """
-    atomic.check(path, overwrite)
-    atomic.write_text(path, page)
+    atomic.write_text(path, page, overwrite)

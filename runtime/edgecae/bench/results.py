@@ -15,18 +15,18 @@ from edgecae.bench.quality import Quality
 from edgecae.bench.roofline import Roofline, Step
 from edgecae.errors import SettingError
 
-__all__ = ["FORMAT", "Results", "from_dict", "read"]
+__all__ = ["FORMAT", "Results", "read_results", "results_from_dict"]
 
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Results:
-    """What was found.
+    """All that one run found.
 
     Attributes:
         conditions: what the figures depend on.
-        macs_per_pixel: of the models, by method.
+        macs_per_pixel: multiply-accumulates of the models, by method.
         latency: one a case.
         quality: one a set, σ and method.
         roofline: one a model.
@@ -41,7 +41,7 @@ class Results:
     failed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the attributes and ``format``."""
+        """Return the attributes and ``format``, for JSON."""
         return {
             "format": FORMAT,
             "conditions": dataclasses.asdict(self.conditions),
@@ -53,7 +53,7 @@ class Results:
         }
 
 
-def from_dict(values: Mapping[str, Any]) -> Results:
+def results_from_dict(values: Mapping[str, Any]) -> Results:
     """Read what :meth:`Results.to_dict` made.
 
     Raises:
@@ -81,14 +81,14 @@ def _made(kind: Any, values: Mapping[str, Any]) -> Any:
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
 
 
-def read(path: Path) -> Results:
+def read_results(path: Path) -> Results:
     """Read a file that ``edgecae bench --json`` made.
 
     Raises:
         SettingError: it is missing, or no such file.
     """
     try:
-        return from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return results_from_dict(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise SettingError(f"{path} can't be read: {error.strerror}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:

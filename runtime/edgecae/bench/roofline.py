@@ -20,7 +20,15 @@ from edgecae.errors import ModelFileError
 from edgecae.tflite import inspect, interpreter
 from edgecae.tflite.inspect.profiling import load, medians_ms
 
-__all__ = ["Convolution", "Roofline", "Step", "best_rate", "convolution", "measure", "of_profile"]
+__all__ = [
+    "Convolution",
+    "Roofline",
+    "Step",
+    "best_rate",
+    "convolution",
+    "measure_roofline",
+    "roofline_of_profile",
+]
 
 CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"})
 
@@ -126,7 +134,7 @@ class Roofline:
         return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the attributes, ``over_floor``, ``floor_over_ideal`` and ``others``."""
+        """Return the attributes, ``over_floor``, ``floor_over_ideal`` and ``others``, for JSON."""
         return {
             **dataclasses.asdict(self),
             "over_floor": self.over_floor,
@@ -214,7 +222,7 @@ def best_rate(
     return max(each.macs / ms / 1e6 for each, ms in zip(of, medians_ms(runs), strict=True))
 
 
-def measure(
+def measure_roofline(
     model: str,
     size: tuple[int, int] | None = None,
     threads: int = 1,
@@ -241,13 +249,13 @@ def measure(
     profile = inspect.profile(report, threads, backend)
     if best_gmacs is None:
         best_gmacs = best_rate(threads, interpreter.find(backend))
-    return of_profile(model, report, profile, best_gmacs)
+    return roofline_of_profile(model, report, profile, best_gmacs)
 
 
-def of_profile(
+def roofline_of_profile(
     model: str, report: inspect.Report, profile: inspect.Profile, best_gmacs: float
 ) -> Roofline:
-    """What a profile says beside the machine's best rate."""
+    """Compare a profile with the machine's best rate."""
     known = report.graph.infer(profile.height, profile.width)
     stored = math.prod(report.file.frame_size)
     scale = profile.width * profile.height / stored

@@ -12,7 +12,7 @@ from edgecae.bench.quality import Quality
 from edgecae.bench.results import Results
 from edgecae.bench.roofline import CONVOLUTIONS, Roofline
 
-__all__ = ["compared", "render"]
+__all__ = ["format_comparison", "format_results"]
 
 COLOURS = {
     "slower": "red",
@@ -112,8 +112,8 @@ def _roofline(roof: Roofline) -> Iterator[str]:
     yield ""
 
 
-def render(results: Results) -> str:
-    """All that was measured, and what could not be."""
+def format_results(results: Results) -> str:
+    """Format all that was measured, and what could not be."""
     lines = [f"{results.conditions}, {results.conditions.date}"]
     lines += [f"! {warning}" for warning in results.conditions.warnings]
     lines += ["", *_latency(results.latency), *_quality(results.quality)]
@@ -124,8 +124,8 @@ def render(results: Results) -> str:
     return "\n".join(lines).rstrip()
 
 
-def compared(times: Sequence[Change], qualities: Sequence[QualityChange]) -> str:
-    """What two measurements say of each other."""
+def format_comparison(times: Sequence[Change], qualities: Sequence[QualityChange]) -> str:
+    """Format the differences between two measurements."""
     lines = [""]
     if times:
         wide = _wide([change.case for change in times])

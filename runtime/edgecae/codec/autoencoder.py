@@ -1,8 +1,9 @@
-"""The halves of an autoencoder at work: pictures to int8 latents, and back.
+"""Encoder and decoder of an autoencoder: pictures to int8 latents, and back.
 
-What the two make in a row is what the whole model makes of the picture, byte for byte: pictures are
-padded to the stride as :class:`edgecae.Denoiser` pads them, and large ones go through in
-tiles that overlap by the halo.
+The two in a row give what the whole model gives, byte for byte but for what sees the picture's
+edges: the encoder mirrors pictures beyond their edges as :class:`edgecae.Denoiser` does, but keeps
+no latent of what was added, and the decoder mirrors the latent in its place. Large pictures go
+through in tiles that overlap by the halo.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from edgecae.tflite.metadata import Metadata
 __all__ = ["Decoder", "Encoder"]
 
 
-class _Half:
-    """What both halves are; each says which it is."""
+class _Network:
+    """What encoder and decoder share: a model file of its own, opened in an interpreter."""
 
-    _half: ClassVar[str]
+    _role: ClassVar[str]
+    """``encoder`` or ``decoder``, as the model file says."""
 
     def __init__(
         self,
@@ -38,9 +40,9 @@ class _Half:
         if threads < 1:
             raise BackendError(f"{threads} threads can't run anything; give 1 or more")
         self.model = model_file.read(Path(model))
-        self.model.require_half(self._half)
+        self.model.require_half(self._role)
         self.model.require_int8()
-        assert self.model.latent is not None  # it is a half
+        assert self.model.latent is not None  # both have one
         self.latent = self.model.latent
         self._largest_area = largest_area
         self._open: interpreter.Interpreter | None = interpreter.Interpreter(
@@ -49,11 +51,11 @@ class _Half:
 
     @property
     def metadata(self) -> Metadata:
-        """What the file says of itself."""
+        """The metadata of the model file."""
         return self.model.metadata
 
     def close(self) -> None:
-        """Free the interpreter; the half can't be used afterwards."""
+        """Free the interpreter; encoder or decoder can't be used afterwards."""
         self._open = None
 
     def __enter__(self) -> Self:
@@ -65,34 +67,37 @@ class _Half:
     @property
     def _interpreter(self) -> interpreter.Interpreter:
         if self._open is None:
-            raise BackendError(f"the {self._half} is closed")
+            raise BackendError(f"the {self._role} is closed")
         return self._open
 
     def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
-        """Shape of the latent of a picture: H/stride×W/stride×N, rounded up."""
+        """Return the shape of a picture's latent: H/stride×W/stride×N, rounded up."""
         high, wide = tiling.padded_size(height, width, self.metadata.stride)
         return high // self.metadata.stride, wide // self.metadata.stride, self.latent.channels
 
-    def _plan(self, height: int, width: int) -> tiling.Plan:
-        """Tiles of a picture whose sides are padded."""
+    def _plan(self, height: int, width: int) -> tuple[tiling.Plan, int]:
+        """Choose the tiles of a picture whose sides are padded, and the border around it."""
+        stride, halo = self.metadata.stride, self.metadata.halo
+        border, largest = tiling.border(stride, halo), self._largest_area
         if not self.model.open_size:
-            if (height, width) != self.model.frame_size:
-                high, wide = self.model.frame_size
+            high, wide = self.model.frame_size
+            if tiling.padded_size(height, width, stride, border) != (high, wide):
+                border = 0
+            if tiling.padded_size(height, width, stride, border) != (high, wide):
                 raise FrameError(
                     f"{self.model.path} takes pictures of {wide}x{high} alone, padded; this one is "
                     f"padded to {width}x{height}"
                 )
-            return tiling.plan(height, width, self.metadata.stride, 0, height * width)
-        halo = self.metadata.halo
-        return tiling.plan(height, width, self.metadata.stride, halo, self._largest_area)
+            largest = high * wide
+        return tiling.plan(height, width, stride, halo, largest, border), border
 
 
-class Encoder(_Half):
-    """The first half: pictures to latents.
+class Encoder(_Network):
+    """The encoder: pictures to latents.
 
     Args:
         model: path of ``encoder.tflite``.
-        threads: of the interpreter.
+        threads: number that the interpreter computes with.
         backend: ``auto``, ``litert`` or ``tflite-runtime``.
         largest_area: pixels that go through the interpreter at a time.
 
@@ -101,7 +106,7 @@ class Encoder(_Half):
         BackendError: no interpreter is installed, or it does not take the model.
     """
 
-    _half = "encoder"
+    _role = "encoder"
 
     def encode(self, frame: NDArray[np.uint8]) -> NDArray[np.int8]:
         """Make the latent of a picture.
@@ -116,21 +121,22 @@ class Encoder(_Half):
             FrameError: it is no such picture.
             BackendError: the interpreter failed.
         """
-        _check(frame)
+        _require_picture(frame)
         height, width = frame.shape[:2]
         stride = self.metadata.stride
-        padded = np.empty((*tiling.padded_size(height, width, stride), 3), np.uint8)
+        plan, border = self._plan(*tiling.padded_size(height, width, stride))
+        padded = np.empty((*tiling.padded_size(height, width, stride, border), 3), np.uint8)
         pixels = frame[..., None] if frame.ndim == 2 else frame
-        np.bitwise_xor(pixels, SIGN_BIT, out=padded[:height, :width])
-        tiling.pad_edges(padded, height, width)
-        plan = self._plan(*padded.shape[:2])
+        np.bitwise_xor(
+            pixels, SIGN_BIT, out=padded[border : border + height, border : border + width]
+        )
+        tiling.pad_edges(padded, height, width, border, border)
         latent = np.empty(self.latent_shape(height, width), np.int8)
         self._interpreter.resize(plan.height, plan.width)
         for row in plan.rows:
             for column in plan.columns:
-                tile = padded[
-                    row.start : row.start + plan.height, column.start : column.start + plan.width
-                ]
+                top, left = row.start + border, column.start + border
+                tile = padded[top : top + plan.height, left : left + plan.width]
                 self._interpreter.input()[0] = tile.view(np.int8)
                 self._interpreter.invoke()
                 # No name for the view: it must be gone before the next tile.
@@ -140,12 +146,12 @@ class Encoder(_Half):
         return latent
 
 
-class Decoder(_Half):
-    """The second half: latents to pictures.
+class Decoder(_Network):
+    """The decoder: latents to pictures.
 
     Args:
         model: path of ``decoder.tflite``.
-        threads: of the interpreter.
+        threads: number that the interpreter computes with.
         backend: ``auto``, ``litert`` or ``tflite-runtime``.
         largest_area: pixels that go through the interpreter at a time.
 
@@ -154,7 +160,7 @@ class Decoder(_Half):
         BackendError: no interpreter is installed, or it does not take the model.
     """
 
-    _half = "decoder"
+    _role = "decoder"
 
     def decode(
         self, latent: NDArray[np.int8], height: int, width: int, gray: bool = False
@@ -162,9 +168,9 @@ class Decoder(_Half):
         """Make the picture of a latent.
 
         Args:
-            latent: int8, of the shape that :meth:`latent_shape` says.
-            height: of the picture.
-            width: likewise.
+            latent: int8, of the shape that :meth:`latent_shape` gives.
+            height: of the picture, pixels.
+            width: of the picture, pixels.
             gray: whether it is gray.
 
         Returns:
@@ -179,7 +185,7 @@ class Decoder(_Half):
         if latent.dtype != np.int8:
             raise FrameError(f"a latent is int8, not {latent.dtype}")
         stride = self.metadata.stride
-        plan = self._plan(*tiling.padded_size(height, width, stride))
+        plan, _ = self._plan(*tiling.padded_size(height, width, stride))
         picture = np.empty((height, width, 1 if gray else 3), np.uint8)
         writer = Writer()
         high, wide = plan.height // stride, plan.width // stride
@@ -187,7 +193,8 @@ class Decoder(_Half):
         for row in plan.rows:
             for column in plan.columns:
                 top, left = row.start // stride, column.start // stride
-                self._interpreter.input()[0] = latent[top : top + high, left : left + wide]
+                part = latent[max(0, top) : top + high, max(0, left) : left + wide]
+                _fill(self._interpreter.input()[0], part, max(0, -top), max(0, -left))
                 self._interpreter.invoke()
                 out = picture[row.first : row.stop, column.first : column.stop]
                 inside = slice(out.shape[0]), slice(out.shape[1])  # without the padding
@@ -198,16 +205,24 @@ class Decoder(_Half):
 
 
 def _kept(span: tiling.Span, stride: int) -> slice:
-    """Where a tile's results go in the latent."""
+    """Return where the results of a tile go in the latent."""
     return slice(span.first // stride, span.stop // stride)
 
 
 def _kept_of_tile(span: tiling.Span, stride: int) -> slice:
-    """What of a tile's latent is kept."""
+    """Return the part of a tile's latent that is kept."""
     return slice(span.kept.start // stride, span.kept.stop // stride)
 
 
-def _check(frame: NDArray[np.uint8]) -> None:
+def _fill(plane: NDArray[np.int8], latent: NDArray[np.int8], top: int, left: int) -> None:
+    """Write a latent, H×W×N, into a plane from ``top``, ``left`` on; mirror it into the rest."""
+    height, width = latent.shape[:2]
+    plane[top : top + height, left : left + width] = latent
+    tiling.pad_edges(plane, height, width, top, left)
+
+
+def _require_picture(frame: NDArray[np.uint8]) -> None:
+    """Refuse what is no picture."""
     if frame.dtype != np.uint8:
         raise FrameError(f"a picture is a uint8 array, not {frame.dtype}")
     if not (frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 3)) or 0 in frame.shape:

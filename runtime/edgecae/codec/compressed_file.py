@@ -11,7 +11,7 @@ byte  type                    what
 11    uint32, uint32          width and height of the picture
 19    uint32, uint32, uint16  width, height and channels of the latent
 29    float32, int8           scale and zero point of the latent's int8 numbers
-34    32 bytes                SHA-256 of the model file that encoder and decoder were cut from
+34    32 bytes                SHA-256 of the model file that encoder and decoder were split from
 66    uint32                  length of the payload
 70    payload                 see :data:`FILTERS`
 …     uint32                  CRC-32 of all bytes before it
@@ -37,16 +37,17 @@ from edgecae.codec.autoencoder import Decoder, Encoder
 from edgecae.errors import FrameError, SourceError
 from edgecae.media.frame import LARGEST_AREA
 
-__all__ = ["FILTERS", "LARGEST_FILE", "Compressed", "Header", "compress", "decompress"]
+__all__ = ["FILTERS", "MAX_FILE_SIZE", "Compressed", "Header", "compress", "decompress"]
 
 MAGIC = b"\x89ecae\r\n\x1a"
 VERSION = 1
 _HEADER = struct.Struct("<8sHBIIIIHfb32sI")
 _CHECKSUM = struct.Struct("<I")
-LARGEST_LATENT = 2**28
-"""Numbers."""
-LARGEST_FILE = 2**29
-"""Bytes: a latent that could not be packed at all is shorter."""
+MAX_LATENT_SIZE = 2**28
+"""Numbers that a latent may have."""
+
+MAX_FILE_SIZE = 2**29
+"""Bytes that a file may have: more than the largest latent takes if nothing can be compressed."""
 
 FILTERS: list[dict[str, Any]] = [
     {"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 2**24, "lc": 4, "lp": 0, "pb": 0}
@@ -59,16 +60,16 @@ FILTERS: list[dict[str, Any]] = [
 
 @dataclass(frozen=True)
 class Header:
-    """What a container says of its latent.
+    """The fields of a container that describe its latent.
 
     Attributes:
         gray: whether the picture is gray, else RGB.
-        height: of the picture.
-        width: likewise.
-        shape: of the latent, H×W×N.
-        scale: a latent's value for a step of its int8 numbers.
-        zero: the int8 number that stands for zero.
-        whole: SHA-256 of the model file that encoder and decoder were cut from, hexadecimal.
+        height: height of the picture, pixels.
+        width: width of the picture, pixels.
+        shape: shape of the latent, H×W×N.
+        scale: quantization scale of the latent's int8 numbers.
+        zero: their zero point.
+        whole: SHA-256 of the model file that encoder and decoder were split from, hexadecimal.
     """
 
     gray: bool
@@ -85,8 +86,8 @@ class Compressed:
     """A compressed picture.
 
     Attributes:
-        header: what is known of it.
-        payload: the latent, packed.
+        header: describes the latent.
+        payload: the latent, compressed.
     """
 
     header: Header
@@ -94,12 +95,12 @@ class Compressed:
 
     @classmethod
     def pack(cls, header: Header, latent: NDArray[np.int8]) -> Compressed:
-        """Pack a latent, int8 H×W×N."""
+        """Compress a latent, int8 H×W×N."""
         planes = np.ascontiguousarray(latent.transpose(2, 0, 1))
         return cls(header, lzma.compress(planes.tobytes(), lzma.FORMAT_RAW, filters=FILTERS))
 
     def unpack(self) -> NDArray[np.int8]:
-        """The latent, int8 H×W×N.
+        """Decompress the latent, int8 H×W×N.
 
         Raises:
             SourceError: the payload is damaged, or of another length.
@@ -121,7 +122,7 @@ class Compressed:
         return np.ascontiguousarray(latent.transpose(1, 2, 0))
 
     def to_bytes(self) -> bytes:
-        """The container."""
+        """Return the bytes of the container."""
         of = self.header
         head = _HEADER.pack(
             MAGIC,
@@ -166,7 +167,7 @@ class Compressed:
         if not (width > 0 and height > 0 and width * height <= LARGEST_AREA):
             raise SourceError(f"its picture can't be of {width}×{height}")
         shape = high, wide, deep
-        if min(shape) < 1 or math.prod(shape) > LARGEST_LATENT:
+        if min(shape) < 1 or math.prod(shape) > MAX_LATENT_SIZE:
             raise SourceError(f"its latent can't be of {high}×{wide}×{deep}")
         if not (math.isfinite(scale) and scale > 0):
             raise SourceError(f"its latent can't have scale {scale:g}")
@@ -179,7 +180,7 @@ def compress(picture: NDArray[np.uint8], encoder: Encoder) -> Compressed:
 
     Args:
         picture: uint8; RGB H×W×3, or gray H×W.
-        encoder: opened.
+        encoder: an open one.
 
     Raises:
         FrameError: it is no such picture, or too large.
@@ -207,8 +208,8 @@ def decompress(compressed: Compressed, decoder: Decoder) -> NDArray[np.uint8]:
     """Make the picture of a compressed one.
 
     Args:
-        compressed: from anybody; it is held against the decoder before it is unpacked.
-        decoder: opened.
+        compressed: from any source; it is compared with the decoder before it is unpacked.
+        decoder: an open one.
 
     Returns:
         uint8; RGB H×W×3, or gray H×W.

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgecae import models
-from edgecae.bench import comparison, measure, pca, quality, report, results, text
-from edgecae.bench.peers import PEERS
+from edgecae.bench import comparison, measure, pca, report, results, text
+from edgecae.bench.options import BenchOptions
 from edgecae.commands import options, progress
-from edgecae.device.machine import look_here
-from edgecae.tflite.interpreter import BACKENDS
+from edgecae.commands.option_objects import options_of
 
 __all__ = ["command"]
 
@@ -24,134 +23,128 @@ REGRESSED = 1
 """Exit status where a comparison finds something slower or worse."""
 
 
+@dataclass(frozen=True)
+class OutputOptions:
+    """What to do with what was measured, and what to measure in its place.
+
+    Attributes:
+        photos: folder that PCA is fitted on; None: latencies and quality are measured.
+        autoencoder: model files of encoder and decoder, to compare with PCA.
+        page: HTML page to write.
+        compare: earlier results, to compare with.
+        as_json: whether to print JSON.
+    """
+
+    photos: Path | None = field(
+        default=None,
+        metadata={
+            "flag": "--pca",
+            "type": click.Path(path_type=Path),
+            "metavar": "FOLDER",
+            "help": "PCA fitted on FOLDER beside --halves, on --quality; nothing else is measured.",
+        },
+    )
+    autoencoder: tuple[Path, Path] | None = field(
+        default=None,
+        metadata={
+            "flag": "--halves",
+            "nargs": 2,
+            "type": click.Path(path_type=Path),
+            "metavar": "ENCODER DECODER",
+            "help": "Files of edgecae convert --split, for --pca.",
+        },
+    )
+    page: Path | None = field(
+        default=None,
+        metadata={
+            "flag": "--report",
+            "type": click.Path(path_type=Path, dir_okay=False),
+            "help": "Write an HTML page: tables, plots, crops.",
+        },
+    )
+    compare: Path | None = field(
+        default=None,
+        metadata={
+            "type": click.Path(path_type=Path),
+            "help": "What --json printed earlier: say what became slower or worse.",
+        },
+    )
+    as_json: bool = field(default=False, metadata={"flag": "--json", "help": "Print JSON."})
+
+
 def _sizes(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> list[tuple[int, int]] | None:
+) -> tuple[tuple[int, int], ...]:
     found = [options.size(ctx, param, value) for value in values]
-    return [size for size in found if size is not None] or None
+    return tuple(size for size in found if size is not None)
+
+
+def _print_pca(bench: BenchOptions, output: OutputOptions) -> None:
+    """Measure PCA beside an autoencoder, and print the table."""
+    if output.photos is None or output.autoencoder is None or not bench.sets:
+        raise click.UsageError("--pca FOLDER, --halves ENCODER DECODER and --quality go together")
+    if bench.peers or bench.roofline or output.page or output.compare or bench.against:
+        raise click.UsageError("--pca measures encoder and decoder alone, and goes with no other")
+    sigmas = bench.sigmas or pca.SIGMAS
+    with progress.line() as show:
+        rows = pca.compare_with_pca(
+            output.autoencoder, output.photos, bench.sets, sigmas, lambda doing: show(lambda: doing)
+        )
+    about = [row.to_dict() for row in rows]
+    click.echo(json.dumps(about, indent=1) if output.as_json else pca.format_table(rows))
 
 
 @click.command()
-@click.option("--model", "names", multiple=True, metavar="NAME|FILE", default=[models.DEFAULT],
-              show_default=True, shell_complete=options.complete_model,
-              help="Shipped model or a file, int8 or float32. May be repeated, as all that follow "
-              "may up to --backend.")  # fmt: skip
-@click.option("--size", "sizes", multiple=True, metavar="WxH", callback=_sizes,
-              help="Frame size.  [default: 320x240 to 3840x2160; peers 640x480]")  # fmt: skip
-@click.option("--threads", multiple=True, type=click.IntRange(1, 64),
-              help="Threads of what computes.  [default: 1, and the cores there are]")  # fmt: skip
-@click.option("--backend", "backends", multiple=True, type=click.Choice(["auto", *BACKENDS]),
-              default=["auto"], show_default=True, help="TFLite interpreter.")  # fmt: skip
-@click.option("--rounds", type=click.IntRange(0), default=3, show_default=True,
-              help="Of each latency, each in a new process; 0: no latencies.")  # fmt: skip
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True,
-              help="For a round of a case, about.")  # fmt: skip
-@click.option("--quality", "sets", multiple=True, type=click.Path(path_type=Path),
-              help="Folder of clean images, or a clip. May be repeated.")  # fmt: skip
-@click.option("--sigma", "sigmas", multiple=True, type=click.FloatRange(0, 255),
-              help="Of the noise for --quality. May be repeated.  [default: 5, 15, 25, 50]"
-              )  # fmt: skip
-@click.option("--peers", is_flag=True, help="Other denoisers as well.")
-@click.option("--without", multiple=True, type=click.Choice(list(PEERS)), metavar="PEER",
-              help="Leave a peer out; cbm3d takes a minute a photo.")  # fmt: skip
-@click.option(
-    "--pca",
-    "photos",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="PCA fitted on FOLDER beside --halves, on --quality; nothing else is measured.",
+@options_of(
+    BenchOptions,
+    models={"shell_complete": options.complete_model},
+    sizes={"callback": _sizes},
 )
-@click.option("--halves", nargs=2, type=click.Path(path_type=Path), metavar="ENCODER DECODER",
-              help="Files of edgecae convert --split, for --pca.")  # fmt: skip
-@click.option("--roofline", is_flag=True, help="The model beside its convolutions alone.")
-@click.option("--report", "page", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write an HTML page: tables, plots, crops.")  # fmt: skip
+@options_of(OutputOptions)
 @options.overwrite
-@click.option("--compare", type=click.Path(path_type=Path),
-              help="What --json printed earlier: say what became slower or worse.")  # fmt: skip
-@click.option("--against", metavar="PYTHON",
-              help="A Python with another edgecae, timed in turn with this one.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(
     context: click.Context,
-    names: tuple[str, ...],
-    sizes: list[tuple[int, int]] | None,
-    threads: tuple[int, ...],
-    backends: tuple[str, ...],
-    rounds: int,
-    seconds: float,
-    sets: tuple[Path, ...],
-    sigmas: tuple[float, ...],
-    peers: bool,
-    without: tuple[str, ...],
-    photos: Path | None,
-    halves: tuple[Path, Path] | None,
-    roofline: bool,
-    page: Path | None,
+    bench_options: BenchOptions,
+    output_options: OutputOptions,
     overwrite: bool,
-    compare: Path | None,
-    against: str | None,
-    as_json: bool,
 ) -> None:
     """Measure latency and memory, quality, and what else one could run, here.
 
     Nothing else should run meanwhile. The exit status is 1 where --compare or --against finds
     something slower or worse, beyond what is noise.
     """
-    if photos is not None or halves is not None:
-        if photos is None or halves is None or not sets:
-            raise click.UsageError(
-                "--pca FOLDER, --halves ENCODER DECODER and --quality go together"
-            )
-        if peers or roofline or page or compare or against:
-            raise click.UsageError("--pca measures the halves alone, and goes with no other")
-        with progress.line() as show:
-            rows = pca.compare(
-                halves, photos, sets, sigmas or pca.SIGMAS, lambda doing: show(lambda: doing)
-            )
-        about = [row.to_dict() for row in rows]
-        click.echo(json.dumps(about, indent=1) if as_json else pca.render(rows))
+    bench, output = bench_options, output_options
+    if output.photos is not None or output.autoencoder is not None:
+        _print_pca(bench, output)
         return
-    before = results.read(compare) if compare else None
-    if page is not None:
-        report.require_writable(page, overwrite)
-    plan = measure.Plan(
-        models=names,
-        sizes=sizes,
-        threads=threads or sorted({1, look_here().cpu.usable}),
-        backends=backends,
-        rounds=rounds,
-        seconds=seconds,
-        peers=measure.all_peers(without) if peers else (),
-        sets=sets,
-        sigmas=sigmas or quality.SIGMAS,
-        roofline=roofline,
-        against=against,
-    )
+    before = results.read_results(output.compare) if output.compare else None
+    if output.page is not None:
+        report.require_writable(output.page, overwrite)
     with progress.line() as show:
-        found, changes, strip = measure.measure(plan, lambda doing: show(lambda: doing))
-    if page is not None:
-        report.write(page, report.render(found, strip), overwrite)
+        found, changes, strip = measure.measure_all(bench, lambda doing: show(lambda: doing))
+    if output.page is not None:
+        report.write_page(output.page, report.render_page(found, strip), overwrite)
     better: list[comparison.QualityChange] = []
     if before is not None:
         if before.latency and found.latency:
             comparison.require_alike(before.conditions, found.conditions)
-        changes = [*changes, *comparison.compare(before.latency, found.latency)]
+        changes = [*changes, *comparison.compare_latencies(before.latency, found.latency)]
         better = comparison.compare_quality(before.quality, found.quality)
-    if as_json:
+    compared = output.compare is not None or bench.against is not None
+    if output.as_json:
         everything: dict[str, Any] = found.to_dict()
-        if compare or against:
+        if compared:
             everything["comparison"] = {
                 "latency": [change.to_dict() for change in changes],
                 "quality": [change.to_dict() for change in better],
             }
         click.echo(json.dumps(everything, indent=1, ensure_ascii=False, allow_nan=False))
     else:
-        click.echo(text.render(found))
-        if compare or against:
-            click.echo(text.compared(changes, better))
-    for warning in found.conditions.warnings if as_json else ():
+        click.echo(text.format_results(found))
+        if compared:
+            click.echo(text.format_comparison(changes, better))
+    for warning in found.conditions.warnings if output.as_json else ():
         log.warning("%s", warning)
     bad = [change.case for change in changes if change.verdict == "slower"]
     bad += [change.case for change in better if change.verdict == "worse"]

@@ -9,7 +9,8 @@ import sys
 import click
 from click.shell_completion import CompletionItem
 
-from edgecae.commands import logs
+from edgecae import native
+from edgecae.commands import logs, stderr
 from edgecae.errors import EdgecaeError
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -86,8 +87,11 @@ class LazyGroup(click.Group):
             return None
         target, extra, _ = COMMANDS[cmd_name]
         module, _, attribute = target.partition(":")
+        if extra == "train":
+            logs.quiet_tensorflow()
         try:
-            command = getattr(importlib.import_module(module), attribute)
+            with native.quiet():
+                command = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
             if ctx.resilient_parsing:
                 return None
@@ -133,6 +137,7 @@ def cli(context: click.Context, verbose: int, log_format: str) -> None:
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 usage, 130 interrupted."""
     logs.set_up()
+    native.install(stderr.silenced)
     log = logging.getLogger(__name__)
     try:
         status = cli.main(prog_name="edgecae", standalone_mode=False)

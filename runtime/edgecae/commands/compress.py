@@ -46,7 +46,7 @@ def command(picture: Path, output: Path, model: Path, threads: int, overwrite: b
         log.warning("%s: its transparency is not kept", picture)
     with Encoder(model, threads) as encoder:
         content = compressed_file.compress(source.pixels, encoder).to_bytes()
-    atomic.write_bytes(output, content)
+    atomic.write_bytes(output, content, overwrite)
     height, width = source.pixels.shape[:2]
     click.echo(
         f"{len(content):,} bytes, {8 * len(content) / (height * width):.2f} bits per pixel",

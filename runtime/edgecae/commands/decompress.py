@@ -16,14 +16,15 @@ from edgecae.media import images
 __all__ = ["command"]
 
 
-def _read(path: Path) -> bytes:
+def _read_limited(path: Path) -> bytes:
+    """Read a file that may have :data:`edgecae.codec.compressed_file.MAX_FILE_SIZE` bytes."""
     try:
         with path.open("rb") as file:
-            content = file.read(compressed_file.LARGEST_FILE + 1)
+            content = file.read(compressed_file.MAX_FILE_SIZE + 1)
     except OSError as error:
         raise SourceError(f"{path} can't be read: {error.strerror}") from error
-    if len(content) > compressed_file.LARGEST_FILE:
-        raise SourceError(f"{path} is larger than {compressed_file.LARGEST_FILE} bytes")
+    if len(content) > compressed_file.MAX_FILE_SIZE:
+        raise SourceError(f"{path} is larger than {compressed_file.MAX_FILE_SIZE} bytes")
     return content
 
 
@@ -44,7 +45,7 @@ def _read(path: Path) -> bytes:
 def command(file: Path, output: Path, model: Path, threads: int, overwrite: bool) -> None:
     """Make a picture of what edgecae compress made."""
     atomic.check(output, overwrite)
-    content = _read(file)
+    content = _read_limited(file)
     try:
         with Decoder(model, threads) as decoder:
             picture = compressed_file.decompress(

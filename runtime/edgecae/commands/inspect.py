@@ -194,5 +194,5 @@ def command(
             which = f"{each.file.path.name}, " if len(models) > 1 else ""
             text += ["", *_target(target, found, which)]
     if picture is not None:
-        atomic.write_text(picture, inspect.draw(report))
+        atomic.write_text(picture, inspect.draw(report), overwrite)
     click.echo(json.dumps(about, indent=2) if as_json else "\n".join(text))

@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import Any, TextIO
 
-__all__ = ["FORMATS", "JsonFormatter", "JsonLines", "TextFormatter", "set_up"]
+__all__ = ["FORMATS", "JsonFormatter", "JsonLines", "TextFormatter", "quiet_tensorflow", "set_up"]
 
 FORMATS = ("text", "json")
 
@@ -120,3 +120,13 @@ def set_up(verbosity: int = 0, style: str = "text") -> contextlib.AbstractContex
     stack.callback(lines.close)
     stack.enter_context(contextlib.redirect_stderr(lines))
     return stack
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow's messages about its own inside off standard error.
+
+    Call it before TensorFlow is imported, in a process that this program owns. What goes wrong
+    still comes as an exception; ``TF_CPP_MIN_LOG_LEVEL`` in the environment decides otherwise.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -17,9 +17,9 @@ from edgecae.tflite.metadata import Metadata
 
 __all__ = ["LARGEST_AREA", "Denoiser"]
 
-LARGEST_AREA = 1920 * 1200
-"""Pixels that go through the interpreter at a time. A frame of 1080p fits, and each quarter of a
-2160p frame with its overlap."""
+LARGEST_AREA = (1920 + 16) * (1200 + 16)
+"""Pixels that go through the interpreter at a time. A frame of 1920×1200 fits with its border, and
+each quarter of a 2160p frame with its overlap."""
 
 RENEWED = 0.2
 """Share of a frame's own estimate in the running one: noise changes more slowly than pictures."""
@@ -29,8 +29,10 @@ class Denoiser:
     """Denoises frames of any size, one after the other.
 
     A frame is uint8, RGB, H×W×3 (0–255), or gray, H×W or H×W×1; the result has its shape. Frames
-    are padded to the network's stride inside the interpreter's own buffer and written out of it:
-    one pass over the pixels each way, and nothing is allocated while the size stays. Frames of
+    are mirrored beyond their edges (:func:`edgecae.denoise.tiling.border`) and padded to the
+    network's stride inside the interpreter's own buffer, and written out of it: one pass over the
+    pixels each way, and nothing is allocated while the size stays. A model file of one fixed size
+    takes frames of just that size as well, which then have no room for the border. Frames of
     more than ``largest_area`` pixels go through in tiles, with the bytes of the whole frame.
 
     Not safe for use from several threads at once.
@@ -158,21 +160,22 @@ class Denoiser:
         if in_place:
             self._kept.begin(plan.height, pixels)
         for row in plan.rows:
-            bottom = min(row.start + plan.height, pixels.shape[0])
-            if in_place:
-                rows = self._kept.take(pixels, row.start, bottom)
-            else:
-                rows = pixels[row.start : bottom]
+            top, bottom = max(0, row.start), min(row.start + plan.height, pixels.shape[0])
+            rows = self._kept.take(pixels, top, bottom) if in_place else pixels[top:bottom]
             for column in plan.columns:
-                tile = rows[:, column.start : column.start + plan.width]
-                _fill(interpreter.input()[0].view(np.uint8), tile)
+                left = max(0, column.start)
+                tile = rows[:, left : column.start + plan.width]
+                plane = interpreter.input()[0].view(np.uint8)
+                _fill(plane, tile, top - row.start, left - column.start)
+                del plane  # a view: it must be gone before the interpreter runs
                 interpreter.invoke()
                 kept = row.kept, column.kept
+                noisy = rows[row.first - top : row.stop - top, column.first : column.stop]
                 if parts is None:
-                    parts = self._settle(interpreter.output()[0][kept], tile[kept])
+                    parts = self._settle(interpreter.output()[0][kept], noisy)
                 self._writer.write(
                     interpreter.output()[0][kept],
-                    tile[kept],
+                    noisy,
                     target[row.first : row.stop, column.first : column.stop],
                     parts,
                 )
@@ -206,16 +209,18 @@ class Denoiser:
             return
         self._frame_size = None
         stride, halo = self.metadata.stride, self.metadata.halo
-        largest = self._largest_area
+        largest, border = self._largest_area, tiling.border(stride, halo)
         if not self.model.open_size:
             high, wide = self.model.frame_size
-            if tiling.padded_size(height, width, stride) != (high, wide):
+            if tiling.padded_size(height, width, stride, border) != (high, wide):
+                border = 0
+            if tiling.padded_size(height, width, stride, border) != (high, wide):
                 raise FrameError(
                     f"{self.model.path} takes frames of {wide}x{high} alone, not {width}x{height}; "
                     "edgecae convert without --size makes a file for any size"
                 )
             largest = max(largest, high * wide)
-        plan = tiling.plan(height, width, stride, halo, largest)
+        plan = tiling.plan(height, width, stride, halo, largest, border)
         if self._planned != (plan.height, plan.width):
             self._planned = None
             interpreter.resize(plan.height, plan.width)
@@ -259,15 +264,21 @@ def _same_place(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
     return a is b or (where[0] == where[1] and a.strides == b.strides)
 
 
-def _fill(plane: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
-    """Write pixels, H×W×3 or H×W×1, into the interpreter's input, and pad them to its size."""
+def _fill(plane: NDArray[np.uint8], pixels: NDArray[np.uint8], top: int, left: int) -> None:
+    """Write pixels into the interpreter's input, and mirror them into the rest of it.
+
+    Args:
+        plane: the input, H×W×3.
+        pixels: H×W×3 or H×W×1, not larger.
+        top: where they begin in it.
+        left: likewise.
+    """
     height, width, channels = pixels.shape
-    inside = plane[:height, :width]
+    inside = plane[top : top + height, left : left + width]
     if channels == 1:
         # Plane by plane: numpy is slow where the innermost axis is three long.
         for channel in range(3):
             np.bitwise_xor(pixels[..., 0], SIGN_BIT, out=inside[..., channel])
     else:
         np.bitwise_xor(pixels, SIGN_BIT, out=inside)
-    if inside.shape != plane.shape:
-        tiling.pad_edges(plane, height, width)
+    tiling.pad_edges(plane, height, width, top, left)

@@ -3,8 +3,8 @@
 Neighbouring tiles overlap by what a pixel's result depends on, so that the results that are kept
 are those of the whole frame, byte for byte. That needs three things: an inner border has at least
 ``halo`` pixels of the frame beyond what is kept; tiles start at multiples of ``stride``, where a
-convolution of stride 2 meets the same pixels as in the whole frame; and the borders of the frame,
-padded to the stride, are borders of tiles, with the same zeros behind them.
+convolution of stride 2 meets the same pixels as in the whole frame; and the frame's mirrored border
+(:func:`border`) ends where a tile ends, with the same zeros behind it.
 
 All tiles have one size, since planning an interpreter anew takes longer than a small tile.
 """
@@ -17,28 +17,69 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KeptRows", "Plan", "Span", "pad_edges", "padded_size", "plan"]
+__all__ = ["BORDER", "KeptRows", "Plan", "Span", "border", "pad_edges", "padded_size", "plan"]
+
+BORDER = 8
+"""Pixels of a frame that are mirrored beyond its edge, see :func:`border`."""
 
 
 def _up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def padded_size(height: int, width: int, stride: int) -> tuple[int, int]:
-    """The smallest height and width, both multiples of ``stride``, that hold a frame."""
-    return _up(height, stride), _up(width, stride)
+def border(stride: int, halo: int) -> int:
+    """Pixels that are added at each side of a frame before it goes through a network.
 
-
-def pad_edges(plane: NDArray[Any], height: int, width: int) -> None:
-    """Repeat the last column and row of the frame in the upper left corner, in place.
+    A convolution reads zeros beyond the edge of what it is given, which is black to it. With the
+    frame mirrored there, the zeros are so far away that hardly a pixel of the frame sees them.
 
     Args:
-        plane: H×W×C, of which ``plane[:height, :width]`` is filled.
-        height: of the filled part.
-        width: likewise.
+        stride: of the network.
+        halo: pixels at each side that the result of a pixel depends on: more is never needed.
+
+    Returns:
+        ``BORDER``, or less where the halo is smaller, rounded up to a multiple of the stride.
     """
-    plane[:height, width:] = plane[:height, width - 1 : width]
-    plane[height:] = plane[height - 1 : height]
+    return _up(min(BORDER, halo), stride)
+
+
+def padded_size(height: int, width: int, stride: int, border: int = 0) -> tuple[int, int]:
+    """Height and width of what holds a frame and its border, both multiples of ``stride``.
+
+    Args:
+        height: of the frame.
+        width: likewise.
+        stride: of the network.
+        border: pixels at each side, see :func:`border`; what the stride needs on top of it is added
+            at the right and the bottom.
+    """
+    return _up(height + 2 * border, stride), _up(width + 2 * border, stride)
+
+
+def pad_edges(plane: NDArray[Any], height: int, width: int, top: int = 0, left: int = 0) -> None:
+    """Mirror a part of a plane into the rest of it, in place; nothing is allocated.
+
+    The pixels at the edge are repeated (``symmetric`` in :func:`numpy.pad`), and where the part is
+    smaller than the rest, it is mirrored again and again.
+
+    Args:
+        plane: H×W×C, of which ``plane[top : top + height, left : left + width]`` is filled.
+        height: of the filled part, 1 or more.
+        width: likewise.
+        top: rows above it.
+        left: columns left of it.
+    """
+    inside = plane[top : top + height]
+    for column in (*range(left), *range(left + width, plane.shape[1])):
+        inside[:, column] = inside[:, left + _mirrored(column - left, width)]
+    for row in (*range(top), *range(top + height, plane.shape[0])):
+        plane[row] = plane[top + _mirrored(row - top, height)]
+
+
+def _mirrored(place: int, length: int) -> int:
+    """Where a place outside of ``range(length)`` comes to lie when it is mirrored at the ends."""
+    place %= 2 * length
+    return min(place, 2 * length - 1 - place)
 
 
 @dataclass(frozen=True)
@@ -46,7 +87,7 @@ class Span:
     """One tile's place along one side of a frame, in pixels of the frame.
 
     Attributes:
-        start: where the tile starts; it ends one tile later, which may be in the padding.
+        start: where the tile starts; it may lie in the border, as may the end, one tile later.
         first: where its results start to be kept.
         stop: where they cease to.
     """
@@ -83,24 +124,27 @@ class Plan:
         return len(self.rows) * len(self.columns)
 
 
-def _spans(length: int, size: int, overlap: int, stride: int) -> tuple[Span, ...]:
+def _spans(length: int, size: int, overlap: int, stride: int, border: int) -> tuple[Span, ...]:
     """Cover ``length`` with spans of ``size``, ``overlap`` pixels unused at each inner end."""
-    padded = _up(length, stride)
+    padded = _up(length + 2 * border, stride)
     spans: list[Span] = []
     while not spans or spans[-1].stop < length:
         first = spans[-1].stop if spans else 0
-        start = min(max(0, first - overlap), padded - size)
+        start = min(max(0, border + first - overlap), padded - size)
         end = start + size
-        spans.append(Span(start, first, length if end == padded else end - overlap))
+        stop = length if end == padded else min(length, end - overlap - border)
+        spans.append(Span(start - border, first, stop))
     return tuple(spans)
 
 
-def _sizes(length: int, overlap: int, stride: int) -> list[int]:
+def _sizes(length: int, overlap: int, stride: int, border: int) -> list[int]:
     """Sizes that cover ``length`` without waste, the largest first: in one, in two …"""
-    sizes = [_up(length, stride)]
-    smallest = 2 * overlap + stride
+    full = length + 2 * border
+    sizes = [_up(full, stride)]
+    # One stride more than the overlaps need: the mirrored border must lie in its own tile.
+    smallest = 2 * (overlap + stride)
     for count in range(2, sizes[0] // stride + 1):
-        size = max(_up(-(-(length + (count - 1) * 2 * overlap) // count), stride), smallest)
+        size = max(_up(-(-(full + (count - 1) * 2 * overlap) // count), stride), smallest)
         if size < sizes[-1]:
             sizes.append(size)
         if size == smallest:
@@ -108,7 +152,9 @@ def _sizes(length: int, overlap: int, stride: int) -> list[int]:
     return sizes
 
 
-def plan(height: int, width: int, stride: int, halo: int, largest_area: int) -> Plan:
+def plan(
+    height: int, width: int, stride: int, halo: int, largest_area: int, border: int = 0
+) -> Plan:
     """Choose the tiles that compute the least.
 
     Args:
@@ -118,9 +164,11 @@ def plan(height: int, width: int, stride: int, halo: int, largest_area: int) -> 
         halo: pixels at each side that the result of a pixel depends on.
         largest_area: pixels that a tile may have. Where the overlap leaves none so small, the
             smallest possible is taken.
+        border: pixels beyond each side of the frame, see :func:`border`; not more than the halo,
+            both rounded up to the stride.
     """
     overlap = _up(halo, stride)
-    heights, widths = (_sizes(side, overlap, stride) for side in (height, width))
+    heights, widths = (_sizes(side, overlap, stride, border) for side in (height, width))
     fitting = []
     for tall in heights:
         wide = next((w for w in widths if tall * w <= largest_area), None)
@@ -128,7 +176,10 @@ def plan(height: int, width: int, stride: int, halo: int, largest_area: int) -> 
             fitting.append((tall, wide))
     candidates = [
         Plan(
-            tall, wide, _spans(height, tall, overlap, stride), _spans(width, wide, overlap, stride)
+            tall,
+            wide,
+            _spans(height, tall, overlap, stride, border),
+            _spans(width, wide, overlap, stride, border),
         )
         for tall, wide in fitting or [(heights[-1], widths[-1])]
     ]

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from edgecae import models
+from edgecae import models, native
 from edgecae.device import speeds
 from edgecae.device.machine import Camera, Machine, look_here
 from edgecae.device.speeds import Advice, Speed
-from edgecae.device.stderr import silenced
 from edgecae.errors import EdgecaeError
 from edgecae.tflite import interpreter, model_file
 
@@ -129,7 +128,7 @@ def _package(module: str, purpose: str, remedy: str) -> Finding:
     if importlib.util.find_spec(module) is None:
         return Finding(module, f"not installed: {purpose}", remedy, "absent")
     try:
-        with silenced():
+        with native.quiet():
             importlib.import_module(module)
     except Exception as error:  # whatever a package that does not fit the others raises
         why = f"can't be imported: {type(error).__name__}: {error}".splitlines()[0]

@@ -5,7 +5,6 @@ The boundary where whatever Pillow raises becomes a :class:`SourceError` or :cla
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from edgecae import atomic
 from edgecae.errors import SinkError, SourceError
 
 __all__ = ["SUFFIXES", "Picture", "read", "upright", "write"]
@@ -137,13 +137,8 @@ def write(path: Path, picture: Picture) -> None:
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
     kind = Image.registered_extensions()[path.suffix.lower()]
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(temporary, format=kind, **_SAVE.get(kind, {}), **picture.info)
-        temporary.replace(path)
-    except (OSError, ValueError) as error:
-        raise SinkError(f"{path} can't be written: {error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with atomic.writing(path) as temporary:
+        try:
+            image.save(temporary, format=kind, **_SAVE.get(kind, {}), **picture.info)
+        except ValueError as error:
+            raise SinkError(f"{path} can't be written: {error}") from error

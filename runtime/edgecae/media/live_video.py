@@ -94,6 +94,8 @@ class VideoStream:
     """
 
     def __init__(self, container: Any, name: str, settings: Settings, live: bool = True) -> None:
+        from av.stream import Discard
+
         self._container = container
         self._settings = settings
         self._failures = _failures()
@@ -105,8 +107,10 @@ class VideoStream:
         self._stream = container.streams.video[0]
         self._stream.thread_type = "SLICE"  # threads that take a frame each would delay it
         for stream in container.streams:
-            if stream is not self._stream:  # sound that goes on must not pass for a picture
-                stream.discard = "all"
+            if stream is not self._stream:
+                # FFmpeg drops its packets inside a read. Handed out, each would begin a read of its
+                # own, with a time limit of its own: sound that goes on would pass for a picture.
+                stream.discard = Discard.all
 
     @property
     def rate(self) -> Fraction | None:

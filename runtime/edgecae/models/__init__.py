@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from edgecae import atomic
 from edgecae.errors import ModelFileError
 
 __all__ = ["DEFAULT", "card", "figures", "find", "hashes", "names", "sha256", "write_hashes"]
@@ -64,8 +65,7 @@ def figures() -> dict[str, Any]:
         a model's float network. ``milliseconds``: median time of a 640×480 frame by model and
         number of threads. ``made_with``: CPU and versions.
     """
-    content: dict[str, Any] = json.loads((_FOLDER / "figures.json").read_text(encoding="utf-8"))
-    return content
+    return _json("figures.json")
 
 
 def sha256(name: str) -> str:
@@ -88,14 +88,28 @@ def sha256(name: str) -> str:
 
 def hashes() -> dict[str, str]:
     """The SHA-256 that each shipped model's file should have, by name."""
-    content: dict[str, str] = json.loads((_FOLDER / "hashes.json").read_text(encoding="utf-8"))
-    return content
+    return _json("hashes.json")
 
 
 def write_hashes() -> None:
     """Write ``hashes.json`` for the files that lie there now."""
     text = json.dumps({name: _digest(name) for name in sorted(names())}, indent=2)
-    (_FOLDER / "hashes.json").write_text(text + "\n", encoding="utf-8")
+    atomic.write_text(_FOLDER / "hashes.json", text + "\n")
+
+
+def _json(name: str) -> dict[str, Any]:
+    """Read one of the files beside the models.
+
+    Raises:
+        ModelFileError: it is missing or damaged.
+    """
+    try:
+        content: dict[str, Any] = json.loads((_FOLDER / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFileError(
+            f"{_FOLDER / name} can't be read: install edgecae again ({error})"
+        ) from error
+    return content
 
 
 def _digest(name: str) -> str:

@@ -314,4 +314,4 @@ def write(path: Path, measured: Measurement, source: str, overwrite: bool = Fals
         "# variance = gain · mean + read², red, green, blue, 0–255 scale.\n"
         f"gain = {numbers['gain']}\nread = {numbers['read']}\n"
     )
-    atomic.write_text(path, text)
+    atomic.write_text(path, text, overwrite)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.device.stderr import silenced
+from edgecae import native
 from edgecae.errors import BackendError
 
 __all__ = ["BACKENDS", "Backend", "Interpreter", "find"]
@@ -81,7 +81,7 @@ class Interpreter:
         module = importlib.import_module(BACKENDS[backend.name][0])
         self.backend = backend
         # XNNPACK announces itself when it is first used: at construction or allocation.
-        with silenced():
+        with native.quiet():
             try:
                 self._interpreter: Any = module.Interpreter(
                     model_content=content, num_threads=threads
@@ -99,7 +99,7 @@ class Interpreter:
         Raises:
             BackendError: the interpreter refuses it, for lack of memory for example.
         """
-        with silenced():
+        with native.quiet():
             try:
                 self._interpreter.resize_tensor_input(
                     self._input["index"],

@@ -7,7 +7,10 @@ in ``ARCHITECTURES``; a variant of one that is there is another instance with ot
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Protocol
+
+import msgspec
 
 from edgecae.errors import RecipeError
 from edgecae_train.architectures.classic import Classic
@@ -57,34 +60,37 @@ ARCHITECTURES: dict[str, Architecture] = {
     "classic": Classic(),
     "nano": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
     "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
-    "small-start": UNet((40, 32, 48), (0, 0, 1), (1, 0)),
+    "small-open": UNet((40, 32, 48), (0, 0, 1), (1, 0)),
     "base": UNet(
         (64, 48, 32), (1, 2, 2), (4, 2), block="separable", features=32, hidden=(96, 64, 64)
     ),
-    "base-start": UNet((48, 64, 64), (1, 2, 2), (4, 2), block="separable", features=32),
 }
-"""By the name that ``--model`` takes, most of them shipped models. ``small-start`` and
-``base-start`` are what two of these begin their training as: how many channels of each level it
-leaves alive is known only afterwards."""
+"""By the name that ``--model`` takes: that of the shipped model which has it. What a recipe trains
+on the way there differs in a few numbers, which the recipe gives (``[architecture]``)."""
 
 KINDS: dict[str, type[Any]] = {"classic": Classic, "unet": UNet}
 
 
-def get(name: str, latent: int = 0) -> Architecture:
+def get(name: str, latent: int = 0, numbers: Mapping[str, Any] | None = None) -> Architecture:
     """Look up an architecture by its registered name.
 
     Args:
         name: in ``ARCHITECTURES``.
         latent: channels of the variant's latent; 0: as it is registered.
+        numbers: of a variant: fields of the registered architecture to replace, as TOML or JSON
+            has them (a tuple is a list).
 
     Raises:
-        RecipeError: there is none of that name, or it has no bottleneck to be a latent.
+        RecipeError: there is none of that name, it lacks one of the fields, a value does not fit,
+            or it has no bottleneck to be a latent.
     """
     try:
         architecture = ARCHITECTURES[name]
     except KeyError:
         known = ", ".join(sorted(ARCHITECTURES))
         raise RecipeError(f"no architecture is called {name!r}; there are {known}") from None
+    if numbers:
+        architecture = _variant(name, architecture, numbers)
     if not latent:
         return architecture
     if not hasattr(architecture, "latent"):
@@ -94,6 +100,20 @@ def get(name: str, latent: int = 0) -> Architecture:
             f"the picture; those with a bottleneck: {fitting}"
         )
     return dataclasses.replace(architecture, latent=latent)  # type: ignore[type-var]
+
+
+def _variant(name: str, architecture: Architecture, numbers: Mapping[str, Any]) -> Architecture:
+    fields: dict[str, Any] = dataclasses.asdict(architecture)  # type: ignore[call-overload]
+    if unknown := numbers.keys() - fields.keys():
+        raise RecipeError(
+            f"the architecture of {name} has no {', '.join(sorted(unknown))}; it has "
+            f"{', '.join(fields)}"
+        )
+    try:
+        variant: Architecture = msgspec.convert({**fields, **numbers}, type(architecture))
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"the architecture of {name}: {error}") from error
+    return variant
 
 
 def named(architecture: Architecture) -> tuple[str, int]:
@@ -106,7 +126,10 @@ def named(architecture: Architecture) -> tuple[str, int]:
     for name, known in ARCHITECTURES.items():
         if type(known) is type(architecture) and get(name, latent) == architecture:
             return name, latent
-    raise RecipeError(f"the architecture is not registered: {architecture}")
+    raise RecipeError(
+        "the architecture is not registered: choose a --model that the weights can be fitted to, "
+        f"or a --recipe that has its numbers as [architecture]: {architecture}"
+    )
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:

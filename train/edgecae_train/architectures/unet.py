@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from edgecae.errors import RecipeError
 from edgecae_train._tf import keras, tf
 from edgecae_train.architectures.layers import (
     DepthToSpace,
@@ -16,7 +17,10 @@ from edgecae_train.architectures.layers import (
 )
 from edgecae_train.architectures.links import Link
 
-__all__ = ["UNet", "to_frame"]
+__all__ = ["BLOCKS", "UNet", "to_frame"]
+
+BLOCKS = ("plain", "separable")
+"""Kinds of blocks, see :class:`UNet`."""
 
 
 class FeaturesThenImage(keras.initializers.Initializer):
@@ -106,6 +110,24 @@ class UNet:
 
     loss = "charbonnier"
     kind = "unet"
+
+    def __post_init__(self) -> None:
+        """Refuse levels that don't agree.
+
+        Raises:
+            RecipeError: a tuple has another number of levels than ``channels``, the finest level
+                has no block on the way up, or there is no such kind of block.
+        """
+        levels = len(self.channels)
+        if (len(self.down), len(self.up)) != (levels, levels - 1) or levels < 2 or not self.up[0]:
+            raise RecipeError(
+                f"a network of {levels} levels needs two or more, as many numbers in down, one "
+                f"less in up, the first of which is 1 or more: {self}"
+            )
+        if self.hidden and len(self.hidden) != levels:
+            raise RecipeError(f"hidden is empty or has {levels} numbers, one a level: {self}")
+        if self.block not in BLOCKS:
+            raise RecipeError(f"a block is {' or '.join(BLOCKS)}, not {self.block!r}")
 
     @property
     def stride(self) -> int:

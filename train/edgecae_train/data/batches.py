@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from edgecae.errors import DataError, SourceError
 from edgecae.media import images
 from edgecae.noise import Noise, fast_normals
-from edgecae_train.data import synthetic
+from edgecae_train.data import flat, synthetic
 
 __all__ = ["BUILTIN", "Batches", "Builtin", "Folder", "Images", "open_images", "prefetch"]
 
@@ -206,6 +206,8 @@ class Batches:
         seed: of everything random here.
         shard: which of the equal parts of the global batch this is.
         gray: share of the patches that are gray, with the same noise in all three channels.
+        flat: share of the patches that are of :mod:`edgecae_train.data.flat`, half of them without
+            noise.
     """
 
     images: Images
@@ -215,6 +217,7 @@ class Batches:
     seed: int
     shard: int = 0
     gray: float = 0.0
+    flat: float = 0.0
     _window: dict[int, Pixels] = field(default_factory=dict, repr=False)
 
     def _image(self, index: int, oldest: int) -> Pixels:
@@ -245,10 +248,17 @@ class Batches:
             if turn & 2:
                 crop = crop[:, ::-1]
             row[...] = crop.transpose(1, 0, 2) if turn & 4 else crop
+        if self.flat:  # without it, nothing is drawn: batches stay what they were
+            drawn = rng.random((self.batch, 2)) < (self.flat, flat.CLEAN)
+            for index in np.flatnonzero(drawn[:, 0]):
+                clean[index] = flat.patch(rng, self.patch)
         gray = draws[:, 4] < self.gray
         clean[gray] = np.rint(clean[gray] @ LUMA)[..., None]
         noisy = self.noise.add(clean, rng, fast_normals)
         noisy[gray] = noisy[gray][..., 1:2]
+        if self.flat:
+            noiseless = drawn.all(axis=1)
+            noisy[noiseless] = clean[noiseless]
         return noisy, clean
 
 

@@ -15,7 +15,7 @@ from edgecae.bench.peers import cbm3d, ffmpeg, opencv, scikit_image
 from edgecae.bench.peers.base import Peer
 from edgecae.errors import SettingError
 
-__all__ = ["PEERS", "TUNED", "settings", "tuned"]
+__all__ = ["PEERS", "TUNED", "read_tuned", "tuned_settings"]
 
 PEERS: dict[str, Peer] = {
     peer.name: peer for module in (opencv, scikit_image, cbm3d, ffmpeg) for peer in module.PEERS
@@ -25,8 +25,8 @@ PEERS: dict[str, Peer] = {
 TUNED = Path(__file__).parent / "tuned.json"
 
 
-def tuned() -> dict[str, Any]:
-    """What tuning found.
+def read_tuned() -> dict[str, Any]:
+    """Read the table of tuned settings.
 
     Returns:
         ``command``; ``photos`` and ``clips``, what was tuned on; ``settings`` by peer and σ.
@@ -35,12 +35,12 @@ def tuned() -> dict[str, Any]:
     return content
 
 
-def settings(name: str, sigma: float) -> dict[str, float]:
-    """Best settings of a peer: those of the tuned σ that is nearest, by ratio.
+def tuned_settings(name: str, sigma: float) -> dict[str, float]:
+    """Return the best settings of a peer: those of the tuned σ that is nearest, by ratio.
 
     Args:
         name: of a peer.
-        sigma: of the noise, 0–255 scale.
+        sigma: σ of the noise, 0–255 scale.
 
     Raises:
         SettingError: σ is 0, where a peer that is told so has nothing to do, or nobody tuned it.
@@ -49,7 +49,7 @@ def settings(name: str, sigma: float) -> dict[str, float]:
         raise SettingError(f"{name} is told σ, and has nothing to do at {sigma:g}")
     if not PEERS[name].grid:
         return {}
-    found: dict[str, dict[str, float]] = tuned()["settings"].get(name, {})
+    found: dict[str, dict[str, float]] = read_tuned()["settings"].get(name, {})
     if not found:
         raise SettingError(f"{name} was not tuned: python benchmarks/tune.py PHOTOS")
     nearest = min(found, key=lambda at: max(float(at) / sigma, sigma / float(at)))

@@ -1,4 +1,4 @@
-"""What a peer is: a denoiser of another project."""
+"""The contract of a peer: a denoiser of another project."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 from edgecae.errors import SettingError
 
-__all__ = ["EXTRA", "Grid", "Package", "Peer", "Pixels", "Process", "Stream", "one_by_one", "still"]
+__all__ = [
+    "EXTRA",
+    "Grid",
+    "Package",
+    "Peer",
+    "Pixels",
+    "Process",
+    "Stream",
+    "frame_by_frame",
+    "frame_filter",
+]
 
 EXTRA = "peers"
 
@@ -40,12 +50,12 @@ class Process(Protocol):
 
 @dataclass(frozen=True)
 class Package:
-    """What a peer needs.
+    """A package that a peer needs.
 
     Attributes:
-        module: that is imported.
-        distribution: the package on PyPI that brings it.
-        extra: of edgecae.
+        module: name of the module to import.
+        distribution: the package on PyPI that has the module.
+        extra: the extra of edgecae that installs it.
     """
 
     module: str
@@ -53,7 +63,7 @@ class Package:
     extra: str = EXTRA
 
     def require(self, peer: str) -> str:
-        """Name and version of the package.
+        """Import the package, and return its name and version.
 
         Raises:
             SettingError: it can't be imported.
@@ -74,15 +84,16 @@ class Peer:
     """A denoiser of another project.
 
     Attributes:
-        name: on the command line and in tables.
-        package: that it needs.
+        name: its name on the command line and in tables.
+        package: the package that it needs.
         about: what it calls, and who described the method.
-        open: σ on the 0–255 scale, threads and the settings of ``grid``, to a context that gives a
-            :data:`Stream`.
-        grid: settings that are tuned; empty for one that only wants σ.
+        open: takes σ on the 0–255 scale, threads and the settings of ``grid``; returns a context
+            that gives a :data:`Stream`.
+        grid: settings that are tuned; empty for one that needs σ alone.
         temporal: whether it looks at several frames, and leaves a single one as it is.
-        check: raises SettingError where the package lacks it.
-        instead: name and version of what computes where the package can't; None: the package does.
+        check: raises SettingError where the package lacks the method.
+        fallback: returns name and version of another program that computes where the package
+            can't; None: the package does.
     """
 
     name: str
@@ -92,23 +103,23 @@ class Peer:
     grid: Grid
     temporal: bool = False
     check: Callable[[], object] = lambda: None
-    instead: Callable[[], str | None] = lambda: None
+    fallback: Callable[[], str | None] = lambda: None
 
     def require(self) -> str:
-        """Name and version of what computes.
+        """Check that the peer can run, and return name and version of what computes.
 
         Raises:
             SettingError: the package is not installed, or lacks this one.
         """
-        if (other := self.instead()) is not None:
+        if (other := self.fallback()) is not None:
             return other
         version = self.package.require(self.name)
         self.check()
         return version
 
 
-def one_by_one(process: Process) -> Stream:
-    """A stream of what denoises frame by frame into a buffer, which is used again."""
+def frame_by_frame(process: Process) -> Stream:
+    """Make a stream that denoises frame by frame into one buffer."""
 
     def stream(frames: Iterable[Pixels]) -> Iterator[Pixels]:
         out: Pixels | None = None
@@ -120,19 +131,19 @@ def one_by_one(process: Process) -> Stream:
     return stream
 
 
-def still(
+def frame_filter(
     filter_: Callable[..., Pixels], threads: Callable[[int], None] = lambda _: None
 ) -> Callable[..., AbstractContextManager[Stream]]:
-    """An opener over a function of frame, σ and settings.
+    """Make ``open`` of a peer from a function that filters a frame.
 
     Args:
-        filter_: returns a new frame.
-        threads: sets how many the package may use; it is the package's, for the whole process.
+        filter_: takes a frame, σ and settings; returns a new frame.
+        threads: sets how many threads the package uses, in the whole process.
     """
 
     @contextlib.contextmanager
-    def opened(sigma: float, many: int, **settings: float) -> Iterator[Stream]:
-        threads(many)
+    def opened(sigma: float, count: int, **settings: float) -> Iterator[Stream]:
+        threads(count)
         denoise = functools.partial(filter_, sigma=sigma, **settings)
         yield lambda frames: (denoise(frame) for frame in frames)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecae.bench.peers.base import Package, Peer, Pixels, still
+from edgecae.bench.peers.base import Package, Peer, Pixels, frame_filter
 
 __all__ = ["PEERS"]
 
@@ -22,7 +22,7 @@ PEERS = (
         "cbm3d",
         Package("bm3d", "bm3d"),
         "bm3d.bm3d_rgb (Dabov et al., 2007; Mäkinen et al., 2020)",
-        still(cbm3d),
+        frame_filter(cbm3d),
         {},
     ),
 )

@@ -48,7 +48,7 @@ def _filter(
     @contextlib.contextmanager
     def opened(sigma: float, threads: int, yuv: float, **settings: float) -> Iterator[Stream]:
         text, formats = arguments(sigma, **settings), "yuv444p" if yuv else "gbrp"
-        if _instead(name) is not None:
+        if _fallback(name) is not None:
             graph = f"format={formats},{name}={text},format=rgb24"
             yield lambda frames: ffmpeg_program.stream(frames, graph, threads)
             return
@@ -94,7 +94,7 @@ def _lacks(name: str) -> bool:
     return name not in filters_available
 
 
-def _instead(name: str) -> str | None:
+def _fallback(name: str) -> str | None:
     return ffmpeg_program.version(name) if _lacks(name) else None
 
 
@@ -146,7 +146,7 @@ def _peer(
         grid,
         temporal,
         check=lambda: _check(name),
-        instead=lambda: _instead(name),
+        fallback=lambda: _fallback(name),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgecae.bench.peers.base import Package, Peer, Pixels, still
+from edgecae.bench.peers.base import Package, Peer, Pixels, frame_filter
 
 __all__ = ["PEERS"]
 
@@ -57,14 +57,14 @@ PEERS = (
         "bilateral",
         _OPENCV,
         "cv2.bilateralFilter (Tomasi and Manduchi, 1998)",
-        still(bilateral, _threads),
+        frame_filter(bilateral, _threads),
         {"colour": (1, 1.5, 2, 2.5, 3, 4, 5, 6), "space": (0.7, 1, 1.5, 2, 3)},
     ),
     Peer(
         "nlmeans",
         _OPENCV,
         "cv2.fastNlMeansDenoisingColored (Buades, Coll and Morel, 2005)",
-        still(nlmeans, _threads),
+        frame_filter(nlmeans, _threads),
         {
             "luma": (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2),
             "chroma": (0.5, 1, 1.5),
@@ -75,8 +75,8 @@ PEERS = (
         "gaussian",
         _OPENCV,
         "cv2.GaussianBlur",
-        still(gaussian, _threads),
+        frame_filter(gaussian, _threads),
         {"space": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1, 1.2, 1.5, 2)},
     ),
-    Peer("median", _OPENCV, "cv2.medianBlur", still(median, _threads), {"side": (3, 5, 7)}),
+    Peer("median", _OPENCV, "cv2.medianBlur", frame_filter(median, _threads), {"side": (3, 5, 7)}),
 )

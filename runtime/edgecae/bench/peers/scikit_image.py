@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.bench.peers.base import Package, Peer, Pixels, still
+from edgecae.bench.peers.base import Package, Peer, Pixels, frame_filter
 
 __all__ = ["PEERS"]
 
@@ -48,7 +48,7 @@ PEERS = (
         "wavelet",
         _SKIMAGE,
         "skimage.restoration.denoise_wavelet, BayesShrink (Chang, Yu and Vetterli, 2000)",
-        still(wavelet),
+        frame_filter(wavelet),
         {"strength": (0.6, 0.8, 1, 1.2, 1.5, 2)},
         check=lambda: _WAVELETS.require("wavelet"),
     ),
@@ -56,7 +56,7 @@ PEERS = (
         "tv",
         _SKIMAGE,
         "skimage.restoration.denoise_tv_chambolle (Chambolle, 2004)",
-        still(tv),
+        frame_filter(tv),
         {"weight": (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.2, 1.5, 2)},
     ),
 )

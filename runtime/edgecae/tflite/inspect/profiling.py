@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecae.device.stderr import silenced
+from edgecae import native
 from edgecae.errors import BackendError, ModelFileError
 from edgecae.tflite import interpreter as backends
 from edgecae.tflite import model_file
@@ -174,7 +174,7 @@ def load(
         BackendError: the interpreter does not take it.
     """
     module = importlib.import_module(backends.BACKENDS[backend.name][0])
-    with silenced():
+    with native.quiet():
         try:
             interpreter: Any = module.Interpreter(model_content=content, num_threads=threads)
             interpreter.allocate_tensors()

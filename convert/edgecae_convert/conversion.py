@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 
 from edgecae import atomic
 from edgecae import noise as noise_models
+from edgecae.denoise import tiling
 from edgecae.denoise.denoiser import Denoiser
-from edgecae.errors import SettingError, SinkError
+from edgecae.errors import SettingError
 from edgecae.tflite import interpreter
 from edgecae.tflite import receptive_field as receptive
 from edgecae.tflite.graph import LARGEST_SIDE
@@ -76,8 +76,8 @@ def convert(
     """Convert a trained network to a TFLite file and check it against the float network.
 
     Args:
-        path: a run directory of :func:`edgecae_train.loop.train`, or what else
-            :func:`edgecae_convert.sources.open_source` takes.
+        path: a run directory of :func:`edgecae_train.train`, a weights file, a Keras model file or
+            the folder of a SavedModel.
         output: the file to write; ``RUN/MODEL-int8.tflite``, ``-int8-ptq`` and so on unless given,
             with ``-WxH`` for one fixed size; beside a file for what is no run.
         precision: ``int8``, fully integer; ``float32``; or for comparison ``float16`` (weights
@@ -91,7 +91,7 @@ def convert(
         noise: that a network which is no run was trained for; ``gaussian:0-55`` unless given.
         trust: run code that a Keras file or a SavedModel names.
         max_drop: largest loss against the float network at the noise that it was trained for,
-            dB; see :func:`report.check`.
+            dB; the loss at σ 5 has a limit of its own, 0.5 dB.
         split: write the two halves of an int8 file as well, ``encoder.tflite`` and
             ``decoder.tflite`` beside it.
         overwrite: replace an existing file.
@@ -143,8 +143,10 @@ def convert(
     bare = export.finish(content, precision == "int8", None)
     if split:
         splitting.bottleneck(bare)  # before anything is measured
-    float_quality = validation.measure(evaluate.keras_denoiser(networks.reference))
     about = _metadata(source, precision, ptq, bare)
+    # A file of a fixed size is measured on frames of that size, which leave no room for a border.
+    around = source.stride, tiling.border(about.stride, about.halo) if shape is None else 0
+    float_quality = validation.measure(evaluate.keras_denoiser(networks.reference, *around))
 
     def write(path: Path, quality: dict[str, dict[str, float]]) -> report.Written:
         rounded = {
@@ -156,26 +158,19 @@ def convert(
         path.write_bytes(finished)
         return report.written(path, finished, metadata, source.known is not None)
 
-    temporary = output.with_name(f".{output.name}.tmp")
-    try:
+    with atomic.writing(output, overwrite) as temporary:
         made = write(temporary, {"float": float_quality})
         formats.check_tensors(made.model)
         if precision == "int8" and made.refused is None:
             with Denoiser(temporary, threads=2) as denoiser:
                 quality = validation.measure(denoiser.process)
         else:
-            quality = validation.measure(formats.file_denoiser(made.model.content))
+            denoise = evaluate.bordered(formats.file_denoiser(made.model.content), *around)
+            quality = validation.measure(denoise)
         report.check({str(n): float_quality[str(n)] for n in promised}, quality, max_drop)
         made = write(temporary, {"float": float_quality, precision: quality})
-        with splitting.write(made.model, halves):
-            temporary.replace(output)
-    except OSError as error:
-        if isinstance(error, SinkError):
-            raise
-        raise SinkError(f"{output} can't be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if split:
+            splitting.write(made.model, halves, overwrite)
     return report.Report(
         model=dataclasses.replace(made.model, path=output),
         refused=made.refused,
@@ -189,7 +184,8 @@ def convert(
         networks=networks,
         validation=validation,
         quantized=networks.simulated,
-        denoise=formats.file_denoiser(made.model.content),
+        around=around,
+        denoise=evaluate.bordered(formats.file_denoiser(made.model.content), *around),
         halves=halves,
     )
 

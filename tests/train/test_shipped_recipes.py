@@ -1,0 +1,96 @@
+"""The recipes in ``recipes/`` make the shipped models: each leg, and one after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from edgecae import models
+from edgecae.errors import RecipeError
+from edgecae_train import architectures, channels, recipe, shipped, weights
+from edgecae_train.architectures import ARCHITECTURES, Architecture
+from edgecae_train.architectures.classic import Classic
+from edgecae_train.architectures.unet import UNet
+
+NETWORKS = {
+    "nano": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
+    "nano-last": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
+    "small-start": UNet((40, 32, 48), (0, 0, 1), (1, 0)),
+    "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
+    "small-open": UNet((40, 32, 48), (0, 0, 1), (1, 0)),
+    "base-start": UNet((48, 64, 64), (1, 2, 2), (4, 2), block="separable", features=32),
+    "base-start-last": UNet((48, 64, 64), (1, 2, 2), (4, 2), block="separable", features=32),
+    "base": UNet((64, 48, 32), (1, 2, 2), (4, 2), 2, "separable", 32, (96, 64, 64)),
+    "classic": Classic(),
+    "latent": Classic(latent=8),
+    "demo": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
+}
+"""What each recipe trains."""
+
+LEGS = [
+    ("nano", "nano-last"),
+    ("small-start", "small"),
+    ("base-start", "base-start-last"),
+    ("base-start-last", "base"),
+]
+"""Recipes that start from the weights of another."""
+
+
+def network(name: str) -> Architecture:
+    settings = recipe.read(ROOT / "recipes" / f"{name}.toml")
+    return architectures.get(settings.model, settings.latent, settings.architecture)
+
+
+def test_each_recipe_is_listed() -> None:
+    assert {file.stem for file in (ROOT / "recipes").glob("*.toml")} == NETWORKS.keys()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_recipe_trains_the_network_that_it_trained(name: str) -> None:
+    assert network(name) == NETWORKS[name]
+
+
+@pytest.mark.parametrize(("first", "second"), LEGS)
+def test_a_leg_goes_on_with_the_weights_of_the_one_before(first: str, second: str) -> None:
+    assert channels.fits(network(first), network(second))
+
+
+def test_the_names_for_a_model_are_those_of_the_shipped_ones() -> None:
+    assert sorted(ARCHITECTURES) == sorted(models.names()) == shipped.names()
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_shipped_model_is_what_its_last_recipe_trains(name: str) -> None:
+    architecture, _, _ = weights.read_weights(shipped.find(name))
+    assert architecture == architectures.get(name)
+    last = f"{name}-last" if f"{name}-last" in NETWORKS else name
+    assert architecture == network(last)
+
+
+def test_numbers_in_a_recipe_survive_the_run_directory(tmp_path: Path) -> None:
+    settings = recipe.read(ROOT / "recipes" / "base-start.toml")
+    (tmp_path / "recipe.toml").write_text(recipe.dumps(settings))
+    again = recipe.read(tmp_path / "recipe.toml")
+    assert again == settings
+    assert again.architecture == {"channels": [48, 64, 64], "hidden": []}
+    assert recipe.digest(recipe.with_changes(again, {"architecture": {}})) != recipe.digest(again)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [
+        ({"width": 3}, "of small has no width; it has channels, down"),
+        ({"channels": "wide"}, r"of small: Expected `array`, got `str` - at `\$.channels`"),
+        ({"channels": [8, 16]}, "of small: a network of 2 levels needs"),
+        ({"down": [0, 0]}, "of small: a network of 3 levels needs"),
+        ({"up": [0, 1]}, "of small: a network of 3 levels needs"),
+        ({"hidden": [8]}, "of small: hidden is empty or has 3 numbers"),
+        ({"block": "dense"}, "of small: a block is plain or separable, not 'dense'"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(numbers: dict[str, object], why: str) -> None:
+    with pytest.raises(RecipeError, match=why) as caught:
+        architectures.get("small", numbers=numbers)
+    assert "\n" not in str(caught.value)
