@@ -81,8 +81,14 @@ class Times:
 
 
 def _memory(key: str) -> int:
-    """Bytes, by a key of /proc/self/status. Unlike getrusage, it begins anew with a program."""
-    text = Path("/proc/self/status").read_text(encoding="utf-8")
+    """Bytes, by a key of /proc/self/status; 0 on systems other than Linux, which lack the file.
+
+    Unlike getrusage, the file's figures begin anew with a program.
+    """
+    try:
+        text = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
     found = re.search(rf"^{key}:\s*(\d+) kB$", text, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
@@ -156,7 +162,7 @@ def run(case: Case, python: str = sys.executable) -> Times:
 
 
 def _end(done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode == -signal.SIGKILL:
+    if done.returncode == -getattr(signal, "SIGKILL", 9):  # Windows has no such signal
         return "it was killed, for want of memory perhaps"
     last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
     return last[0]
