@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +13,15 @@ from edgecae.bench import comparison, conditions, latency, methods, peers, quali
 from edgecae.bench.case import Case
 from edgecae.bench.comparison import Change
 from edgecae.bench.methods import Method
+from edgecae.bench.peers.base import Peer
 from edgecae.bench.quality import Strip
 from edgecae.bench.results import Results
 from edgecae.errors import SettingError
 from edgecae.tflite import interpreter as backends
 
 __all__ = ["PEER_SIZE", "Plan", "all_peers", "measure"]
+
+log = logging.getLogger(__name__)
 
 PEER_SIZE = (640, 480)
 """Peers are timed at this size alone unless sizes are asked for: some take minutes a frame."""
@@ -156,10 +160,25 @@ def _with_quality(
 def all_peers(without: Sequence[str] = ()) -> list[str]:
     """Names of all peers, but for some.
 
+    A peer whose licence forbids some uses is left out where it is not installed, with a warning.
+
     Raises:
         SettingError: one of these is none.
     """
     for name in without:
         if name not in peers.PEERS:
             raise SettingError(f"no peer is called {name!r}; there are {', '.join(peers.PEERS)}")
-    return [name for name in peers.PEERS if name not in without]
+    return [
+        name for name, peer in peers.PEERS.items() if name not in without and not _left_out(peer)
+    ]
+
+
+def _left_out(peer: Peer) -> bool:
+    if not peer.package.licence:
+        return False
+    try:
+        peer.require()
+    except SettingError as error:
+        log.warning("%s is left out: %s", peer.name, error)
+        return True
+    return False
