@@ -23,5 +23,5 @@ def share() -> None:
     """
     if "MALLOC_ARENA_MAX" in os.environ:
         return
-    with contextlib.suppress(OSError, AttributeError):  # no such function: not glibc
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # not glibc, or Windows
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
