@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
@@ -18,6 +18,7 @@ from edgecae.media.sources import Settings, Source, open_source
 from edgecae.stream.channel import Channel
 from edgecae.stream.stats import Stats
 from edgecae.stream.stop import Stop
+from edgecae.timeout import call_with_timeout
 
 __all__ = ["Capture", "Reconnecting", "closing", "offline_since", "open_lasting"]
 
@@ -144,25 +145,19 @@ def open_lasting(spec: str, settings: Settings, stop: Stop, name: str) -> Source
     Raises:
         SourceError: it can't be opened, and no waiting will help.
     """
-    opened: Future[Source] = Future()
-
-    def open_it() -> None:
-        try:
-            opened.set_result(open_source(spec, settings))
-        except BaseException as error:  # raised again below
-            opened.set_exception(error)
-
-    # In a thread: standard input may keep whoever opens it waiting for ever for its first bytes.
-    threading.Thread(target=open_it, name="open", daemon=True).start()
-    while not opened.done() and not stop.requested:
-        with contextlib.suppress(TimeoutError):
-            opened.exception(0.1)
     first: Source | None = None
     try:
-        if opened.done():
-            first = opened.result()
-            if not first.live:
-                return first
+        # Standard input may keep whoever opens it waiting for ever for its first bytes.
+        first = call_with_timeout(
+            None,
+            lambda: open_source(spec, settings),
+            lambda source: source.__exit__(None, None, None),
+            cancelled=lambda: stop.requested,
+        )
+        if not first.live:
+            return first
+    except CancelledError:
+        log.debug("%s: not waited for", name)
     except OfflineError as error:
         log.info("offline: %s", error)
     return Reconnecting(name, lambda: open_source(spec, settings), stop, first)
