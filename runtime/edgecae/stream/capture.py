@@ -170,9 +170,10 @@ def offline_since(source: Source) -> float | None:
 
 @contextlib.contextmanager
 def closing(source: S, stats: Stats) -> Iterator[S]:
-    """Close a source that a stream has read; one that never came back from a read, leave open.
+    """Close a source that a stream has read.
 
-    To close it would free what FFmpeg is reading from in the capture thread.
+    One that never came back from a read is left to the capture thread, see :class:`Capture`: to
+    close it would free what FFmpeg is reading from.
     """
     try:
         yield source
@@ -185,7 +186,7 @@ class Capture:
     """The thread that reads a source into a channel.
 
     Args:
-        source: opened; left open.
+        source: opened; left open, unless it is abandoned in a read.
         channel: closed when the source ends, fails, or somebody asks to stop.
         stats: counts what comes.
         stop: looked at after each frame.
@@ -197,6 +198,9 @@ class Capture:
     def __init__(self, source: Source, channel: Channel[Frame], stats: Stats, stop: Stop) -> None:
         self._source, self._channel, self._stats, self._stop = source, channel, stats, stop
         self.error: BaseException | None = None
+        # Whoever comes second, the thread at its end or the one that waits for it, closes.
+        self._lock = threading.Lock()
+        self._ended = self._abandoned = False
         # A daemon: a read that never returns must not keep the process from its end.
         self._thread = threading.Thread(target=self._work, name="capture", daemon=True)
 
@@ -205,9 +209,15 @@ class Capture:
         self._thread.start()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the end; whether it came."""
+        """Wait for the end; return whether it came.
+
+        If it did not, the thread is left behind, and closes the source when it comes back from the
+        read that holds it up.
+        """
         self._thread.join(timeout)
-        return not self._thread.is_alive()
+        with self._lock:
+            self._abandoned = not self._ended
+            return self._ended
 
     def _work(self) -> None:
         stats, live = self._stats, self._source.live
@@ -228,3 +238,10 @@ class Capture:
             self.error = error
         finally:
             self._channel.close()
+            with self._lock:
+                self._ended, abandoned = True, self._abandoned
+            if abandoned:
+                try:
+                    self._source.__exit__(None, None, None)
+                except Exception as error:
+                    log.debug("%s can't be closed", self._source.name, exc_info=error)
