@@ -144,6 +144,10 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             of a gray camera come to a colour network.
         flat: share of the patches that are one flat colour or a few, half of them without noise:
             what screens and title bars show, and photos hardly do.
+        keep: share of the weights to start from (``--init``) in the result of the float phase; the
+            rest is what was trained. A network that learns something else forgets some of what it
+            knew, and a mean of both has most of both (Wortsman et al., "Robust fine-tuning of
+            zero-shot models", 2022). 0: none.
         seed: of weights, patches and noise.
         optimizer: of the float phase: ``muon`` or ``adam``; QAT has Adam.
         clip_norm: gradients longer than this (over all weights) are shortened to it; 0: never.
@@ -167,6 +171,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     noise: str = "gaussian:0-55"
     gray: Share = 0.05
     flat: Share = 0.0
+    keep: Share = 0.0
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
     optimizer: Optimizer = "muon"
     clip_norm: NotNegative = 1.0
