@@ -11,7 +11,8 @@ OLDEST_VENV := .venv-oldest
 DEMO := demo
 
 # One worker a core, each with a TensorFlow of its own. A file's tests go to one worker.
-PARALLEL := -n auto --maxprocesses 4 --dist loadscope
+WORKERS ?= auto
+PARALLEL := -n $(WORKERS) --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 CORE := not slow and not faults and not browser and not timing
 # What runs without TensorFlow: all of these but the tests marked slow.
 RUNTIME_TESTS := $(addprefix tests/,codec commands denoise device media noise stream tflite \

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -60,6 +61,13 @@ _unexpected: dict[str, None] = {}
 """A line for each skip that is not expected, once: under pytest-xdist, every worker collects."""
 
 
+# A core that others use is slow at times: that is no failure.
+hypothesis.settings.register_profile(
+    "edgecae", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("edgecae")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         # pytest-xdist starts a worker for each core: TensorFlow's threads would be too many.
@@ -97,6 +105,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if TRAINED.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+    # The workers of pytest-xdist take file after file: one that lasts must not begin last.
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 Once = Callable[[str, Callable[[Path], object]], Path]

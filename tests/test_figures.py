@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
-from edgecae import models
+from edgecae import Denoiser, models
 from edgecae.bench import results
-
-SIXTH = ("15", "25", "50")
+from edgecae.media import images
+from edgecae.noise import gaussian
+from edgecae.quality import psnr
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/models.md", "docs/bench.md"])
@@ -31,27 +33,30 @@ def test_a_reference_is_of_a_quiet_machine_and_of_all_that_is_shipped(path: Path
     assert found.conditions.warnings == []
     assert {row.method for row in found.latency} >= set(models.names())
     assert {row.method for row in found.quality} >= {*models.names(), "noisy", "bilateral"}
-    for roof in found.roofline:
-        if roof.threads == 1:
-            assert roof.floor_over_ideal >= 1
-            assert 1 < roof.over_floor <= OVER_FLOOR.get(roof.model, 1.25), roof.model
 
 
-OVER_FLOOR = {
-    "nano": 1.3,  # has so few multiplications that folding and joining pixels shows
-}
-"""The whole model over its convolutions, where more than 1.25 is known."""
-
-MOST_LOST = {"5": 0.15, "15": 0.05, "25": 0.05, "50": 0.05}
-"""By int8 against float, dB, by σ."""
+MAX_LOSS = {5: 0.25, 15: 0.1, 25: 0.1, 50: 0.1}
+"""By int8 against float, dB, mean over small pictures, by σ."""
 
 
-def test_int8_keeps_what_the_float_network_can() -> None:
-    for methods in models.figures()["psnr"]["8-bit"].values():
-        for name in set(models.names()) - {"classic"}:
-            for sigma, most in MOST_LOST.items():
-                assert methods[f"{name}:float"][sigma] - methods[name][sigma] <= most
-            assert all(methods[name][s] > methods["noisy"][s] for s in ("5", *SIXTH))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in models.names() if name != "classic"])
+def test_int8_keeps_what_the_float_network_can(name: str, photos: Path) -> None:
+    from edgecae_train import evaluate, shipped, weights
+
+    architecture, _, values = weights.read_weights(shipped.find(name))
+    network = architecture.build(training=False)
+    weights.load_weights(network, values)
+    exact = evaluate.keras_denoiser(network)
+    # The float network takes sizes that can be halved as often as it does; these are its patches.
+    pictures = [images.read(path).pixels[:96, :96].copy() for path in sorted(photos.glob("*.png"))]
+    with Denoiser(name) as denoiser:
+        for sigma, most in MAX_LOSS.items():
+            rng, lost = np.random.default_rng(sigma), []
+            for picture in pictures:
+                noisy = gaussian(sigma).add(picture, rng)
+                lost.append(psnr(picture, exact(noisy)) - psnr(picture, denoiser.process(noisy)))
+            assert np.mean(lost) < most, (sigma, lost)
 
 
 def test_tables_fill_empty_places_and_leave_the_text_between(

@@ -107,6 +107,7 @@ def test_a_float_model_can_not_stream(float_file: Path) -> None:
     assert "float model" in done.stderr
 
 
+@pytest.mark.slow
 def test_train_then_convert_then_denoise(photos: Path, tmp_path: Path) -> None:
     done = edgecae(
         "train", "--data", photos, "--out", tmp_path / "run", "--steps", "20", "--qat-steps", "4",

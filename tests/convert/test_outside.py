@@ -50,6 +50,7 @@ def converted(path: Path, output: Path, **asked) -> report.Report:
 
 
 @pytest.mark.parametrize("form", ["model.h5", "model.keras", "saved"])
+@pytest.mark.slow
 def test_a_network_trained_elsewhere(
     folder: Path, tmp_path: Path, form: str, photo: np.ndarray
 ) -> None:
@@ -67,6 +68,7 @@ def test_a_network_trained_elsewhere(
     assert np.abs(got - expected).mean() < 3
 
 
+@pytest.mark.slow
 def test_a_file_of_keras_3(tmp_path: Path) -> None:
     """Written by another process: this one has Keras 2."""
     path = tmp_path / "three.keras"
@@ -83,6 +85,7 @@ def test_a_file_of_keras_3(tmp_path: Path) -> None:
     assert made.model.metadata.halo == 2
 
 
+@pytest.mark.slow
 def test_a_network_of_one_size(tmp_path: Path) -> None:
     network(height=64, width=96).save(tmp_path / "fixed.h5")
     made = converted(tmp_path / "fixed.h5", tmp_path / "made.tflite")
@@ -91,6 +94,7 @@ def test_a_network_of_one_size(tmp_path: Path) -> None:
         converted(tmp_path / "fixed.h5", tmp_path / "other.tflite", size=(64, 64))
 
 
+@pytest.mark.slow
 def test_operations_that_edgecae_does_not_stream(tmp_path: Path) -> None:
     network(last=keras.layers.PReLU(shared_axes=[1, 2])).save(tmp_path / "prelu.h5")
     made = converted(tmp_path / "prelu.h5", tmp_path / "made.tflite")

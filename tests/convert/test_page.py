@@ -23,6 +23,12 @@ ANY = 100.0
 """A loss that any conversion stays below."""
 
 
+@pytest.fixture(scope="module")
+def made(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A conversion of each architecture."""
+    return convert(run, tmp_path_factory.mktemp("made") / f"{run.name}.tflite", max_drop=ANY)
+
+
 def exact(report: Report) -> bytes:
     return export.finish(export.to_tflite(report.networks.exact, "float32"), False, None)
 

@@ -353,6 +353,7 @@ def fuzz() -> Any:
     return module
 
 
+@pytest.mark.slow
 def test_random_damage_does_no_harm(fuzz: Any) -> None:
     """The fuzzer for a few seconds; it is meant for longer runs."""
     result = fuzz.fuzz(400, seed=20)
@@ -374,6 +375,7 @@ def test_a_file_that_ends_the_process_is_refused(fuzz: Any, tmp_path: Path) -> N
     refused(tmp_path, content, "worlds apart")
 
 
+@pytest.mark.timing
 def test_verifying_is_quick() -> None:
     """In a process of its own: start-up counts."""
     code = (

@@ -15,8 +15,6 @@ import pytest
 from edgecae.errors import RecipeError
 from edgecae_train import checkpoint, shipped, weights
 
-pytestmark = pytest.mark.slow
-
 EARLY = """
 [float]
 steps = 90
@@ -28,12 +26,19 @@ batch = 6
 patch = 24
 """
 
+TRAIN = """
+from edgecae.commands.cli import main
+from edgecae_train import loop
+loop.CALIBRATION_BATCHES = 2
+main()
+"""
+
 STEPS = ["--steps", "90", "--qat-steps", "40", "--batch", "4", "--patch", "32", "--warmup", "5"]
 
 
 def start(out: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "edgecae", "train", "--out", str(out), *arguments],
+        [sys.executable, "-c", TRAIN, "train", "--out", str(out), *arguments],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -59,6 +64,7 @@ def kill_after(process: subprocess.Popen[str], history: Path, rows: int) -> None
     pytest.fail(f"{history} never came to {rows} rows")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["small", "classic"])
 def test_kill_and_resume(model: str, photos: Path, tmp_path: Path) -> None:
     """Killed in the float phase and again in the QAT phase; classic has dropout besides."""

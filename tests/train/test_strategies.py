@@ -21,6 +21,7 @@ import json, sys
 from pathlib import Path
 from edgecae_train import loop, recipe
 from edgecae_train._tf import tf
+loop.CALIBRATION_BATCHES = 2
 logical, settings, out = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
 if logical > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -52,6 +53,7 @@ def float_weights(run: Path) -> dict[str, np.ndarray]:
     return weights.read_weights(run / "float.weights.h5")[2]
 
 
+@pytest.mark.slow
 def test_two_devices_do_what_one_does(photos: Path, tmp_path: Path) -> None:
     """Same batches, so the same weights but for the order of additions.
 
@@ -67,6 +69,7 @@ def test_two_devices_do_what_one_does(photos: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(value, b[name], atol=2e-3, err_msg=name)
 
 
+@pytest.mark.slow
 def test_dropout_on_two_devices(photos: Path, tmp_path: Path) -> None:
     settings = {"model": "classic", "data": str(photos), "strategy": "mirrored", "qat.steps": 2}
     finish(train(tmp_path / "run", settings, logical=2))
@@ -83,6 +86,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+@pytest.mark.slow
 def test_two_workers_train_together(photos: Path, tmp_path: Path) -> None:
     cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
     settings = {"data": str(photos), "precision": "float32"}

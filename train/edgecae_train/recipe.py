@@ -39,6 +39,9 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 Loss = Literal["auto", "mse", "l1", "charbonnier", "rmse", "psnr"]
 Optimizer = Literal["muon", "adam"]
+Schedule = Literal["cosine", "constant", "plateau"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Strategy = Literal["auto", "one", "mirrored", "workers"]
 
 
 class Early(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -100,7 +103,7 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     early: Early = Early()
     final_rate: Share = 0.01
     warmup: Whole = 200
-    schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    schedule: Schedule = "cosine"
     plateau: Count = 3
     weight_decay: NotNegative = 0.3
     leak: Share = 0.1
@@ -170,8 +173,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     validate_every: Count = 500
     patience: Whole = 0
     deterministic: bool = False
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    strategy: Literal["auto", "one", "mirrored", "workers"] = "auto"
+    precision: Precision = "auto"
+    strategy: Strategy = "auto"
     float_phase: Phase = msgspec.field(
         name="float", default=Phase(steps=20_000, learning_rate=4e-3)
     )
