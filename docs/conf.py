@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import sys
 from pathlib import Path
+
+from sphinx.ext.autodoc import mock
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), *(str(HERE.parent / part) for part in ("runtime", "train", "convert"))]
@@ -44,6 +47,12 @@ autodoc_mock_imports = [
     "tensorflow_model_optimization",
     "tf_keras",
 ]
+# These packages import their names when they are first used, which autodoc does without its mocks.
+with mock(autodoc_mock_imports):
+    for package in map(importlib.import_module, ("edgecae_train", "edgecae_convert")):
+        for name in package.__all__:
+            getattr(package, name)
+
 napoleon_use_ivar = True
 
 # A reference to something of edgecae must lead somewhere. Those to other projects can't be
@@ -54,7 +63,7 @@ nitpick_ignore_regex = [
     # Internals that public docstrings and signatures name; the reference does not list them.
     ("py:.*", r"edgecae\.(denoise\.(blend|tiling)|stream\.watchdog|timeout)\..*"),
     ("py:.*", r"edgecae\.tflite\.(graph|interpreter|operators)\..*"),
-    ("py:class", r"edgecae_train\.channels\..*"),
+    ("py:.*", r"edgecae_train\.(architectures|channels)\b.*"),
 ]
 
 html_theme = "furo"

@@ -30,9 +30,22 @@ PUBLIC = ("edgecae", "edgecae.errors", "edgecae.media.images", "edgecae.media.si
 TEXTS = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 
 
+WITHOUT_TENSORFLOW = """
+import sys
+from sphinx.cmd.build import main
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "tf_keras"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Missing())
+sys.exit(main(sys.argv[1:]))
+"""
+"""Sphinx where TensorFlow is not installed: the extra ``docs`` does not bring it."""
+
+
 def build(pages: Path, out: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q",
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, "-b", "html", "-W", "--keep-going", "-q",
          "-c", str(DOCS), "-d", str(out / "cache"), str(pages), str(out / "site")],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
