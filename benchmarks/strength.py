@@ -71,9 +71,9 @@ def derive(cases: dict[str, list[PhotoCase]]) -> None:
         for name in MODELS
         for plain, noisy in zip(clean[name], weak[name], strict=True)
     ]
-    print(f"LEFT_AT_5 {np.median(left):.1f}")
+    print(f"ERROR_AT_SIGMA_5 {np.median(left):.1f}")
     errors = [[c.error for c in of] for of in clean.values()]
-    print(f"LARGEST {max(max(each) / np.mean(each) for each in errors):.1f}")
+    print(f"MAX_ERROR_RATIO {max(max(each) / np.mean(each) for each in errors):.1f}")
 
 
 @click.command()

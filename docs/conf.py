@@ -49,17 +49,13 @@ napoleon_use_ivar = True
 # A reference to something of edgecae must lead somewhere. Those to other projects can't be
 # followed without network.
 nitpicky = True
-# Internals that public docstrings and signatures name. The reference does not list them.
-nitpick_ignore = [
-    ("py:class", "edgecae.stream.watchdog.Watchdog"),
-    ("py:class", "edgecae.tflite.graph.Graph"),
-    ("py:class", "edgecae.tflite.operators.Operator"),
-    ("py:class", "edgecae.timeout.LateCalls"),
-    ("py:class", "edgecae_train.channels.Start"),
-    ("py:func", "edgecae.denoise.blend.share_for"),
-    ("py:func", "edgecae.tflite.interpreter.find"),
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!edgecae(_train|_convert)?\b).*"),
+    # Internals that public docstrings and signatures name; the reference does not list them.
+    ("py:.*", r"edgecae\.(denoise\.(blend|tiling)|stream\.watchdog|timeout)\..*"),
+    ("py:.*", r"edgecae\.tflite\.(graph|interpreter|operators)\..*"),
+    ("py:class", r"edgecae_train\.channels\..*"),
 ]
-nitpick_ignore_regex = [("py:.*", r"(?!edgecae(_train|_convert)?\b).*")]
 
 html_theme = "furo"
 html_title = f"edgecae {release}"

@@ -50,6 +50,9 @@ EXPECTED_SKIPS = {
     "there is no C compiler": not shutil.which("cc"),
     "tflite-micro is not installed": not importlib.util.find_spec("tflite_micro"),
     "GStreamer's RTSP server is not installed": not GSTREAMER,
+    "bm3d, which is for non-commercial use only, is not installed": not importlib.util.find_spec(
+        "bm3d"
+    ),
     "there is no program ffmpeg": not shutil.which("ffmpeg"),
     "chromium and its driver are not installed": not (
         shutil.which("chromium") and shutil.which("chromedriver")

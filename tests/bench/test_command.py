@@ -103,28 +103,21 @@ def test_a_comparison_tells_slower_from_the_same(tmp_path: Path) -> None:
     assert "of another machine (a Raspberry Pi" in done.stderr
 
 
-@pytest.mark.parametrize(("factor", "verdict", "status"), [(100, "faster", 0), (0.01, "slower", 1)])
-def test_another_installation_is_timed_in_turn(
-    factor: float, verdict: str, status: int, tmp_path: Path
-) -> None:
-    """The other one says of each frame that it took so many times as long: no noise hides that."""
-    other = tmp_path / "python"
-    other.write_text(
-        f"#!{sys.executable}\n"
-        "import json, subprocess, sys\n"
-        f"done = subprocess.run([{sys.executable!r}, *sys.argv[1:]], capture_output=True)\n"
-        "times = json.loads(done.stdout)\n"
-        f"print(json.dumps({{**times, 'ms': [{factor} * ms for ms in times['ms']]}}))\n"
+def test_another_installation_is_timed_in_turn(tmp_path: Path) -> None:
+    """Its clock runs a hundred times as fast as ours: no noise reaches that far."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import time\nreal = time.perf_counter\ntime.perf_counter = lambda: 100 * real()\n"
     )
+    other = tmp_path / "python"
+    other.write_text(f'#!/bin/sh\nPYTHONPATH="{tmp_path}:$PYTHONPATH" exec {sys.executable} "$@"\n')
     other.chmod(0o755)
     done = edgecae(*QUICK, "--against", other, "--json")
-    about = json.loads(done.stdout)
-    (change,) = about["comparison"]["latency"]
-    (row,) = about["latency"]
-    assert change["after_ms"] == row["median_ms"]
-    assert change["verdict"] == verdict
-    assert done.returncode == status
-    assert ("slower or worse than before: nano at 96x64" in done.stderr) == bool(status)
+    assert done.returncode == 0, done.stderr
+    (change,) = json.loads(done.stdout)["comparison"]["latency"]
+    assert change["ratio"] < 1 / 10
+    assert change["verdict"] == "faster"
+    low, high = change["spread"]
+    assert low <= change["ratio"] <= high
 
 
 def test_quality_alone_and_its_regression(photo_folder: Path, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import itertools
 import json
+import logging
 import shutil
 import sys
 import threading
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from conftest import ROOT
 from edgecae.bench import case as cases
 from edgecae.bench import methods, peers
 from edgecae.bench.case import Case
+from edgecae.bench.options import BenchOptions
 from edgecae.bench.peers import ffmpeg_program
 from edgecae.bench.peers.base import Peer
 from edgecae.errors import ModelFileError, SettingError
@@ -50,6 +53,8 @@ def test_a_peer_denoises(name: str, photo: np.ndarray) -> None:
 
 
 def test_cbm3d_denoises(photo: np.ndarray) -> None:
+    if not importlib.util.find_spec("bm3d"):
+        pytest.skip("bm3d, which is for non-commercial use only, is not installed")
     clean = photo[48:96, 48:96].copy()
     noisy = gaussian(25).add(clean, np.random.default_rng(0))
     (got,) = methods.denoise_frames(methods.find_method("cbm3d"), [noisy], 25, 1)
@@ -102,7 +107,12 @@ def test_what_the_program_says_is_passed_on(program: None) -> None:
     [
         ("bilateral", "cv2", "opencv-python-headless", "peers"),
         ("wavelet", "pywt", "PyWavelets", "peers"),
-        ("cbm3d", "bm3d", "bm3d", "peers"),
+        (
+            "cbm3d",
+            "bm3d",
+            "bm3d, which is licensed for non-commercial use only",
+            "bm3d-noncommercial",
+        ),
         ("ffmpeg-nlmeans", "av", "av", "video"),
     ],
 )
@@ -114,6 +124,24 @@ def test_a_package_that_is_missing_is_named(
         methods.find_method(name)
     assert package in str(caught.value)
     assert f"edgecae[{extra}]" in str(caught.value)
+
+
+def test_what_is_for_non_commercial_use_is_in_no_other_extra(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert [name for name, pulls in extras.items() if any("bm3d" in each for each in pulls)] == [
+        "bm3d-noncommercial"
+    ]
+    monkeypatch.setitem(sys.modules, "bm3d", None)
+    monkeypatch.setattr(logging.getLogger("edgecae"), "propagate", True)
+    options = BenchOptions(peers=True, without=("bilateral",))
+    assert options.peer_names == [
+        name for name in peers.PEERS if name not in ("bilateral", "cbm3d")
+    ]
+    assert "for non-commercial use only" in caplog.text
 
 
 def test_every_module_of_peers_is_registered() -> None:

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgecae import Denoiser, models, noise
-from edgecae.denoise.blend import ROWS, SIGN_BIT, distance, own_error, share_for
+from edgecae.denoise.blend import (
+    MAX_SAMPLED_ROWS,
+    SIGN_BIT,
+    blend_weight,
+    expected_error,
+    mean_square_change,
+)
 from edgecae.denoise.tiling import BORDER, border, pad_edges, padded_size
 from edgecae.errors import BackendError, FrameError, ModelFileError, SettingError
 from edgecae.media import images
@@ -231,31 +237,31 @@ def test_strength_nothing_is_the_frame(photo: NDArray[np.uint8]) -> None:
 def test_more_noise_never_gets_a_smaller_share(
     a: float, b: float, error: float, away: float
 ) -> None:
-    low, high = (share_for(sigma, error, away) for sigma in sorted((a, b)))
+    low, high = (blend_weight(sigma, error, away) for sigma in sorted((a, b)))
     assert 0 <= low <= high <= 1
 
 
 def test_what_the_share_depends_on() -> None:
     with Denoiser("small") as small, Denoiser("classic") as classic:
-        own = own_error(small.metadata.quality)
-        assert share_for(0, own, 3.0) == share_for(1.0, own, 3.0) == 0
-        assert share_for(11, own, 120.0) == 1
+        own = expected_error(small.metadata.quality)
+        assert blend_weight(0, own, 3.0) == blend_weight(1.0, own, 3.0) == 0
+        assert blend_weight(11, own, 120.0) == 1
         # What goes farther from the frame than noise explains has the larger error.
-        assert share_for(3, own, 10.0) > share_for(3, own, 14.0) + 0.05
+        assert blend_weight(3, own, 10.0) > blend_weight(3, own, 14.0) + 0.05
         # What takes away less than the noise that was estimated shows that texture was measured.
-        assert share_for(4, own, 4.0) < share_for(4, own, 16.0) - 0.1
+        assert blend_weight(4, own, 4.0) < blend_weight(4, own, 16.0) - 0.1
         # The classic network is 14 dB farther from a clean frame.
-        assert share_for(5, own, 30.0) > 2.5 * share_for(
-            5, own_error(classic.metadata.quality), 90.0
+        assert blend_weight(5, own, 30.0) > 2.5 * blend_weight(
+            5, expected_error(classic.metadata.quality), 90.0
         )
-    assert own_error({}) == pytest.approx(own, rel=0.1)
+    assert expected_error({}) == pytest.approx(own, rel=0.1)
 
 
 def test_the_distance_is_that_of_the_rows_looked_at(photo: NDArray[np.uint8]) -> None:
     noisy = np.clip(photo.astype(int) + 7, 0, 255).astype(np.uint8)
     result = (photo ^ SIGN_BIT).view(np.int8)
-    expected = np.mean((noisy.astype(float) - photo)[:: len(photo) // ROWS] ** 2)
-    assert distance(result, noisy) == pytest.approx(expected, rel=1e-5)
+    expected = np.mean((noisy.astype(float) - photo)[:: len(photo) // MAX_SAMPLED_ROWS] ** 2)
+    assert mean_square_change(result, noisy) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_a_large_header_takes_no_memory(source: str, head: bytes) -> None:
     code = PEAK + (
         "import sys\n"
         "from edgecae.errors import SourceError\n"
-        "from edgecae import sources\n"
+        "from edgecae.media import sources\n"
         "from edgecae.media.sources import video_file\n"
         "import av\n"
         "before = peak()\n"

@@ -7,7 +7,6 @@ import itertools
 import logging
 import socket
 import subprocess
-import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -25,7 +24,6 @@ from edgecae.errors import OfflineError, RefusedError, SinkError, SourceError
 from edgecae.media import sinks, sources
 from edgecae.media.redact import redacted
 from edgecae.stream import batch
-from edgecae.timeout import LateCalls, StillRunningError, within
 
 QUICK = sources.Settings(stall=1.0)
 
@@ -261,30 +259,3 @@ def test_no_secret_survives_wherever_it_stands(secret: str) -> None:
     ):
         assert "s3cr3t" not in redacted(url)
         assert "t3rc3s" not in redacted(url)
-
-
-def test_within_closes_what_comes_too_late() -> None:
-    release, late = threading.Event(), threading.Event()
-    with pytest.raises(TimeoutError):
-        within(0.05, lambda: release.wait(10), late=lambda result: late.set())
-    assert not late.is_set()
-    release.set()
-    assert late.wait(10)
-    assert within(5, lambda: 3) == 3
-    with pytest.raises(ZeroDivisionError):
-        within(5, lambda: 1 // 0)
-
-
-def test_within_does_not_begin_again_what_has_not_come_back() -> None:
-    release, calls = threading.Event(), LateCalls()
-    with pytest.raises(TimeoutError, match=r"within 0\.05 s"):
-        within(0.05, lambda: release.wait(10), what="a", calls=calls)
-    with pytest.raises(StillRunningError):
-        within(5, lambda: 3, what="a", calls=calls)
-    assert within(5, lambda: 3, what="b", calls=calls) == 3
-    assert within(5, lambda: 3, what="a", calls=LateCalls()) == 3
-    release.set()
-    end = time.monotonic() + 10
-    while calls.running("a") and time.monotonic() < end:
-        time.sleep(0.01)
-    assert within(5, lambda: 3, what="a", calls=calls) == 3

@@ -167,7 +167,7 @@ def test_ffmpeg_reads_the_header_as_it_was_meant(tmp_path: Path) -> None:
 def test_a_thread_that_waits_for_standard_input_does_not_disturb_the_end(source: str) -> None:
     code = (
         "import sys, threading, time\n"
-        "from edgecae import sources\n"
+        "from edgecae.media import sources\n"
         "def read():\n"
         f"    list(sources.open_source({source!r}))\n"
         "threading.Thread(target=read, daemon=True).start()\n"

@@ -41,7 +41,7 @@ def piped(tmp: Path) -> str:
 
 
 SPECS: dict[str, Callable[[Path, Path], str]] = {
-    "test_scene": lambda photos, tmp: "test:64x48@10?frames=6&noise=gaussian:20",
+    "scene": lambda photos, tmp: "test:64x48@10?frames=6&noise=gaussian:20",
     "pipe": lambda photos, tmp: piped(tmp),
     "image_files": lambda photos, tmp: str(photos),
     "image_files, a glob": lambda photos, tmp: str(photos / "*.png"),
@@ -244,9 +244,7 @@ def test_an_image_that_is_named_itself_must_be_one(tmp_path: Path) -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 40))
 def test_the_test_scene_is_repeatable_at_any_size(width: int, height: int, index: int) -> None:
-    scenes = [
-        sources.test_scene.TestScene(width, height, frames=index + 1, seed=3) for _ in range(2)
-    ]
+    scenes = [sources.scene.TestScene(width, height, frames=index + 1, seed=3) for _ in range(2)]
     a, b = (scene.clean(index) for scene in scenes)
     assert a.shape == (height, width, 3)
     np.testing.assert_array_equal(a, b)

@@ -384,8 +384,9 @@ def streaming(denoiser: str, *then: str) -> subprocess.CompletedProcess[str]:
     """A process in which a class of this body takes the denoiser's place, and then these lines."""
     begin = """
         import time
-        from edgecae import Denoiser, sinks, sources, stream
-        from edgecae.stream import session, tune
+        from edgecae import Denoiser, stream
+        from edgecae.media import sinks, sources
+        from edgecae.stream import session, threads
         from edgecae.stream.session import Session
     """
     lines = ["class Other(Denoiser):", textwrap.indent(textwrap.dedent(denoiser), "    "), *then]
@@ -407,7 +408,7 @@ def __init__(self, *given):
 """
 AUTO = (
     "session.Denoiser = Other",
-    "tune.cores = lambda: 2",
+    "threads.cores = lambda: 2",
     "Session('test:16x16?frames=5', ['null:'], 'nano', threads=None, hang=1.0).run(announce=print)",
 )
 

@@ -22,7 +22,7 @@ from edgecae.errors import OfflineError, RefusedError, SettingError, SinkError, 
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
 from edgecae.media.sources import video_file
-from edgecae.stream import metrics, overload, sink_worker
+from edgecae.stream import capture, metrics, overload, pipeline, sink_worker
 from edgecae.stream import threads as tune
 from edgecae.stream.capture import Reconnecting, open_lasting
 from edgecae.stream.channel import Channel, ClosedError
@@ -627,6 +627,59 @@ def test_only_live_sources_are_opened_again() -> None:
         assert not source.live
     with open_lasting("test:8x8?frames=1&live=yes", settings, stop, "test") as source:
         assert isinstance(source, Reconnecting)
+
+
+class Opened(Camera):
+    """A live source that remembers whether it was closed."""
+
+    closed = False
+
+    def __exit__(self, *error: object) -> None:
+        self.closed = True
+
+
+def wait_until_closed(source: Opened) -> bool:
+    end = time.monotonic() + 10
+    while not source.closed and time.monotonic() < end:
+        time.sleep(0.01)
+    return source.closed
+
+
+def test_a_stop_while_a_source_is_opened_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, late, stop = threading.Event(), Opened([]), stream.Stop()
+
+    def open_slowly(spec: str, settings: sources.Settings) -> Opened:
+        stop.requested = True
+        release.wait(30)
+        return late
+
+    monkeypatch.setattr(capture, "open_source", open_slowly)
+    with open_lasting("slow", sources.Settings(), stop, "slow") as source:
+        assert list(source) == []
+    assert not late.closed
+    release.set()
+    assert wait_until_closed(late)
+
+
+def test_a_stop_while_a_source_is_opened_again_closes_it(
+    monkeypatch: pytest.MonkeyPatch, nano: Denoiser
+) -> None:
+    """The stream does not wait for it; the thread that opens it closes it."""
+    monkeypatch.setattr(pipeline, "_PATIENCE", 0.1)
+    release, late, stop = threading.Event(), Opened([]), stream.Stop()
+
+    def open_slowly() -> Opened:
+        stop.requested = True
+        release.wait(30)
+        return late
+
+    stats = stream.Stats()
+    with capture.closing(capture.Reconnecting("slow", open_slowly, stop), stats) as source:
+        stream.run(source, nano, [sinks.null.Null()], stop, stats=stats)
+    assert stats.stuck
+    assert not late.closed
+    release.set()
+    assert wait_until_closed(late)
 
 
 def test_the_choice_of_threads() -> None:

@@ -141,7 +141,11 @@ def test_the_loss_scale_of_float16_is_part_of_a_checkpoint() -> None:
         networks = [architectures.get("small").build(p) for p in ("mixed_float16", "float32")]
         built = phase.Phase(*networks, strategy, "mse", "muon", 0.0, 0.0)
     assert isinstance(built.optimizer, keras.mixed_precision.LossScaleOptimizer)
-    assert any(float(v.numpy().max()) == 2.0**15 for v in built.variables if v.shape == ())
+    scale, counter = built.variables[-2:]
+    assert counter is built.optimizer.dynamic_counter
+    assert scale.numpy() == built.optimizer.loss_scale.numpy() == 2.0**15
+    scale.assign(2.0**7)  # as a checkpoint does
+    assert built.optimizer.loss_scale.numpy() == 2.0**7
 
 
 def test_a_run_starts_from_other_weights(run: Path, photos: Path, tmp_path: Path) -> None:

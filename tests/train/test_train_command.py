@@ -99,3 +99,27 @@ def test_what_does_not_fit_is_refused() -> None:
         _following(architectures.get("classic", 8), "classic", 4)
     with pytest.raises(RecipeError, match="not registered"):
         _following(UNNAMED)
+
+
+def test_options_override_the_settings_that_they_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chosen: list[Recipe] = []
+    monkeypatch.setattr(command.loop, "train", lambda settings, *_, **__: chosen.append(settings))
+    arguments = "--steps 7 --batch 3 --schedule plateau --qat-learning-rate 1e-5 --model nano"
+    done = CliRunner().invoke(command.command, ["--out", str(tmp_path), *arguments.split()])
+    assert done.exit_code == 0
+    made, unchanged = chosen[0], Recipe()
+    assert made.model == "nano"
+    assert (made.float_phase.steps, made.qat.steps) == (7, unchanged.qat.steps)
+    assert (made.float_phase.batch, made.qat.batch) == (3, 3)
+    assert made.float_phase.schedule == made.qat.schedule == "plateau"
+    assert made.qat.learning_rate == 1e-5
+    assert made.float_phase.learning_rate == unchanged.float_phase.learning_rate
+    assert made.data == unchanged.data
+
+
+def test_a_value_that_the_recipe_does_not_know_is_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(command.command, ["--out", str(tmp_path), "--schedule", "linear"])
+    assert done.exit_code == 2
+    assert "'linear' is not one of 'cosine', 'constant', 'plateau'" in done.output

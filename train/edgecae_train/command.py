@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,73 +22,94 @@ from edgecae_train.recipe import Recipe
 
 __all__ = ["command"]
 
-_SETTINGS: list[tuple[str, str, Any, str]] = [
-    ("--model", "model", click.Choice(sorted(architectures.ARCHITECTURES)), "Architecture."),
-    ("--latent", "latent", int, "Channels of a compressor's latent; for classic.  [default: none]"),
-    ("--data", "data", str, "Folder of images (searched recursively), or builtin."),
-    ("--noise", "noise", str, "gaussian:25, gaussian:0-55, poisson-gaussian:GAIN,READ or a TOML."),
-    ("--seed", "seed", int, "Of weights, patches and noise."),
-    ("--loss", "float.loss", click.Choice(get_args(recipe.Loss)), "Of the float phase."),
-    ("--optimizer", "optimizer", click.Choice(get_args(recipe.Optimizer)), "Of the float phase."),
-    ("--steps", "float.steps", int, "Steps of the float phase; 0 leaves it out."),
-    ("--qat-steps", "qat.steps", int, "Steps of the QAT phase; 0 leaves it out."),
-    ("--batch", "float.batch qat.batch", int, "Patches a step."),
-    ("--patch", "float.patch qat.patch", int, "Side of a patch, pixels."),
-    ("--learning-rate", "float.learning_rate", float, "Highest rate of the float phase."),
-    ("--qat-learning-rate", "qat.learning_rate", float, "Highest rate of the QAT phase."),
-    ("--warmup", "float.warmup", int, "Steps in which the rate climbs."),
-    (
-        "--schedule",
-        "float.schedule qat.schedule",
-        click.Choice(["cosine", "constant", "plateau"]),
-        "How the rate goes on.",
-    ),
-    ("--clip-norm", "clip_norm", float, "Longest gradient; 0: any."),
-    ("--average", "float.average", float, "Decay of the moving average of the float weights."),
-    ("--validate-every", "validate_every", int, "Steps between validations and checkpoints."),
-    ("--patience", "patience", int, "Validations without a better one before a phase stops."),
-    (
-        "--precision",
-        "precision",
-        click.Choice(["auto", "float32", "bfloat16", "float16"]),
-        "Of the float phase.",
-    ),
-    (
-        "--strategy",
-        "strategy",
-        click.Choice(["auto", "one", "mirrored", "workers"]),
-        "One device, all GPUs, or several machines (TF_CONFIG).",
-    ),
-]
-"""Option, setting or settings of the recipe, type, help."""
+
+@dataclass(frozen=True)
+class _Setting:
+    """An option that overrides settings of the recipe.
+
+    Attributes:
+        flag: name on the command line.
+        settings: names in the recipe, see :func:`edgecae_train.recipe.with_changes`.
+        kind: type of the values, as click takes it; or a :data:`typing.Literal` that lists them.
+        help: a line of help.
+    """
+
+    flag: str
+    settings: tuple[str, ...]
+    kind: Any
+    help: str
+
+    @property
+    def type(self) -> Any:
+        """Type of the values as click takes it."""
+        values = get_args(self.kind)
+        return click.Choice(values) if values else self.kind
+
+
+_SETTINGS = [
+    _Setting("--model", ("model",), click.Choice(sorted(architectures.ARCHITECTURES)),
+             "Architecture."),
+    _Setting("--latent", ("latent",), int,
+             "Channels of a compressor's latent; for classic.  [default: none]"),
+    _Setting("--data", ("data",), str, "Folder of images (searched recursively), or builtin."),
+    _Setting("--noise", ("noise",), str,
+             "gaussian:25, gaussian:0-55, poisson-gaussian:GAIN,READ or a TOML."),
+    _Setting("--seed", ("seed",), int, "Of weights, patches and noise."),
+    _Setting("--loss", ("float.loss",), recipe.Loss, "Of the float phase."),
+    _Setting("--optimizer", ("optimizer",), recipe.Optimizer, "Of the float phase."),
+    _Setting("--steps", ("float.steps",), int, "Steps of the float phase; 0 leaves it out."),
+    _Setting("--qat-steps", ("qat.steps",), int, "Steps of the QAT phase; 0 leaves it out."),
+    _Setting("--batch", ("float.batch", "qat.batch"), int, "Patches a step."),
+    _Setting("--patch", ("float.patch", "qat.patch"), int, "Side of a patch, pixels."),
+    _Setting("--learning-rate", ("float.learning_rate",), float,
+             "Highest rate of the float phase."),
+    _Setting("--qat-learning-rate", ("qat.learning_rate",), float,
+             "Highest rate of the QAT phase."),
+    _Setting("--warmup", ("float.warmup",), int, "Steps in which the rate climbs."),
+    _Setting("--schedule", ("float.schedule", "qat.schedule"), recipe.Schedule,
+             "How the rate goes on."),
+    _Setting("--clip-norm", ("clip_norm",), float, "Longest gradient; 0: any."),
+    _Setting("--average", ("float.average",), float,
+             "Decay of the moving average of the float weights."),
+    _Setting("--validate-every", ("validate_every",), int,
+             "Steps between validations and checkpoints."),
+    _Setting("--patience", ("patience",), int,
+             "Validations without a better one before a phase stops."),
+    _Setting("--precision", ("precision",), recipe.Precision, "Of the float phase."),
+    _Setting("--strategy", ("strategy",), recipe.Strategy,
+             "One device, all GPUs, or several machines (TF_CONFIG)."),
+]  # fmt: skip
 
 
 def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for flag, setting, kind, text in reversed(_SETTINGS):
-        command = click.option(
-            flag, setting.replace(".", "_").replace(" ", "__"), type=kind, help=text
-        )(command)
+    """Give a command an option for each of the settings; unless given, its value is None."""
+    for each in reversed(_SETTINGS):
+        command = click.option(each.flag, type=each.type, help=each.help)(command)
     return command
 
 
 def _changes(values: dict[str, Any]) -> dict[str, Any]:
-    """What the command line sets, by setting of the recipe."""
+    """Translate the values of the options to changes of the recipe.
+
+    Args:
+        values: by the name that click gives an option; None: it was not given.
+    """
     return {
         name: value
-        for _, settings, _, _ in _SETTINGS
-        if (value := values[settings.replace(".", "_").replace(" ", "__")]) is not None
-        for name in settings.split()
+        for each in _SETTINGS
+        if (value := values[each.flag[2:].replace("-", "_")]) is not None
+        for name in each.settings
     }
 
 
 def _following(init: str, architecture: Architecture, asked: dict[str, Any]) -> dict[str, Any]:
-    """The settings that follow from the architecture of ``--init``.
+    """Choose the settings that follow from the architecture of ``--init``.
 
-    Its own, unless another is asked for to which the weights can be fitted.
+    They are its own, unless another is asked for to which the weights can be fitted.
 
     Args:
         init: as it was given.
-        architecture: of its weights.
+        architecture: that of its weights.
         asked: the settings ``model``, ``latent`` and ``architecture``, None where nobody asked.
     """
     if asked["model"] is not None:
@@ -110,7 +132,7 @@ def _following(init: str, architecture: Architecture, asked: dict[str, Any]) -> 
 
 @contextlib.contextmanager
 def _progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
-    """Bars on a terminal; a line for each validation everywhere."""
+    """Show bars on a terminal, and print a line for each validation everywhere."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -259,6 +259,10 @@ def _finish_phase(run: _Run, state: State) -> None:
     _, phase, values = weights.read_weights(run.best)
     if phase != state.phase:
         return  # killed when the next phase had begun: this one was finished before
+    keep, init = run.recipe.keep, run.phase_weights("init")
+    if keep and state.phase == "float" and init.exists():
+        first = weights.read_weights(init)[2]
+        values = {n: keep * first[n] + (1 - keep) * value for n, value in values.items()}
     network = run.architecture.build(training=False)
     if state.phase == "qat":
         network = quantize(run.architecture)

@@ -72,8 +72,17 @@ class Phase:
         self.network, self.averaged, self.strategy = network, averaged, strategy
         optimizer = OPTIMIZERS[optimizer_name](1e-3, weight_decay=weight_decay or None)
         scaled = any(layer.dtype_policy.name == "mixed_float16" for layer in network.layers[1:])
+        # Not among the optimizer's variables: how far the loss is scaled, and since when.
+        self._loss_scale: list[Any] = []
+
+        def keep(create: Callable[..., Any], **settings: Any) -> Any:
+            variable = create(**settings)
+            self._loss_scale.append(variable)
+            return variable
+
         if scaled:
-            optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
+            with tf.variable_creator_scope(keep):
+                optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
         optimizer.build(network.trainable_variables)
         self.optimizer = optimizer
         pairs = weights.named_weights(averaged)
@@ -121,15 +130,11 @@ class Phase:
     def variables(self) -> list[Any]:
         """Everything that a checkpoint must hold, in a fixed order."""
         own = self.optimizer.variables
-        scale = []
-        if isinstance(self.optimizer, keras.mixed_precision.LossScaleOptimizer):
-            # Not among its variables: how far the loss is scaled, and since when.
-            scale = [v for _, v in sorted(self.optimizer._loss_scale._weights.items(), key=str)]
         return [
             *self.network.weights,
             *self.averaged.weights,
             *(own() if callable(own) else own),
-            *scale,
+            *sorted(self._loss_scale, key=lambda variable: str(variable.name)),
         ]
 
     def place(self, batch: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> tuple[Any, Any]:

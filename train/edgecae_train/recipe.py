@@ -39,6 +39,9 @@ NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 Loss = Literal["auto", "mse", "l1", "charbonnier", "rmse", "psnr"]
 Optimizer = Literal["muon", "adam"]
+Schedule = Literal["cosine", "constant", "plateau"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Strategy = Literal["auto", "one", "mirrored", "workers"]
 
 
 class Early(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -100,7 +103,7 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     early: Early = Early()
     final_rate: Share = 0.01
     warmup: Whole = 200
-    schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    schedule: Schedule = "cosine"
     plateau: Count = 3
     weight_decay: NotNegative = 0.3
     leak: Share = 0.1
@@ -141,6 +144,10 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             of a gray camera come to a colour network.
         flat: share of the patches that are one flat colour or a few, half of them without noise:
             what screens and title bars show, and photos hardly do.
+        keep: share of the weights to start from (``--init``) in the result of the float phase; the
+            rest is what was trained. A network that learns something else forgets some of what it
+            knew, and a mean of both has most of both (Wortsman et al., "Robust fine-tuning of
+            zero-shot models", 2022). 0: none.
         seed: of weights, patches and noise.
         optimizer: of the float phase: ``muon`` or ``adam``; QAT has Adam.
         clip_norm: gradients longer than this (over all weights) are shortened to it; 0: never.
@@ -164,14 +171,15 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     noise: str = "gaussian:0-55"
     gray: Share = 0.05
     flat: Share = 0.0
+    keep: Share = 0.0
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
     optimizer: Optimizer = "muon"
     clip_norm: NotNegative = 1.0
     validate_every: Count = 500
     patience: Whole = 0
     deterministic: bool = False
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    strategy: Literal["auto", "one", "mirrored", "workers"] = "auto"
+    precision: Precision = "auto"
+    strategy: Strategy = "auto"
     float_phase: Phase = msgspec.field(
         name="float", default=Phase(steps=20_000, learning_rate=4e-3)
     )

@@ -86,8 +86,14 @@ class Times:
 
 
 def _memory(key: str) -> int:
-    """Read a number of bytes from /proc/self/status: unlike getrusage, of this process alone."""
-    text = Path("/proc/self/status").read_text(encoding="utf-8")
+    """Read a number of bytes from /proc/self/status; 0 on systems that lack the file.
+
+    Unlike getrusage, it counts this process alone.
+    """
+    try:
+        text = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
     found = re.search(rf"^{key}:\s*(\d+) kB$", text, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
@@ -166,7 +172,7 @@ def run_case(case: Case, python: str = sys.executable) -> Times:
 
 def _failure(done: subprocess.CompletedProcess[str]) -> str:
     """Say in one line how a process ended."""
-    if done.returncode == -signal.SIGKILL:
+    if done.returncode == -getattr(signal, "SIGKILL", 9):  # Windows has no such signal
         return "it was killed, for want of memory perhaps"
     last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
     return last[0]

@@ -37,7 +37,7 @@ class Conditions:
         governors: of the CPU's frequency; empty where the kernel tells none.
         throttled: what slows the CPU down, or did since boot.
         celsius: of the hottest sensor.
-        load: mean number of running processes over the last minute, before measuring.
+        load: mean number of running processes over the last minute, before measuring; 0 on Windows.
         date: of the measurement, UTC.
         versions: of Python and the packages that may have computed.
     """
@@ -89,7 +89,7 @@ def current_conditions(packages: Sequence[str] = PACKAGES) -> Conditions:
         governors=here.cpu.governors,
         throttled=here.throttled,
         celsius=here.celsius,
-        load=round(os.getloadavg()[0], 2),
+        load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0,
         date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         versions=versions,
     )

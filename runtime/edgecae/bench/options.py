@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from edgecae import models
 from edgecae.bench import latency, quality
 from edgecae.bench.case import Case
 from edgecae.bench.peers import PEERS
+from edgecae.bench.peers.base import Peer
 from edgecae.device.machine import look_here
 from edgecae.errors import SettingError
 from edgecae.tflite.interpreter import BACKENDS
@@ -19,6 +21,18 @@ __all__ = ["PEER_SIZE", "BenchOptions"]
 
 PEER_SIZE = (640, 480)
 """Peers are timed at this size alone unless sizes are asked for: some take minutes a frame."""
+
+log = logging.getLogger(__name__)
+
+
+def _missing_licensed_package(peer: Peer) -> str:
+    """Say why a peer whose licence forbids some uses can't run; empty if it can, or is free."""
+    if peer.package.licence:
+        try:
+            peer.require()
+        except SettingError as error:
+            return str(error)
+    return ""
 
 
 @dataclass(frozen=True)
@@ -130,11 +144,20 @@ class BenchOptions:
         for name in self.without:
             if name not in PEERS:
                 raise SettingError(f"no peer is called {name!r}; there are {', '.join(PEERS)}")
+        for name in self._wanted_peers():
+            if why := _missing_licensed_package(PEERS[name]):
+                log.warning("%s is left out: %s", name, why)
+
+    def _wanted_peers(self) -> list[str]:
+        return [name for name in PEERS if self.peers and name not in self.without]
 
     @property
     def peer_names(self) -> list[str]:
-        """Names of the peers to measure, in the order of tables."""
-        return [name for name in PEERS if self.peers and name not in self.without]
+        """Names of the peers to measure, in the order of tables.
+
+        A peer whose licence forbids some uses is left out where it is not installed.
+        """
+        return [n for n in self._wanted_peers() if not _missing_licensed_package(PEERS[n])]
 
     @property
     def thread_counts(self) -> tuple[int, ...]:

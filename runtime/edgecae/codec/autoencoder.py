@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.denoise import tiling
-from edgecae.denoise.blend import SIGN_BIT, WHOLE, Writer
-from edgecae.denoise.denoiser import LARGEST_AREA
+from edgecae.denoise.blend import SIGN_BIT, WEIGHT_ONE, Writer
+from edgecae.denoise.denoiser import MAX_TILE_AREA
 from edgecae.errors import BackendError, FrameError
 from edgecae.tflite import interpreter, model_file
 from edgecae.tflite.metadata import Metadata
@@ -35,7 +35,7 @@ class _Network:
         model: str | Path,
         threads: int = 1,
         backend: str = "auto",
-        largest_area: int = LARGEST_AREA,
+        largest_area: int = MAX_TILE_AREA,
     ) -> None:
         if threads < 1:
             raise BackendError(f"{threads} threads can't run anything; give 1 or more")
@@ -199,7 +199,10 @@ class Decoder(_Network):
                 out = picture[row.first : row.stop, column.first : column.stop]
                 inside = slice(out.shape[0]), slice(out.shape[1])  # without the padding
                 writer.write(
-                    self._interpreter.output()[0][row.kept, column.kept][inside], out, out, WHOLE
+                    self._interpreter.output()[0][row.kept, column.kept][inside],
+                    out,
+                    out,
+                    WEIGHT_ONE,
                 )
         return picture[..., 0] if gray else picture
 

@@ -129,7 +129,7 @@ def command(
     if max_latency is not None and threads is not None:
         raise click.UsageError("--max-latency needs --threads auto, which chooses by it")
 
-    allocator.share()
+    allocator.use_one_arena()
     session = Session(
         source=source_spec,
         sinks=sink_specs,

@@ -1,4 +1,4 @@
-"""From the interpreter's result to a frame: gray as it came, and with a share of the noisy one."""
+"""Write the interpreter's result as a frame: gray where it was gray, blended with the noisy one."""
 
 from __future__ import annotations
 
@@ -7,19 +7,28 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ROWS", "SIGN_BIT", "TEXTURE", "WHOLE", "Writer", "distance", "own_error", "share_for"]
+__all__ = [
+    "MAX_SAMPLED_ROWS",
+    "SIGN_BIT",
+    "TEXTURE",
+    "WEIGHT_ONE",
+    "Writer",
+    "blend_weight",
+    "expected_error",
+    "mean_square_change",
+]
 
 SIGN_BIT = np.uint8(0x80)
 """int8 = uint8 XOR 0x80: what scale 1/255 with zero point −128 comes to."""
 
-WHOLE = 256
-"""Shares of a blend are counted in parts of this."""
+WEIGHT_ONE = 256
+"""The blend weight 1, as an integer: weights are counted in parts of it."""
 
-BAND = 64 * 640 * 3
+MAX_BAND = 64 * 640 * 3
 """Values that are blended at a time: few enough for a processor's cache."""
 
-ROWS = 64
-"""Rows of a tile that :func:`distance` looks at, about."""
+MAX_SAMPLED_ROWS = 64
+"""Rows of a tile that :func:`mean_square_change` reads, about."""
 
 # python benchmarks/strength.py --photos ../shared/data/train gives the next three, each by the
 # criterion that it names.
@@ -28,20 +37,20 @@ TEXTURE = 1.03
 """σ that the fine texture of clean photos is taken for (see :func:`edgecae.noise.estimate`): nine
 in ten show no more."""
 
-LEFT_AT_5 = 5.4
+ERROR_AT_SIGMA_5 = 5.4
 """Mean squared error that noise of σ 5 leaves behind: the median of photos, by ``nano``, ``small``
 and ``base``."""
 
-LARGEST = 3.2
+MAX_ERROR_RATIO = 3.2
 """Error on the clean photo that a network does worst on, as a multiple of its mean error: the
 largest of the three."""
 
-NEARLY_ALL = 0.95
-"""The share from which on the whole result is taken."""
+FULL_WEIGHT = 0.95
+"""The blend weight from which on the result is taken without the frame."""
 
 
-def own_error(quality: Mapping[str, Mapping[str, float]]) -> float:
-    """Mean squared error of a network on clean frames, 0–255 scale squared.
+def expected_error(quality: Mapping[str, Mapping[str, float]]) -> float:
+    """Estimate the mean squared error of a network on clean frames, 0–255 scale squared.
 
     Args:
         quality: PSNR in dB by form and noise, as a model's metadata have it; what it would be
@@ -51,24 +60,24 @@ def own_error(quality: Mapping[str, Mapping[str, float]]) -> float:
         At least 1. A model without such figures is taken for one like ``small``.
     """
     psnr = quality.get("int8", {}).get("gaussian:5", 39.5)
-    return max(1.0, 255**2 / 10 ** (psnr / 10) - LEFT_AT_5)
+    return max(1.0, 255**2 / 10 ** (psnr / 10) - ERROR_AT_SIGMA_5)
 
 
-def distance(result: NDArray[np.int8], noisy: NDArray[np.uint8]) -> float:
-    """Mean square of what a network took away, 0–255 scale squared, over some of the rows.
+def mean_square_change(result: NDArray[np.int8], noisy: NDArray[np.uint8]) -> float:
+    """Return the mean square of what a network took away, 0–255 scale squared, over some rows.
 
     Args:
-        result: of the interpreter, H×W×3.
-        noisy: what was denoised, H×W×3 or H×W×1.
+        result: output of the interpreter, int8 H×W×3.
+        noisy: the frame that was denoised, uint8 H×W×3 or H×W×1.
     """
-    step = max(1, len(result) // ROWS)
+    step = max(1, len(result) // MAX_SAMPLED_ROWS)
     some = result[::step].view(np.uint8) ^ SIGN_BIT
     away = some.astype(np.float32) - noisy[::step]
     return float(np.mean(np.square(away, out=away)))
 
 
-def share_for(sigma: float, error: float, away: float) -> float:
-    """The share of the denoised frame that is nearest to the clean one.
+def blend_weight(sigma: float, error: float, away: float) -> float:
+    """Return the weight of the denoised frame with which the blend is nearest to the clean one.
 
     A frame with noise of variance σ² and a result with an error of its own, independent of it, mix
     best as their precisions: σ² / (σ² + error) (the inverse-variance weighting of Gauss and
@@ -78,15 +87,15 @@ def share_for(sigma: float, error: float, away: float) -> float:
 
     Args:
         sigma: estimated noise, 0–255 scale.
-        error: from :func:`own_error`: mean over frames, and the least that one is taken for.
-        away: from :func:`distance`.
+        error: from :func:`expected_error`: mean over frames, and the least that one is taken for.
+        away: from :func:`mean_square_change`.
 
     Returns:
         0 to 1, growing with ``sigma``: 0 up to :data:`TEXTURE`.
     """
     variance = min(max(0.0, sigma**2 - TEXTURE**2), away)
-    error = min(max(error, away - variance), LARGEST * error)
-    return min(1.0, variance / (variance + error) / NEARLY_ALL)
+    error = min(max(error, away - variance), MAX_ERROR_RATIO * error)
+    return min(1.0, variance / (variance + error) / FULL_WEIGHT)
 
 
 class Writer:
@@ -106,16 +115,17 @@ class Writer:
         """Turn a result into a frame, or a part of one.
 
         Args:
-            result: of the interpreter, H×W×3.
-            noisy: what was denoised, H×W×3 or H×W×1.
-            out: where to write it, shape of ``noisy``, and perhaps ``noisy`` itself.
-            share: of the result in 256 parts; the rest is the noisy frame.
+            result: output of the interpreter, int8 H×W×3.
+            noisy: the frame that was denoised, uint8 H×W×3 or H×W×1.
+            out: where to write, of the shape of ``noisy``; may be ``noisy`` itself.
+            share: blend weight of the result, in parts of :data:`WEIGHT_ONE`; the rest is the noisy
+                frame.
         """
         height, width, channels = out.shape
-        if channels == 3 and share == WHOLE:
+        if channels == 3 and share == WEIGHT_ONE:
             np.bitwise_xor(result.view(np.uint8), SIGN_BIT, out=out)
             return
-        rows = min(height, max(1, BAND // (width * channels)))
+        rows = min(height, max(1, MAX_BAND // (width * channels)))
         if self._bytes.size < rows * width * channels:
             self._bytes = np.empty(rows * width * channels, np.uint8)
             self._words = np.empty((2, self._bytes.size), np.uint16)
@@ -144,11 +154,11 @@ class Writer:
             plain = self._bytes[: out.size].reshape(out.shape)
             np.bitwise_xor(result.view(np.uint8), SIGN_BIT, out=plain)
             np.copyto(clean, plain)
-        if share < WHOLE:
+        if share < WEIGHT_ONE:
             np.copyto(rest, noisy)
-            rest *= WHOLE - share
+            rest *= WEIGHT_ONE - share
             clean *= share
             clean += rest
-            clean += WHOLE // 2
+            clean += WEIGHT_ONE // 2
             clean >>= 8
         np.copyto(out, clean, casting="unsafe")

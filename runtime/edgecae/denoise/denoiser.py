@@ -9,15 +9,23 @@ from numpy.typing import NDArray
 
 from edgecae import models, noise
 from edgecae.denoise import tiling
-from edgecae.denoise.blend import SIGN_BIT, TEXTURE, WHOLE, Writer, distance, own_error, share_for
+from edgecae.denoise.blend import (
+    SIGN_BIT,
+    TEXTURE,
+    WEIGHT_ONE,
+    Writer,
+    blend_weight,
+    expected_error,
+    mean_square_change,
+)
 from edgecae.errors import BackendError, FrameError, SettingError
 from edgecae.tflite import interpreter as backends
 from edgecae.tflite import model_file
 from edgecae.tflite.metadata import Metadata
 
-__all__ = ["LARGEST_AREA", "Denoiser"]
+__all__ = ["MAX_TILE_AREA", "Denoiser"]
 
-LARGEST_AREA = (1920 + 16) * (1200 + 16)
+MAX_TILE_AREA = (1920 + 16) * (1200 + 16)
 """Pixels that go through the interpreter at a time. A frame of 1920×1200 fits with its border, and
 each quarter of a 2160p frame with its overlap."""
 
@@ -48,7 +56,7 @@ class Denoiser:
     Attributes:
         strength: share of the result, from 0 (the frame as it came) to 1; the rest is the frame.
             Each value moves one way as it grows. None: chosen for each frame by its noise and by
-            what the network takes away, see :func:`edgecae.denoise.blend.share_for`; in a frame
+            what the network takes away, see :func:`edgecae.denoise.blend.blend_weight`; in a frame
             that goes through in tiles, the first tile speaks for all. May be set between frames.
         share: what the last frame got, 0 to 1.
         measure_noise: whether to estimate the noise also where nothing depends on it.
@@ -67,7 +75,7 @@ class Denoiser:
         threads: int = 1,
         backend: str = "auto",
         strength: float | None = 1.0,
-        largest_area: int = LARGEST_AREA,
+        largest_area: int = MAX_TILE_AREA,
     ) -> None:
         self.strength = strength
         if threads < 1:
@@ -87,7 +95,7 @@ class Denoiser:
         self.noise: float | None = None
         self.measure_noise = False
         self._largest_area = largest_area
-        self._error = own_error(self.metadata.quality)
+        self._error = expected_error(self.metadata.quality)
         self._away: float | None = None
         self._seen: tuple[int, ...] | None = None
         self._frame_size: tuple[int, int] | None = None
@@ -145,7 +153,7 @@ class Denoiser:
         parts = None
         if share is not None:
             self.share = share
-            parts = round(share * WHOLE)
+            parts = round(share * WEIGHT_ONE)
         if parts == 0:
             if out is not frame:
                 np.copyto(out, frame)
@@ -194,14 +202,14 @@ class Denoiser:
         return strength
 
     def _settle(self, result: NDArray[np.int8], noisy: NDArray[np.uint8]) -> int:
-        """Choose the share by what the network took away, in parts of :data:`WHOLE`."""
+        """Choose the share by what the network took away, in parts of :data:`WEIGHT_ONE`."""
         assert self.noise is not None
-        away = distance(result, noisy)
+        away = mean_square_change(result, noisy)
         if self._away is not None:
             away = self._away + RENEWED * (away - self._away)
         self._away = away
-        self.share = share_for(self.noise, self._error, away)
-        return round(self.share * WHOLE)
+        self.share = blend_weight(self.noise, self._error, away)
+        return round(self.share * WEIGHT_ONE)
 
     def _plan_for(self, interpreter: backends.Interpreter, height: int, width: int) -> None:
         """Have tiles and interpreter ready for frames of this size."""

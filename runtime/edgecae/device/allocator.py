@@ -6,16 +6,16 @@ import contextlib
 import ctypes
 import os
 
-__all__ = ["share"]
+__all__ = ["use_one_arena"]
 
 _ARENA_MAX = -8
 """M_ARENA_MAX of glibc's malloc.h."""
 
 
-def share() -> None:
-    """Let all threads of this process take memory from one heap.
+def use_one_arena() -> None:
+    """Let all threads of this process take memory from one arena of glibc.
 
-    glibc gives each thread a heap of its own, and what one has freed no other can use. A stream
+    glibc gives each thread an arena of its own, and what one has freed no other can use. A stream
     hands every picture from thread to thread: at VGA that is 15 MB, and nothing is won, since
     pictures and tensors are used again and threads seldom ask for memory at the same time. For the
     start of a process that does nothing but stream; ``MALLOC_ARENA_MAX`` in the environment
@@ -23,5 +23,5 @@ def share() -> None:
     """
     if "MALLOC_ARENA_MAX" in os.environ:
         return
-    with contextlib.suppress(OSError, AttributeError):  # no such function: not glibc
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # not glibc, or Windows
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)

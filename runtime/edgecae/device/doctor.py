@@ -225,11 +225,11 @@ def _how_to_get(module: str) -> str:
 
 
 def _in_group_video() -> bool:
-    import grp
-
     try:
+        import grp
+
         return os.geteuid() == 0 or grp.getgrnam("video").gr_gid in os.getgroups()
-    except KeyError:
+    except (ImportError, AttributeError, KeyError):  # Windows has no groups; or there is none
         return False
 
 

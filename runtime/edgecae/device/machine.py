@@ -1,6 +1,7 @@
 """What Linux says of the machine: its CPU, how much of it is to be had, heat, memory, cameras.
 
-Every function reads files below a root, so that tests bring a tree of their own.
+Every function reads files below a root, so that tests bring a tree of their own. Other systems
+lack these files: what they would tell is then unknown.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Camera", "Cpu", "Machine", "look", "look_here"]
+__all__ = ["Camera", "Cpu", "Machine", "available_cores", "look", "look_here"]
 
 INT8_FEATURES = (
     "amx_int8", "avx512_vnni", "avx_vnni", "avx2",  # x86
@@ -260,7 +261,7 @@ def look(root: Path, architecture: str, cores: int) -> Machine:
     Args:
         root: ``/``, or the top of a tree that has ``proc``, ``sys`` and ``dev``.
         architecture: as :func:`platform.machine` has it.
-        cores: that this process may run on, as :func:`os.sched_getaffinity` has them.
+        cores: that this process may run on, see :func:`available_cores`.
     """
     name = _text(root / "proc/device-tree/model") or " ".join(
         text
@@ -280,4 +281,11 @@ def look(root: Path, architecture: str, cores: int) -> Machine:
 
 def look_here(root: Path = Path("/")) -> Machine:
     """Look at this machine; ``root`` as for :func:`look`."""
-    return look(root, platform.machine(), len(os.sched_getaffinity(0)))
+    return look(root, platform.machine(), available_cores())
+
+
+def available_cores() -> int:
+    """Count the cores that this process may run on: all cores, where the system sets no bounds."""
+    if hasattr(os, "sched_getaffinity"):  # Linux alone has it
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -5,10 +5,11 @@ The boundary where whatever Pillow raises becomes a :class:`SourceError` or :cla
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from edgecae import atomic
 from edgecae.errors import SinkError, SourceError
+from edgecae.media.file_reader import FileReader
 
 __all__ = ["SUFFIXES", "Picture", "read", "upright", "write"]
 
@@ -25,13 +27,6 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp",
 _GRAY = {"1", "L", "LA"}
 _COLOUR = {"P", "PA", "RGB", "RGBA", "RGBX"}
 _KEPT = ("exif", "icc_profile", "dpi", "xmp")
-_UNREADABLE = (
-    UnidentifiedImageError,
-    Image.DecompressionBombError,
-    OSError,
-    ValueError,
-    SyntaxError,
-)
 _DESCRIPTIVE = {
     ExifTags.Base.ImageDescription,
     ExifTags.Base.Make,
@@ -81,34 +76,43 @@ def read(path: Path) -> Picture:
         SourceError: it is missing, no image, damaged, animated, or not gray or RGB of 8 bits.
     """
     try:
-        with Image.open(path) as image:
-            if getattr(image, "n_frames", 1) > 1:
-                raise SourceError(
-                    f"{path} holds several pictures; only single ones can be denoised"
-                )
-            image.load()
-            if image.mode not in _GRAY | _COLOUR:
-                raise SourceError(
-                    f"{path} has mode {image.mode}; convert it to gray or RGB of 8 bits a channel"
-                )
-            transparent = "A" in image.getbands() or "transparency" in image.info
-            info = {key: image.info[key] for key in _KEPT if image.info.get(key)}
-            if image.format == "TIFF":
-                info["exif"] = _descriptive(image.getexif())
-            base = "L" if image.mode in _GRAY else "RGB"
-            alpha = None
-            if transparent:
-                whole = image.convert("LA" if base == "L" else "RGBA")
-                pixels, alpha = np.array(whole.convert(base)), np.array(whole.getchannel("A"))
-            else:
-                pixels = np.array(image.convert(base))
-    except FileNotFoundError as error:
-        raise SourceError(f"{path} does not exist") from error
+        with path.open("rb", buffering=0) as file:
+            reader = FileReader(file, str(path))
+            try:
+                picture = _decode(path, io.BufferedReader(reader))
+            finally:
+                reader.check()  # whatever Pillow made of it
     except SourceError:
         raise
-    except _UNREADABLE as error:
-        raise SourceError(f"{path} can't be read as an image: {error}") from error
-    return Picture(pixels, alpha, info)
+    except FileNotFoundError as error:
+        raise SourceError(f"{path} does not exist") from error
+    except UnidentifiedImageError as error:
+        raise SourceError(f"{path} can't be read as an image: its format is unknown") from error
+    except Exception as error:  # of damaged files, Pillow raises whatever comes to hand
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise SourceError(f"{path} can't be read as an image: {why}") from error
+    return picture
+
+
+def _decode(path: Path, file: IO[bytes]) -> Picture:
+    """Decode an open image; ``path`` is its name for messages."""
+    with Image.open(file) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise SourceError(f"{path} holds several pictures; only single ones can be denoised")
+        image.load()
+        if image.mode not in _GRAY | _COLOUR:
+            raise SourceError(
+                f"{path} has mode {image.mode}; convert it to gray or RGB of 8 bits a channel"
+            )
+        transparent = "A" in image.getbands() or "transparency" in image.info
+        info = {key: image.info[key] for key in _KEPT if image.info.get(key)}
+        if image.format == "TIFF":
+            info["exif"] = _descriptive(image.getexif())
+        base = "L" if image.mode in _GRAY else "RGB"
+        if not transparent:
+            return Picture(np.array(image.convert(base)), None, info)
+        whole = image.convert("LA" if base == "L" else "RGBA")
+        return Picture(np.array(whole.convert(base)), np.array(whole.getchannel("A")), info)
 
 
 def upright(picture: Picture) -> Picture:

@@ -15,7 +15,7 @@ from edgecae.errors import OfflineError, SourceError
 from edgecae.media.frame import Frame
 from edgecae.media.sources.base import Settings
 from edgecae.media.sources.video_file import Broken
-from edgecae.timeout import StillRunningError, within
+from edgecae.timeout import StillRunningError, call_with_timeout
 
 __all__ = ["VideoStream", "open_container", "reason"]
 
@@ -50,7 +50,7 @@ def open_container(
     Args:
         name: for people.
         address: where it is opened, with all secrets; goes nowhere.
-        settings: ``stall`` is how many seconds it may take; ``late`` has the attempts that hang.
+        settings: ``stall`` is how many seconds it may take; ``pending`` has the attempts that hang.
         opener: opens it.
         refusal: what to raise for an error of PyAV's that no waiting will help; None for others.
 
@@ -63,8 +63,12 @@ def open_container(
     except ImportError as error:
         raise SourceError(f"{name} needs PyAV: pip install 'edgecae[video]'") from error
     try:
-        return within(
-            settings.stall, opener, lambda container: container.close(), address, settings.late
+        return call_with_timeout(
+            settings.stall,
+            opener,
+            lambda container: container.close(),
+            key=address,
+            pending=settings.pending,
         )
     except StillRunningError as error:
         failure: SourceError = OfflineError(f"{name}: {error}")

@@ -1,9 +1,9 @@
 """Noise: its models, its strength in one frame, and how to measure a camera's."""
 
+from edgecae.noise.estimation import estimate
 from edgecae.noise.model import (
     Noise,
     Normals,
-    estimate,
     fast_normals,
     gaussian,
     parse,

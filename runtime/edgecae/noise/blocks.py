@@ -1,4 +1,4 @@
-"""What blocks of 8×8 pixels show of a picture and its noise, in the bands of the Haar wavelet."""
+"""Statistics of blocks of 8×8 pixels: a picture and its noise in the bands of the Haar wavelet."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from edgecae.errors import NoiseError
 
-__all__ = ["BLOCK", "Blocks", "Floats", "look", "tiles"]
+__all__ = ["BLOCK", "Blocks", "Floats", "split", "statistics"]
 
 Floats = NDArray[np.floating]
 
 BLOCK = 8
 """Pixels on each side of a block."""
 
-MOST_BLOCKS = 16384
-"""Of a frame; of larger ones, only every so many rows of blocks are looked at."""
+MAX_BLOCKS = 16384
+"""Blocks of a frame that are measured; of larger frames, evenly spaced rows of blocks."""
 
 
 class Blocks(NamedTuple):
-    """What each block of a frame shows; all float32, N×3."""
+    """Statistics of each block of a frame and each channel, all float32, N×3."""
 
     level: Floats
     """Mean."""
@@ -32,7 +32,7 @@ class Blocks(NamedTuple):
     high: Floats
     """Mean of the brightest."""
     variance: Floats
-    """Of the noise, with that of rounding."""
+    """Variance of the noise, with that of rounding."""
     detail: Floats
     """Mean square in the horizontal and vertical band, without its mean in the block."""
     coarse: Floats
@@ -50,8 +50,19 @@ class Blocks(NamedTuple):
         return Blocks(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
-def tiles(frame: NDArray[np.uint8]) -> Floats:
-    """A frame in blocks: rows, columns, 4, 4, 2, 2, 3, the last two pairs inside a block."""
+def split(frame: NDArray[np.uint8]) -> Floats:
+    """Split a frame into blocks.
+
+    Args:
+        frame: uint8, H×W×3, H×W×1 or H×W.
+
+    Returns:
+        float32; rows and columns of blocks, rows and columns of 2×2 cells in a block (4, 4), rows
+        and columns of pixels in a cell (2, 2), channels (3).
+
+    Raises:
+        NoiseError: the frame is smaller than a block.
+    """
     if frame.ndim == 2:
         frame = frame[..., None]
     rows, columns = frame.shape[0] // BLOCK, frame.shape[1] // BLOCK
@@ -60,14 +71,19 @@ def tiles(frame: NDArray[np.uint8]) -> Floats:
             f"a picture of {frame.shape[1]}×{frame.shape[0]} pixels is too small to measure noise"
         )
     strips = frame[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns * BLOCK, -1)
-    strips = strips[:: math.ceil(rows * columns / MOST_BLOCKS)]
+    strips = strips[:: math.ceil(rows * columns / MAX_BLOCKS)]
     cells = strips.reshape(len(strips), BLOCK // 2, 2, columns, BLOCK // 2, 2, -1)
     cut = cells.transpose(0, 3, 1, 4, 2, 5, 6).astype(np.float32)
     return np.broadcast_to(cut, (*cut.shape[:-1], 3))
 
 
-def look(picture: Floats, noise: Floats | None = None) -> Blocks:
-    """Look at the tiles of a picture, and at those of its noise where that is known apart."""
+def statistics(picture: Floats, noise: Floats | None = None) -> Blocks:
+    """Measure each block of a picture.
+
+    Args:
+        picture: from :func:`split`.
+        noise: the same of the noise, where it is known apart from the picture.
+    """
     a, b, c, d = (picture[..., i, j, :] for i in (0, 1) for j in (0, 1))
     low_pass = (a + b + c + d) / 4
     shown = picture if noise is None else noise

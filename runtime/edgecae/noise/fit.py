@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from edgecae.errors import NoiseError
 from edgecae.noise.blocks import Blocks, Floats
 
-__all__ = ["Fit", "fit_line", "line", "points_of", "unclipped"]
+__all__ = ["Fit", "bin_by_level", "fit_line", "not_clipped", "robust_line"]
 
-FEWEST_BLOCKS = 12
-"""That a channel must have."""
+MIN_BLOCKS = 12
+"""Blocks that a channel must have."""
 
 BIN = 8
 """Levels of brightness that are averaged into one point before the fit."""
 
-NARROW = 24
+MIN_LEVEL_RANGE = 24
 """Levels; points that lie closer together than this don't tell gain and read apart."""
 
 
-def line(
+def robust_line(
     level: Floats, variance: Floats, weight: Floats, envelope: bool = False
 ) -> tuple[float, float]:
     """Gain and read², neither negative, by least squares of relative distances.
@@ -32,7 +32,7 @@ def line(
     For the lower envelope, points above the line have Cauchy's, which fall to nothing.
     """
     gain, offset = 0.0, float(variance.min() if envelope else np.average(variance, weights=weight))
-    if offset <= 0 or np.ptp(level) < NARROW:
+    if offset <= 0 or np.ptp(level) < MIN_LEVEL_RANGE:
         return gain, max(0.0, offset)
     least = offset / 100
     for _ in range(30):
@@ -50,7 +50,7 @@ def line(
     return gain, offset
 
 
-def points_of(
+def bin_by_level(
     level: Floats, variance: Floats, quantile: float | None
 ) -> tuple[Floats, Floats, Floats]:
     """Mean level, mean (or a quantile of the) variance, and blocks of each brightness."""
@@ -90,7 +90,7 @@ class Fit(NamedTuple):
     narrow: bool
 
 
-def unclipped(
+def not_clipped(
     blocks: Blocks, gain: float, offset: float, channel: int, margin: float
 ) -> NDArray[np.bool_]:
     """Blocks whose pixels lie ``margin`` σ of the given line from black and white, N."""
@@ -114,27 +114,27 @@ def fit_line(blocks: Blocks, channel: int, degrees: int) -> Fit:
     spread = math.sqrt(2 / degrees)
     level, variance = blocks.level[:, channel], blocks.variance[:, channel]
     inside = (blocks.low[:, channel] >= 16) & (blocks.high[:, channel] <= 239)
-    if np.count_nonzero(inside) < FEWEST_BLOCKS:
+    if np.count_nonzero(inside) < MIN_BLOCKS:
         inside = (level >= 0.5) & (level <= 254.5)
     gain, offset = 0.0, 0.0
     margin = 3.0
     kept = inside
     # The lower quartile holds where three quarters of a brightness move.
-    points = points_of(level[inside], variance[inside], 0.25)
+    points = bin_by_level(level[inside], variance[inside], 0.25)
     if points[0].size:
-        gain, offset = line(points[0], points[1] / (1 - 0.674 * spread), points[2])
+        gain, offset = robust_line(points[0], points[1] / (1 - 0.674 * spread), points[2])
     for _ in range(6):
         for margin in (3.0, 2.0, 1.0):
-            inside = unclipped(blocks, gain, offset, channel, margin)
-            if np.count_nonzero(inside) >= FEWEST_BLOCKS:
+            inside = not_clipped(blocks, gain, offset, channel, margin)
+            if np.count_nonzero(inside) >= MIN_BLOCKS:
                 break
         expected = gain * level + offset
         kept = inside & (np.abs(variance - expected) <= 4 * spread * expected)
-        points = points_of(level[kept], variance[kept], None)
+        points = bin_by_level(level[kept], variance[kept], None)
         if not points[0].size:
             break
-        gain, offset = line(*points)
-    if np.count_nonzero(kept) < FEWEST_BLOCKS:
+        gain, offset = robust_line(*points)
+    if np.count_nonzero(kept) < MIN_BLOCKS:
         raise NoiseError(
             "nothing to measure: too few blocks of 8×8 pixels are neither black nor white and "
             "show only noise; take pictures of something plain that has dark and bright parts"
@@ -143,4 +143,6 @@ def fit_line(blocks: Blocks, channel: int, degrees: int) -> Fit:
     off = np.sqrt(points[1] / expected) - 1
     error = math.sqrt(float(np.average(off**2, weights=points[2])))
     share = int(np.count_nonzero(kept)) / max(1, int(np.count_nonzero(inside)))
-    return Fit(gain, offset, kept, share, error, margin < 3, bool(np.ptp(points[0]) < NARROW))
+    return Fit(
+        gain, offset, kept, share, error, margin < 3, bool(np.ptp(points[0]) < MIN_LEVEL_RANGE)
+    )

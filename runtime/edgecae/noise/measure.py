@@ -30,30 +30,30 @@ from numpy.typing import NDArray
 
 from edgecae import atomic
 from edgecae.errors import NoiseError, SinkError
-from edgecae.noise.blocks import BLOCK, Blocks, Floats, look, tiles
-from edgecae.noise.fit import Fit, fit_line, line, points_of, unclipped
+from edgecae.noise.blocks import BLOCK, Blocks, Floats, split, statistics
+from edgecae.noise.fit import Fit, bin_by_level, fit_line, not_clipped, robust_line
 
 __all__ = ["Measurement", "check", "measure", "write"]
 
-ENOUGH_BLOCKS = 96
-"""That are chosen by brightness and flatness, though they be less good, if there are as many."""
+MIN_GOOD_BLOCKS = 96
+"""Blocks that a choice by brightness and flatness must leave; else it is relaxed."""
 
 ROUNDING = 1 / 12
 """Variance of rounding to whole numbers."""
 
-STILL = 0.5
+MIN_STILL_SHARE = 0.5
 """Share of blocks that must fit the line of still frames."""
 
-MOVING = 1.06
+MAX_DETAIL_RATIO = 1.06
 """Variance where there is much detail, by that where there is little; 1 when nothing moves."""
 
-CORRELATED = 0.2
+MAX_CORRELATION = 0.2
 """Correlation of neighbouring pixels' noise that is worth a warning."""
 
-WIPED = 0.02
+MAX_NOISELESS_SHARE = 0.02
 """Share of blocks without any noise, not even that of rounding, that is worth a warning."""
 
-CROOKED = 0.15
+MAX_FIT_ERROR = 0.15
 """Relative distance of σ from the fit that is worth a warning."""
 
 
@@ -111,23 +111,23 @@ class Measurement:
         }
 
 
-def _flat(blocks: Blocks) -> Blocks:
+def _flat_blocks(blocks: Blocks) -> Blocks:
     """The blocks that show no more detail than the quietest ones of their brightness.
 
     Where there are too few of them, the quietest ones there are.
     """
     level = blocks.level.mean(1)
     detail = ((blocks.detail + blocks.coarse) / 2).mean(1)
-    points = points_of(level, detail, 0.05)
+    points = bin_by_level(level, detail, 0.05)
     if not points[0].size:
         return blocks
     # Some 130 degrees of freedom: of 90 in two bands, and of 48 that overlap in the third.
     spread = math.sqrt(2 / 130)
     levels, quietest, counts = points
     quietest = quietest / (1 - 1.64 * spread)
-    gain, offset = line(levels, quietest, np.sqrt(counts), envelope=True)
+    gain, offset = robust_line(levels, quietest, np.sqrt(counts), envelope=True)
     excess = detail / np.maximum(gain * level + offset, 1e-9)
-    few = min(ENOUGH_BLOCKS, excess.size) - 1
+    few = min(MIN_GOOD_BLOCKS, excess.size) - 1
     return blocks.where(excess <= max(1 + spread, np.partition(excess, few)[few]))
 
 
@@ -144,14 +144,14 @@ def _correlation(blocks: Blocks, fits: Sequence[Fit]) -> float:
     return (detail - diagonal) / (detail + diagonal) if detail > 0 else 0.0
 
 
-def _of_pairs(blocks: Blocks) -> tuple[Blocks, list[Fit]]:
+def _fit_pairs(blocks: Blocks) -> tuple[Blocks, list[Fit]]:
     return blocks, [fit_line(blocks, channel, BLOCK**2 - 1) for channel in range(3)]
 
 
 def _is_still(blocks: Blocks, fits: Sequence[Fit]) -> bool:
     """Whether what changes between frames is noise: as large in detail as where all is plain."""
     for channel, fit in enumerate(fits):
-        if fit.share < STILL:
+        if fit.share < MIN_STILL_SHARE:
             return False
         level, variance, detail = (
             each[fit.kept, channel] for each in (blocks.level, blocks.variance, blocks.coarse)
@@ -159,40 +159,42 @@ def _is_still(blocks: Blocks, fits: Sequence[Fit]) -> bool:
         changed = variance / np.maximum(fit.gain * level + fit.offset, 1e-9)
         least, most = np.quantile(detail, [0.25, 0.75])
         plain, busy = (np.median(changed[part]) for part in (detail <= least, detail >= most))
-        if busy > MOVING * plain:
+        if busy > MAX_DETAIL_RATIO * plain:
             return False
     return True
 
 
-def _of_pictures(blocks: Blocks) -> tuple[Blocks, list[Fit]]:
+def _fit_pictures(blocks: Blocks) -> tuple[Blocks, list[Fit]]:
     """Choose flat blocks and fit, twice: what is clipped looks flat, and depends on the noise.
 
     Where neighbouring pixels share noise, the diagonal band holds less than its part. The mean of
     all four bands is then the variance, with the coarse band in the place of the lowest.
     """
     good = np.all((blocks.low >= 16) & (blocks.high <= 239), axis=1)
-    chosen = blocks.where(good) if np.count_nonzero(good) >= ENOUGH_BLOCKS else blocks
+    chosen = blocks.where(good) if np.count_nonzero(good) >= MIN_GOOD_BLOCKS else blocks
     for attempt in range(2):
-        flat = _flat(chosen)
+        flat = _flat_blocks(chosen)
         fits = [fit_line(flat, channel, BLOCK**2 // 4) for channel in range(3)]
-        if _correlation(flat, fits) > CORRELATED:
+        if _correlation(flat, fits) > MAX_CORRELATION:
             flat = flat._replace(variance=(2 * flat.detail + flat.coarse + flat.diagonal) / 4)
             fits = [fit_line(flat, channel, BLOCK**2 // 4) for channel in range(3)]
         if not attempt:
             for margin in (3.0, 2.0, 1.0):
-                each = [unclipped(blocks, f.gain, f.offset, i, margin) for i, f in enumerate(fits)]
+                each = [
+                    not_clipped(blocks, f.gain, f.offset, i, margin) for i, f in enumerate(fits)
+                ]
                 good = np.all(np.stack(each), axis=0)
-                if np.count_nonzero(good) >= ENOUGH_BLOCKS:
+                if np.count_nonzero(good) >= MIN_GOOD_BLOCKS:
                     chosen = blocks.where(good)
                     break
     return flat, fits
 
 
 def _warnings(
-    fits: Sequence[Fit], correlation: float, alone: bool, error: float, wiped: float
+    fits: Sequence[Fit], correlation: float, alone: bool, error: float, noiseless: float
 ) -> list[str]:
     said = []
-    if correlation > CORRELATED:
+    if correlation > MAX_CORRELATION:
         cause = "demosaicing, scaling or compression"
         advice = "training has white noise, so a network does less well on this camera"
         if alone:
@@ -202,17 +204,17 @@ def _warnings(
             f"neighbouring pixels share noise, correlation {correlation:.2f}, as after {cause}; "
             f"{advice}"
         )
-    if wiped > WIPED:
+    if noiseless > MAX_NOISELESS_SHARE:
         said.append(
-            f"in {100 * wiped:.0f} % of the picture, compression or noise reduction left no fine "
-            "noise: σ is too low; take still frames, or pictures as the sensor gives them"
+            f"in {100 * noiseless:.0f} % of the picture, compression or noise reduction left no "
+            "fine noise: σ is too low; take still frames, or pictures as the sensor gives them"
         )
     if any(fit.narrow for fit in fits):
         said.append(
             "the pictures have one brightness, at which alone this noise holds: gain and read "
             "can't be told apart; take pictures with dark and bright parts"
         )
-    if error > CROOKED:
+    if error > MAX_FIT_ERROR:
         said.append(
             f"σ lies {100 * error:.0f} % off the fit, as after a strong tone curve or noise "
             "reduction in the camera, or where little of the picture is flat or still"
@@ -242,23 +244,23 @@ def measure(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
     for frame in frames:
         if before is not None and np.array_equal(frame, before):
             continue
-        last, now = now, tiles(frame)
-        singles.append(look(now))
+        last, now = now, split(frame)
+        singles.append(statistics(now))
         if before is not None and last is not None and before.shape == frame.shape:
-            pairs.append(look((now + last) / 2, (now - last) / np.float32(math.sqrt(2))))
+            pairs.append(statistics((now + last) / 2, (now - last) / np.float32(math.sqrt(2))))
         before = frame
     if not singles:
         raise NoiseError("there is no frame to measure noise in")
     still = False
     if pairs:
         with contextlib.suppress(NoiseError):
-            blocks, fits = _of_pairs(Blocks.joined(pairs))
+            blocks, fits = _fit_pairs(Blocks.joined(pairs))
             still = _is_still(blocks, fits)
-    wiped = 0.0
+    noiseless = 0.0
     if not still:
         all_blocks = Blocks.joined(singles)
-        wiped = float(np.mean(all_blocks.diagonal.mean(1) < ROUNDING / 2))
-        blocks, fits = _of_pictures(all_blocks)
+        noiseless = float(np.mean(all_blocks.diagonal.mean(1) < ROUNDING / 2))
+        blocks, fits = _fit_pictures(all_blocks)
     correlation = _correlation(blocks, fits)
     gain = [fit.gain for fit in fits]
     read = [math.sqrt(max(0.0, fit.offset - ROUNDING)) for fit in fits]
@@ -278,7 +280,7 @@ def measure(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
         levels=(min(float(e.min()) for e in levels), max(float(e.max()) for e in levels)),
         fit_error=error,
         correlation=correlation,
-        warnings=tuple(_warnings(fits, correlation, not still, error, wiped)),
+        warnings=tuple(_warnings(fits, correlation, not still, error, noiseless)),
     )
 
 

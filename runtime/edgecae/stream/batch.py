@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecae import stream
 from edgecae.denoise.denoiser import Denoiser
-from edgecae.errors import SinkError, SourceError
+from edgecae.errors import EdgecaeError, SinkError, SourceError
 from edgecae.media import images
 from edgecae.media.redact import is_url, redacted
 from edgecae.media.sinks.base import DEFAULT_CODEC
@@ -24,11 +27,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One file to read and the one to write."""
+    """One file to read and the one to write.
+
+    Attributes:
+        source: image or video.
+        target: file that the result becomes.
+        in_batch: whether it is one of a folder or of a list of files.
+    """
 
     source: Path
     target: Path
-    in_folder: bool
+    in_batch: bool
 
 
 @dataclass
@@ -38,7 +47,7 @@ class Outcome:
     Attributes:
         done: files written.
         present: files left out because their results are there already.
-        failed: files of a folder that could not be read, and why.
+        failed: what went wrong with files of a batch that were passed over.
         frames: how many pictures were denoised.
         stopped: whether a signal ended it before the last job.
     """
@@ -54,14 +63,31 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in images.SUFFIXES
 
 
-def _of_folder(folder: Path, output: Path) -> Iterator[Job]:
+def _jobs_of_folder(folder: Path, output: Path) -> Iterator[Job]:
+    """A job for each file in a folder, and for each folder below that can't be listed."""
     inside, outside = folder.resolve(), output.resolve()
     if outside == inside or inside in outside.parents:
         raise SinkError(f"the output {output} lies in the input folder {folder}")
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden:
-            yield Job(path, output / path.relative_to(folder), True)
+    found: list[Path] = []
+    unlisted: list[Path] = []
+    for parent, folders, files in os.walk(
+        folder, onerror=lambda error: unlisted.append(Path(error.filename))
+    ):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in files if not name.startswith(".")]
+    found = [path for path in found if _may_be_file(path)]
+    for path in sorted(found + unlisted):  # those that can't be read fail when their turn comes
+        yield Job(path, output / path.relative_to(folder), True)
+
+
+def _may_be_file(path: Path) -> bool:
+    """Whether a path is a file, or can't be looked at; false for pipes, devices and dead links."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
@@ -73,9 +99,10 @@ def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
         output: file or folder; a path without a suffix is a folder.
 
     Raises:
-        SourceError: an input does not exist.
+        SourceError: the only input does not exist; among several, its job fails.
         SinkError: several files for one, two for the same name, a folder into itself, or a URL.
     """
+    several = len(inputs) > 1
     if is_url(str(output)):
         raise SinkError(f"{redacted(str(output))}: a result is a file or a folder, not a URL")
     jobs: list[Job] = []
@@ -83,13 +110,13 @@ def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
         if path.is_dir():
             if output.is_file():
                 raise SinkError(f"{path} is a folder, but {output} is a file")
-            jobs.extend(_of_folder(path, output))
-        elif not path.exists():
+            jobs.extend(_jobs_of_folder(path, output))
+        elif not several and not path.exists():
             raise SourceError(f"{redacted(str(path))} does not exist")
-        elif len(inputs) > 1 or output.is_dir() or not output.suffix:
+        elif several or output.is_dir() or not output.suffix:
             if output.is_file():
                 raise SinkError(f"{len(inputs)} inputs need a folder, but {output} is a file")
-            jobs.append(Job(path, output / path.name, False))
+            jobs.append(Job(path, output / path.name, several))
         else:
             jobs.append(Job(path, output, False))
     if not jobs:
@@ -115,8 +142,11 @@ def denoise_file(
     Returns:
         How many pictures were denoised.
 
+    A video is written beside the target, as ``.NAME.part.SUFFIX``, and renamed when it is whole.
+    Where the source can't be read to its end, what came of it stays there.
+
     Raises:
-        SourceError: the file is neither an image nor a video.
+        SourceError: the file is neither an image nor a video, or can't be read to its end.
         SinkError: the result can't be written.
     """
     if job.target.exists() and not overwrite:
@@ -129,27 +159,36 @@ def denoise_file(
         return 1
     if _is_image(job.target):
         raise SinkError(f"{job.source} is no image; {job.target} would be one")
-    if job.in_folder:
-        # A result must be whole to be there, or a later run would leave it as it is.
-        part = job.target.with_name(f".{job.target.stem}.part{job.target.suffix}")
-        try:
-            stats = _denoise_video(job.source, part, denoiser, True, codec, stop, report)
-            if not (stop and stop.requested):
-                part.replace(job.target)
-        finally:
-            part.unlink(missing_ok=True)
-    else:
-        stats = _denoise_video(job.source, job.target, denoiser, overwrite, codec, stop, report)
+    part = job.target.with_name(f".{job.target.stem}.part{job.target.suffix}")
+    try:
+        stats = _denoise_video(job.source, part, denoiser, codec, stop, report)
+        if not (stop and stop.requested):
+            _rename(part, job.target)
+    except SourceError:
+        raise
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    part.unlink(missing_ok=True)  # of a job that was stopped
     if stats.broken:
         log.warning("%s: %d packets could not be decoded", job.source, stats.broken)
     return stats.frames
+
+
+def _rename(part: Path, target: Path) -> None:
+    """Give a whole file its name; it must be on the disk before, or a power cut may empty it."""
+    try:
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(target)
+    except OSError as error:
+        raise SinkError(f"{target} can't be written: {error.strerror}") from error
 
 
 def _denoise_video(
     path: Path,
     target: Path,
     denoiser: Denoiser,
-    overwrite: bool,
     codec: str,
     stop: stream.Stop | None,
     report: Callable[[stream.Stats], None],
@@ -161,11 +200,25 @@ def _denoise_video(
         except OSError as error:
             raise SinkError(f"{target} can't be written: {error.strerror}") from error
         denoiser.reset()
-        with VideoSink(target, source, source.rate, codec, overwrite) as sink:
+        with VideoSink(target, source, source.rate, codec, overwrite=True) as sink:
             stream.run(source, denoiser, [sink], stop, report, stats=stats)
     if not stats.frames and not (stop and stop.requested):
         raise SourceError(f"{path} holds no frame that can be decoded")
     return stats
+
+
+_TARGET_ERRORS = {
+    getattr(errno, name, 0)
+    for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "ENODEV", "ENXIO", "ESTALE",
+                 "ENOTCONN", "EHOSTDOWN")
+}  # fmt: skip
+"""What the system says where no other file could be written either."""
+
+
+def _ends_batch(error: EdgecaeError) -> bool:
+    """Whether the target as a whole can't be written: the disk is full, or read-only."""
+    cause = error.__cause__
+    return isinstance(error, SinkError) and getattr(cause, "errno", None) in _TARGET_ERRORS
 
 
 def run(
@@ -179,9 +232,9 @@ def run(
 ) -> Outcome:
     """Denoise files one after the other.
 
-    In a folder, results that are there already are left alone, so that an interrupted run goes
-    on where it stopped (a result of a folder is only there when it is whole), and a file that is
-    no picture, or a video that can't be written as one, is named and passed over.
+    In a batch, which is a folder or a list of files, results that are there already are left
+    alone, so that an interrupted run goes on where it stopped: a result is only there when it is
+    whole. A file that can't be denoised is named and passed over.
 
     Args:
         jobs: from :func:`plan`.
@@ -192,22 +245,23 @@ def run(
         report: told after each frame of a video.
 
     Raises:
-        SourceError, SinkError: as they come up for a file that was named itself.
+        EdgecaeError: what went wrong with the only file.
+        SinkError: in a batch, the target as a whole can't be written.
     """
     outcome = Outcome()
     for job in jobs:
         if stop is not None and stop.requested:
             outcome.stopped = True
             break
-        if job.in_folder and job.target.exists() and not overwrite:
+        if job.in_batch and job.target.exists() and not overwrite:
             outcome.present += 1
             continue
         try:
             outcome.frames += denoise_file(
                 job, denoiser, overwrite=overwrite, codec=codec, stop=stop, report=report
             )
-        except (SourceError, SinkError) as error:
-            if not job.in_folder or (isinstance(error, SinkError) and _is_image(job.source)):
+        except EdgecaeError as error:
+            if not job.in_batch or _ends_batch(error):
                 raise
             log.warning("passed over: %s", error)
             outcome.failed += (str(error),)

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
@@ -18,6 +18,7 @@ from edgecae.media.sources import Settings, Source, open_source
 from edgecae.stream.channel import Channel
 from edgecae.stream.stats import Stats
 from edgecae.stream.stop import Stop
+from edgecae.timeout import call_with_timeout
 
 __all__ = ["Capture", "Reconnecting", "closing", "offline_since", "open_lasting"]
 
@@ -144,25 +145,19 @@ def open_lasting(spec: str, settings: Settings, stop: Stop, name: str) -> Source
     Raises:
         SourceError: it can't be opened, and no waiting will help.
     """
-    opened: Future[Source] = Future()
-
-    def open_it() -> None:
-        try:
-            opened.set_result(open_source(spec, settings))
-        except BaseException as error:  # raised again below
-            opened.set_exception(error)
-
-    # In a thread: standard input may keep whoever opens it waiting for ever for its first bytes.
-    threading.Thread(target=open_it, name="open", daemon=True).start()
-    while not opened.done() and not stop.requested:
-        with contextlib.suppress(TimeoutError):
-            opened.exception(0.1)
     first: Source | None = None
     try:
-        if opened.done():
-            first = opened.result()
-            if not first.live:
-                return first
+        # Standard input may keep whoever opens it waiting for ever for its first bytes.
+        first = call_with_timeout(
+            None,
+            lambda: open_source(spec, settings),
+            lambda source: source.__exit__(None, None, None),
+            cancelled=lambda: stop.requested,
+        )
+        if not first.live:
+            return first
+    except CancelledError:
+        log.debug("%s: not waited for", name)
     except OfflineError as error:
         log.info("offline: %s", error)
     return Reconnecting(name, lambda: open_source(spec, settings), stop, first)
@@ -175,9 +170,10 @@ def offline_since(source: Source) -> float | None:
 
 @contextlib.contextmanager
 def closing(source: S, stats: Stats) -> Iterator[S]:
-    """Close a source that a stream has read; one that never came back from a read, leave open.
+    """Close a source that a stream has read.
 
-    To close it would free what FFmpeg is reading from in the capture thread.
+    One that never came back from a read is left to the capture thread, see :class:`Capture`: to
+    close it would free what FFmpeg is reading from.
     """
     try:
         yield source
@@ -190,7 +186,7 @@ class Capture:
     """The thread that reads a source into a channel.
 
     Args:
-        source: opened; left open.
+        source: opened; left open, unless it is abandoned in a read.
         channel: closed when the source ends, fails, or somebody asks to stop.
         stats: counts what comes.
         stop: looked at after each frame.
@@ -202,6 +198,9 @@ class Capture:
     def __init__(self, source: Source, channel: Channel[Frame], stats: Stats, stop: Stop) -> None:
         self._source, self._channel, self._stats, self._stop = source, channel, stats, stop
         self.error: BaseException | None = None
+        # Whoever comes second, the thread at its end or the one that waits for it, closes.
+        self._lock = threading.Lock()
+        self._ended = self._abandoned = False
         # A daemon: a read that never returns must not keep the process from its end.
         self._thread = threading.Thread(target=self._work, name="capture", daemon=True)
 
@@ -210,9 +209,15 @@ class Capture:
         self._thread.start()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the end; whether it came."""
+        """Wait for the end; return whether it came.
+
+        If it did not, the thread is left behind, and closes the source when it comes back from the
+        read that holds it up.
+        """
         self._thread.join(timeout)
-        return not self._thread.is_alive()
+        with self._lock:
+            self._abandoned = not self._ended
+            return self._ended
 
     def _work(self) -> None:
         stats, live = self._stats, self._source.live
@@ -233,3 +238,10 @@ class Capture:
             self.error = error
         finally:
             self._channel.close()
+            with self._lock:
+                self._ended, abandoned = True, self._abandoned
+            if abandoned:
+                try:
+                    self._source.__exit__(None, None, None)
+                except Exception as error:
+                    log.debug("%s can't be closed", self._source.name, exc_info=error)

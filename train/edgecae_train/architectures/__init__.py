@@ -117,7 +117,7 @@ def _variant(name: str, architecture: Architecture, numbers: Mapping[str, Any]) 
 
 
 def named(architecture: Architecture) -> tuple[str, int]:
-    """What :func:`get` makes the same architecture of: registered name and latent.
+    """Return the registered name and the latent from which :func:`get` makes an architecture.
 
     Raises:
         RecipeError: it is no registered one.
@@ -133,7 +133,7 @@ def named(architecture: Architecture) -> tuple[str, int]:
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:
-    """Plain data from which :func:`restore` makes the same architecture again."""
+    """Return plain data from which :func:`restore` makes the same architecture again."""
     numbers = dataclasses.asdict(architecture)  # type: ignore[call-overload]
     return {"kind": architecture.kind, **numbers}
 

@@ -1,4 +1,4 @@
-"""What an architecture tells of its graph, for equalization."""
+"""The channels that equalization may rescale, as an architecture names them."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class FeaturesThenImage(keras.initializers.Initializer):
 
 
 def to_frame(x: Any, image: Any, factor: int, policy: str) -> Any:
-    """The end of the network: features and noisy frame, both bounded, to the clean frame.
+    """Build the end of the network: features and noisy frame, both bounded, to the clean frame.
 
     Args:
         x: the last features, N×H/factor×W/factor×C.

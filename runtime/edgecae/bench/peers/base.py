@@ -56,11 +56,13 @@ class Package:
         module: name of the module to import.
         distribution: the package on PyPI that has the module.
         extra: the extra of edgecae that installs it.
+        licence: what its licence forbids, as ``for non-commercial use only``; empty for a free one.
     """
 
     module: str
     distribution: str
     extra: str = EXTRA
+    licence: str = ""
 
     def require(self, peer: str) -> str:
         """Import the package, and return its name and version.
@@ -71,8 +73,9 @@ class Package:
         try:
             importlib.import_module(self.module)
         except ImportError as error:
+            licence = f", which is licensed {self.licence}" if self.licence else ""
             raise SettingError(
-                f"{peer} needs {self.distribution}: pip install 'edgecae[{self.extra}]'"
+                f"{peer} needs {self.distribution}{licence}: pip install 'edgecae[{self.extra}]'"
             ) from error
         for name in importlib.metadata.packages_distributions().get(self.module, []):
             return f"{name} {importlib.metadata.version(name)}"

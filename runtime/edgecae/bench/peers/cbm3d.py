@@ -1,4 +1,8 @@
-"""CBM3D by its authors: the yardstick among methods that are no networks, and slow."""
+"""CBM3D by its authors: the yardstick among methods that are no networks, and slow.
+
+Their package is licensed for non-commercial use only. So it has an extra of its own, and no other
+extra installs it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ def cbm3d(noisy: Pixels, sigma: float) -> Pixels:
 PEERS = (
     Peer(
         "cbm3d",
-        Package("bm3d", "bm3d"),
+        Package("bm3d", "bm3d", "bm3d-noncommercial", "for non-commercial use only"),
         "bm3d.bm3d_rgb (Dabov et al., 2007; Mäkinen et al., 2020)",
         frame_filter(cbm3d),
         {},

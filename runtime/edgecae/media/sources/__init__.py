@@ -1,7 +1,7 @@
 """Sources of frames, and the registry that finds the one for a description.
 
 ============================ ==========================================================
-``test:640x480@30?frames=N`` a built-in moving scene, see :mod:`.test_scene`
+``test:640x480@30?frames=N`` a built-in moving scene, see :mod:`.scene`
 a folder, a glob, an image   images in sorted order
 ``-``, ``raw:640x480``       standard input, see :mod:`.pipe`
 ``rtsp://…``, ``http://…``   live over the network, see :mod:`.network`

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
-from edgecae.timeout import LateCalls
+from edgecae.timeout import PendingCalls
 
 __all__ = ["Settings", "Source"]
 
@@ -24,7 +24,7 @@ class Settings:
         pixel_format: of a camera, as FFmpeg names it.
         stall: seconds; a live source that is silent for so long is offline.
         buffers: where pixels of frames come from, and where the stream gives them back.
-        late: attempts to open a source that have not come back; as long as one has not, another
+        pending: attempts to open a source that have not come back; as long as one has not, another
             with these settings is not begun, and the source is offline.
     """
 
@@ -33,7 +33,7 @@ class Settings:
     pixel_format: str | None = None
     stall: float = 5.0
     buffers: Buffers = field(default_factory=Buffers)
-    late: LateCalls = field(default_factory=LateCalls)
+    pending: PendingCalls = field(default_factory=PendingCalls)
 
 
 class Source(Protocol):

@@ -15,7 +15,7 @@ from typing import Any
 from edgecae.errors import OfflineError, SourceError
 from edgecae.media.frame import Frame
 from edgecae.media.sources.base import Settings
-from edgecae.timeout import within
+from edgecae.timeout import call_with_timeout
 
 __all__ = ["PiCamera", "open_source"]
 
@@ -52,12 +52,12 @@ class PiCamera:
                 f"environment made with --system-site-packages"
             ) from error
         try:
-            self._camera = within(
+            self._camera = call_with_timeout(
                 settings.stall,
                 lambda: self._start(Picamera2, index),
                 _close,
-                self.name,
-                settings.late,
+                key=self.name,
+                pending=settings.pending,
             )
         except Exception as error:  # libcamera and picamera2 raise whatever comes to hand
             raise OfflineError(
@@ -102,12 +102,12 @@ class PiCamera:
 
     def __exit__(self, *error: object) -> None:
         try:
-            # Known by the same name: while it is being closed, it can't be opened again either.
-            within(
+            # With the same key: while it is being closed, it can't be opened again either.
+            call_with_timeout(
                 self._settings.stall,
                 lambda: _close(self._camera),
-                what=self.name,
-                calls=self._settings.late,
+                key=self.name,
+                pending=self._settings.pending,
             )
         except Exception as failure:
             if error[0] is None:

@@ -17,12 +17,20 @@ from numpy.typing import NDArray
 
 from edgecae.errors import SourceError
 from edgecae.media.buffers import Buffers
+from edgecae.media.file_reader import FileReader
 from edgecae.media.frame import LARGEST_AREA, Frame
 from edgecae.media.sources.base import Settings
 
 __all__ = ["Broken", "VideoFile", "colour_matrix", "open_source", "to_rgb"]
 
 log = logging.getLogger(__name__)
+
+MIN_SHORTFALL = 0.2
+"""Seconds that a file must lack of what it announces before it is said to end early."""
+
+_ANNOUNCING = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv", "asf")
+"""FFmpeg's names of the formats whose header says how long they are. Of others, FFmpeg estimates it
+from what is there."""
 
 BT709 = 1
 """FFmpeg's number for the matrix of ITU-R BT.709."""
@@ -130,17 +138,27 @@ class VideoFile:
         self._broken = Broken()
         self.on_packet: list[Callable[[Any], None]] = []
         try:
+            self._file = pipe or path.open("rb", buffering=0)
+        except OSError as error:
+            raise SourceError(f"{path} can't be opened: {error.strerror}") from error
+        self._reader = FileReader(self._file, self.name)
+        try:
             self._container: Any = av.open(
-                pipe or str(path), format=container, container_options=options or {}
+                self._reader, format=container, container_options=options or {}
             )
         except (av.FFmpegError, OSError, ValueError) as error:
+            self._close_file()
+            self._reader.check()
             why = getattr(error, "strerror", None) or error
             kind = "no video" if pipe else "neither an image nor a video"
             raise SourceError(f"{path} is {kind}: {why}") from error
+        # FFmpeg looks at the end of a file to know how long it is. What it could not read there, it
+        # will not be able to read in its turn either; what is before that can be had.
+        failed, self._reader.error = self._reader.error, None
         streams = self._container.streams
         if not streams.video:
-            self._container.close()
-            raise SourceError(f"{path} holds no video")
+            self.__exit__()
+            raise SourceError(f"{path} holds no video") from failed
         self.stream = streams.video[0]
         self.stream.thread_type = "AUTO"
         self.stream.codec_context.options = {"max_pixels": str(LARGEST_AREA)}
@@ -156,26 +174,53 @@ class VideoFile:
         """Average frames a second."""
         return self.stream.average_rate or self.stream.guessed_rate
 
+    def _packets(self) -> Iterator[Any]:
+        """Packets of video, the last of which is empty; those of the passengers are handed on.
+
+        Raises:
+            SourceError: after the last packet: the file could not be read to its end.
+        """
+        packets = self._container.demux(self.stream, *self.passengers)
+        end = 0.0
+        try:
+            for packet in packets:
+                if packet.pts is not None:
+                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.stream is self.stream:
+                    yield packet
+                elif packet.dts is not None:  # else it only says that the stream ends
+                    for listener in self.on_packet:
+                        listener(packet)
+        except self._av.FFmpegError as error:
+            last = self._av.Packet()  # empty: the decoder gives out what it holds back
+            last.stream = self.stream
+            yield last
+            self._reader.check()
+            if not self._reader.at_end:
+                why = error.strerror or type(error).__name__
+                raise SourceError(f"{self.name} can't be read any further: {why}") from error
+        self._reader.check()
+        self._warn_if_early(end)
+
+    def _warn_if_early(self, end: float) -> None:
+        """Say so where a file is shorter than it announces; ``end``: of all that came, seconds."""
+        container = self._container
+        if container.format.name not in _ANNOUNCING or not container.duration:
+            return
+        announced, rate = container.duration / self._av.time_base, float(self.rate or 30)
+        if container.format.name == "avi":  # FFmpeg shortens the duration of one that is cut
+            announced = max(announced, self.stream.frames / rate)
+        if announced - end > max(MIN_SHORTFALL, 3 / rate):
+            log.warning("%s ends early: %.1f of %.1f s", self.name, end, announced)
+
     def __iter__(self) -> Iterator[Frame]:
         import av
 
-        followed = [self.stream, *self.passengers]
-        packets = self._container.demux(*followed)
-        while True:
+        for packet in self._packets():
             try:
-                packet = next(packets, None)
-                if packet is None:
-                    break
-                if packet.stream is not self.stream:
-                    if packet.dts is not None:  # else it only says that the stream ends
-                        for listener in self.on_packet:
-                            listener(packet)
-                    continue
                 pictures = packet.decode()
             except av.FFmpegError as error:
                 self._broken.packet(self.name, str(error))
-                if isinstance(error, av.EOFError):
-                    break
                 continue
             for picture in pictures:
                 assert isinstance(picture, av.VideoFrame)
@@ -194,6 +239,11 @@ class VideoFile:
 
     def __exit__(self, *error: object) -> None:
         self._container.close()
+        self._close_file()
+
+    def _close_file(self) -> None:
+        if self.path is not None:  # a pipe is its owner's
+            self._file.close()
 
 
 def open_source(spec: str, settings: Settings) -> VideoFile | None:
