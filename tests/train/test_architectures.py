@@ -139,6 +139,7 @@ def test_classic_is_the_network_that_the_project_grew_from() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_depthwise_kernels_have_a_scale_for_each_channel(picture: np.ndarray) -> None:
     architecture = ARCHITECTURES["base"]
     model = architecture.build()
