@@ -7,16 +7,12 @@ BIN := $(VENV)/bin
 PYTHON311 := $(shell for p in $(PYTHON) python3.11; do \
 	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
 TFLITE_VENV := .venv-tflite
-OLDEST_VENV := .venv-oldest
 DEMO := demo
 
 # One worker a core, each with a TensorFlow of its own. A file's tests go to one worker.
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 CORE := not slow and not faults and not browser and not timing
-# What runs without TensorFlow: all of these but the tests marked slow.
-RUNTIME_TESTS := $(addprefix tests/,codec commands denoise device media noise stream tflite \
-	test_deploy.py test_quality.py)
 
 .PHONY: help demo check test oldest arm lint format types contracts bench micro docs links clean
 
@@ -51,12 +47,6 @@ demo: $(VENV)/.installed
 	$(BIN)/edgecae convert $(DEMO)/run --int8 -o $(DEMO)/demo.tflite
 	$(BIN)/python benchmarks/demo.py $(DEMO)
 
-$(OLDEST_VENV)/.installed: pyproject.toml tests/oldest.txt
-	$(PYTHON311) -m venv $(OLDEST_VENV)
-	$(OLDEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
-		-c tests/oldest.txt -e '.[device,bench]' hypothesis pytest-xdist filelock
-	@touch $@
-
 lint: $(VENV)/.installed
 	@$(MAKE) --no-print-directory -j --output-sync=target format types contracts
 
@@ -80,8 +70,8 @@ test: lint $(if $(PYTHON311),$(TFLITE_VENV)/.installed)
 	$(BIN)/python -m pytest $(PARALLEL) -m "not timing" --durations=20 tests
 	$(BIN)/python -m pytest -m timing tests
 
-oldest: $(OLDEST_VENV)/.installed
-	$(OLDEST_VENV)/bin/python -m pytest $(PARALLEL) -m "$(CORE)" $(RUNTIME_TESTS)
+oldest:
+	PYTHON=$(PYTHON311) .ci/oldest
 
 # Its releases are development versions, and not for every machine.
 micro: $(VENV)/.installed

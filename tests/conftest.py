@@ -99,14 +99,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"unexpected skip: {line}", red=True)
 
 
-TRAINED = {"run", "latent_run", "halves", "float_file"}
-"""Fixtures that train or convert a network: what needs one of them is slow."""
+SLOW_FIXTURES = {"run", "latent_run", "halves", "made", "float_file", "site", "device"}
+"""Fixtures that train or convert a network, build the site, …: what needs one of them is slow."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before markers are chosen from
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if TRAINED.intersection(getattr(item, "fixturenames", ())):
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
     # The workers of pytest-xdist take file after file: one that lasts must not begin last.
     slow = {item.path for item in items if item.get_closest_marker("slow")}

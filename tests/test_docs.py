@@ -112,6 +112,7 @@ def run_examples(text: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_python_examples_run(tmp_path: Path, photos: Path) -> None:
     """Those that a device can run, and then those that need TensorFlow."""
     text = (DOCS / "python.md").read_text(encoding="utf-8")

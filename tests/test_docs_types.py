@@ -59,7 +59,7 @@ def test_what_is_not_typed_is_told(python: Path, tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(
         "from edgecae import Denoiser\n"
         "from edgecae_train import recipe\n"
-        "from edgecae_convert.convert import convert\n"
+        "from edgecae_convert import convert\n"
         "Denoiser(threads='two')\n"
         "recipe.read(1)\n"
         "convert(2)\n"

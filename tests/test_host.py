@@ -65,7 +65,7 @@ before = state()
 def test_importing_training_and_conversion_changes_nothing(setting: dict[str, str]) -> None:
     code = STATE + (
         "import edgecae_train.loop, edgecae_train.command\n"
-        "import edgecae_convert.convert, edgecae_convert.command\n"
+        "import edgecae_convert.conversion, edgecae_convert.command\n"
         "print(json.dumps([before, state(), tf.keras.__version__]))\n"
     )
     before, after, version = json.loads(python(code, **setting).stdout)

@@ -60,6 +60,6 @@ def train(path: Path, photos: Path, **changes: Any) -> Path:
 
 def convert(run: Path, path: Path, **settings: Any) -> Report:
     """Convert a run, however much the file loses against the float network."""
-    from edgecae_convert.convert import convert
+    from edgecae_convert import convert
 
     return convert(run, path, max_drop=100.0, **settings)

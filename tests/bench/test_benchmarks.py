@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import DATA, ROOT
 
 
+@pytest.mark.slow
 def test_they_run_and_tell_what_a_size_costs(tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     chosen = "(test_sizes and 320x240) or test_shipped"
