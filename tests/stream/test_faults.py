@@ -28,6 +28,7 @@ from clips import frames_of, make_clip
 from live import Network
 
 from edgecae import Denoiser, stream
+from edgecae.commands import process
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
 
@@ -385,6 +386,7 @@ def streaming(denoiser: str, *then: str) -> subprocess.CompletedProcess[str]:
     begin = """
         import time
         from edgecae import Denoiser, stream
+        from edgecae.commands import process
         from edgecae.media import sinks, sources
         from edgecae.stream import session, threads
         from edgecae.stream.session import Session
@@ -409,7 +411,8 @@ def __init__(self, *given):
 AUTO = (
     "session.Denoiser = Other",
     "threads.cores = lambda: 2",
-    "Session('test:16x16?frames=5', ['null:'], 'nano', threads=None, hang=1.0).run(announce=print)",
+    "Session('test:16x16?frames=5', ['null:'], 'nano', threads=None, hang=1.0).run("
+    "announce=print, hooks=process.hooks())",
 )
 
 
@@ -417,13 +420,15 @@ AUTO = (
     ("denoiser", "then"),
     [
         (HANGS, ("with Other('nano') as denoiser, sources.open_source('test:16x16') as source:",
-                 "    stream.run(source, denoiser, [sinks.null.Null()], hang=1.0)")),
+                 "    stream.run(source, denoiser, [sinks.null.Null()], hang=1.0,",
+                 "        hooks=process.hooks())")),
         (HANGS, AUTO),
         (CANT_BE_MADE_TWICE, AUTO),
         (HANGS, ("def choose(frame):",
                  "    Other('nano').process(frame.pixels)",
                  "with sources.open_source('test:16x16') as source:",
-                 "    stream.run(source, choose, [sinks.null.Null()], hang=1.0)")),
+                 "    stream.run(source, choose, [sinks.null.Null()], hang=1.0,",
+                 "        hooks=process.hooks())")),
     ],
     ids=["threads given", "threads chosen", "making a denoiser", "a function that chooses"],
 )  # fmt: skip
@@ -431,6 +436,34 @@ def test_inference_that_hangs_ends_the_process(denoiser: str, then: tuple[str, .
     done = streaming(denoiser, *then)
     assert done.returncode == 70, done.stderr
     assert "inference has hung" in done.stderr
+
+
+LIBRARY = (
+    "from edgecae.errors import BackendError",
+    "try: Session('test:16x16?frames=5', ['null:'], 'nano', threads=1, hang=1.0).run()",
+    "except BackendError as error: print(error)",
+)
+
+
+def test_a_library_call_that_hangs_leaves_its_process_alone() -> None:
+    done = streaming(HANGS, "session.Denoiser = Other", *LIBRARY, "print('alive')")
+    assert done.returncode == 0, done.stderr
+    hung, alive = done.stdout.splitlines()
+    assert "inference has hung" in hung
+    assert alive == "alive"
+
+
+def test_a_library_call_says_nothing_to_systemd(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.setblocking(False)
+        with Denoiser("nano") as denoiser, sources.open_source("test:16x16?frames=5") as source:
+            assert stream.run(source, denoiser, [sinks.null.Null()]).frames == 5
+        with pytest.raises(BlockingIOError):
+            listener.recv(4096)
 
 
 def test_to_choose_threads_may_take_longer_than_a_frame() -> None:
@@ -502,7 +535,7 @@ def test_systemd_hears_nothing_while_the_loop_stands(
                 stop.requested = True
 
         with Denoiser("nano") as denoiser, sources.open_source(LIVE) as source:
-            stream.run(source, denoiser, [sinks.null.Null()], stop, report)
+            stream.run(source, denoiser, [sinks.null.Null()], stop, report, hooks=process.hooks())
     before, meanwhile, after = counts
     assert before >= 2
     assert meanwhile == 0
@@ -525,7 +558,7 @@ def test_systemd_hears_of_a_file_that_waits_for_its_sink(
     slow = Slow()
     with heard_by_systemd(monkeypatch, tmp_path) as count:
         with Denoiser("nano") as denoiser, sources.open_source("test:16x16?frames=20") as source:
-            stream.run(source, denoiser, [slow])
+            stream.run(source, denoiser, [slow], hooks=process.hooks())
     assert slow.counts[0] >= 4
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edgecae import stream
-from edgecae.commands import options, progress
+from edgecae.commands import options, process, progress
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SourceError
 from edgecae.stream import batch
@@ -65,6 +65,7 @@ def command(
             codec=codec,
             stop=stop,
             report=lambda stats: show(stats.summary),
+            hooks=process.hooks(),
         )
     present = f", {outcome.present} were there already" if outcome.present else ""
     click.echo(

@@ -12,7 +12,7 @@ from fractions import Fraction
 import click
 
 from edgecae import stream
-from edgecae.commands import options, progress
+from edgecae.commands import options, process, progress
 from edgecae.device import allocator
 from edgecae.errors import SourceError
 from edgecae.media import sinks, sources
@@ -153,7 +153,9 @@ def command(
             show(lambda: _status(control))
             print_json(control)
 
-        control = session.run(stop, lambda line: click.echo(line, err=True), report)
+        control = session.run(
+            stop, lambda line: click.echo(line, err=True), report, process.hooks()
+        )
     stats = control.stats
     if as_json:
         print(json.dumps({**control.snapshot(), **stats.figures(), "end": True}), flush=True)

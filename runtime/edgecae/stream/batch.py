@@ -19,6 +19,7 @@ from edgecae.media.sinks.base import DEFAULT_CODEC
 from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
 from edgecae.stream.capture import closing
+from edgecae.stream.watchdog import HungError, StreamHooks
 
 __all__ = ["Job", "Outcome", "denoise_file", "plan", "run"]
 
@@ -136,6 +137,7 @@ def denoise_file(
     codec: str = DEFAULT_CODEC,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
+    hooks: StreamHooks | None = None,
 ) -> int:
     """Denoise one file; see :func:`run`.
 
@@ -161,7 +163,7 @@ def denoise_file(
         raise SinkError(f"{job.source} is no image; {job.target} would be one")
     part = job.target.with_name(f".{job.target.stem}.part{job.target.suffix}")
     try:
-        stats = _denoise_video(job.source, part, denoiser, codec, stop, report)
+        stats = _denoise_video(job.source, part, denoiser, codec, stop, report, hooks)
         if not (stop and stop.requested):
             _rename(part, job.target)
     except SourceError:
@@ -192,6 +194,7 @@ def _denoise_video(
     codec: str,
     stop: stream.Stop | None,
     report: Callable[[stream.Stats], None],
+    hooks: StreamHooks | None,
 ) -> stream.Stats:
     stats = stream.Stats()
     with closing(VideoFile(path), stats) as source:
@@ -201,7 +204,7 @@ def _denoise_video(
             raise SinkError(f"{target} can't be written: {error.strerror}") from error
         denoiser.reset()
         with VideoSink(target, source, source.rate, codec, overwrite=True) as sink:
-            stream.run(source, denoiser, [sink], stop, report, stats=stats)
+            stream.run(source, denoiser, [sink], stop, report, stats=stats, hooks=hooks)
     if not stats.frames and not (stop and stop.requested):
         raise SourceError(f"{path} holds no frame that can be decoded")
     return stats
@@ -229,6 +232,7 @@ def run(
     codec: str = DEFAULT_CODEC,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
+    hooks: StreamHooks | None = None,
 ) -> Outcome:
     """Denoise files one after the other.
 
@@ -243,6 +247,7 @@ def run(
         codec: of videos.
         stop: looked at between frames.
         report: told after each frame of a video.
+        hooks: what the process does for the stream of a video, see :func:`edgecae.stream.run`.
 
     Raises:
         EdgecaeError: what went wrong with the only file.
@@ -258,8 +263,16 @@ def run(
             continue
         try:
             outcome.frames += denoise_file(
-                job, denoiser, overwrite=overwrite, codec=codec, stop=stop, report=report
+                job,
+                denoiser,
+                overwrite=overwrite,
+                codec=codec,
+                stop=stop,
+                report=report,
+                hooks=hooks,
             )
+        except HungError:
+            raise
         except EdgecaeError as error:
             if not job.in_batch or _ends_batch(error):
                 raise

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from edgecae.denoise.denoiser import Denoiser
@@ -28,7 +29,8 @@ from edgecae.stream.sink_worker import Outlet, Shared, latency_into
 from edgecae.stream.slate import slate
 from edgecae.stream.stats import Stats
 from edgecae.stream.stop import Stop
-from edgecae.stream.watchdog import LIMIT, Watchdog
+from edgecae.stream.watchdog import LIMIT, HungError, StreamHooks, Watchdog
+from edgecae.timeout import call_with_timeout
 
 __all__ = ["run"]
 
@@ -245,6 +247,7 @@ def run(
     buffers: Buffers | None = None,
     hang: float = LIMIT,
     watchdog: Watchdog | None = None,
+    hooks: StreamHooks | None = None,
 ) -> Stats:
     """Denoise the frames of a source and hand them to every sink.
 
@@ -262,18 +265,53 @@ def run(
         report: told after each frame, and now and then while none comes.
         stats: to count in; a new one unless given.
         buffers: those that the source takes its pixels from.
-        hang: seconds; a frame that takes longer ends the process with status 70.
-        watchdog: made by the caller, not entered; one with ``hang`` unless given.
+        hang: seconds that a frame may take.
+        watchdog: made by the caller, not entered; one with ``hang`` and ``hooks`` unless given.
+        hooks: what the process does for its stream; by default nothing, and the stream runs in a
+            thread of its own, which is left behind where inference hangs.
 
     Raises:
+        HungError: a frame took longer than ``hang``.
         SourceError, SinkError, BackendError, FrameError: as they come up.
     """
     if not sinks:
         raise SinkError("a stream needs a sink; null: takes all and keeps nothing")
     stop, stats = stop or Stop(), stats if stats is not None else Stats()
-    watchdog = watchdog or Watchdog(hang, stats.summary)
+    watchdog = watchdog or Watchdog(hang, stats.summary, hooks)
     stream = _Stream(source, sinks, stop, stats, buffers or Buffers(), report, watchdog)
-    keep = any(sink.wants_before for sink in sinks)
+    if watchdog.hooks.on_hang is not None:
+        _loop(stream, denoiser, watchdog)
+        return stats
+    ended = threading.Event()
+
+    def loop() -> None:
+        try:
+            _loop(stream, denoiser, watchdog)
+        finally:
+            ended.set()
+
+    try:
+        call_with_timeout(None, loop, cancelled=lambda: watchdog.hung is not None)
+    except CancelledError:
+        stop.requested = True
+        stream.finish(failing=True)
+        raise HungError(f"{watchdog.hung}; its thread is left behind") from None
+    except BaseException:  # such as KeyboardInterrupt, in this thread
+        stop.requested = True
+        while not ended.wait(0.1) and watchdog.hung is None:
+            pass
+        raise
+    return stats
+
+
+def _loop(
+    stream: _Stream,
+    denoiser: Denoiser | Sequence[Denoiser] | Callable[[Frame], Sequence[Denoiser]],
+    watchdog: Watchdog,
+) -> None:
+    """Denoise until the source ends, fails, or somebody asks to stop; see :func:`run`."""
+    keep = any(outlet.sink.wants_before for outlet in stream.outlets)
+    stats, report = stream.stats, stream.report
     failing = True
     with watchdog, contextlib.ExitStack() as stack:
         workers: _Denoisers | None = None
@@ -307,4 +345,3 @@ def run(
             failing = False
         finally:
             stream.finish(failing)
-    return stats

@@ -21,7 +21,7 @@ from edgecae.stream.overload import Overload
 from edgecae.stream.pipeline import run
 from edgecae.stream.stats import Stats
 from edgecae.stream.stop import Stop
-from edgecae.stream.watchdog import LIMIT, Watchdog
+from edgecae.stream.watchdog import LIMIT, StreamHooks, Watchdog
 
 if TYPE_CHECKING:
     from edgecae.stream import threads as tune
@@ -49,7 +49,7 @@ class Session:
         segment: seconds after which a recording goes on in another file; None: never.
         metrics: where to answer Prometheus, ``PORT`` or ``HOST:PORT``; None: nowhere.
         measure_noise: whether figures shall have the noise where nothing else needs it.
-        hang: seconds; a frame that takes longer ends the process with status 70.
+        hang: seconds that a frame may take.
     """
 
     source: str
@@ -72,6 +72,7 @@ class Session:
         stop: Stop | None = None,
         announce: Callable[[str], None] = log.info,
         report: Callable[[StreamControl], None] = lambda control: None,
+        hooks: StreamHooks | None = None,
     ) -> StreamControl:
         """Open everything, stream, close everything.
 
@@ -79,6 +80,7 @@ class Session:
             stop: ends it, see :func:`edgecae.stream.stop_on_signals`.
             announce: told in a line what is opened, and what is chosen.
             report: told after each frame, and now and then while none comes.
+            hooks: what the process does for its stream, see :func:`run`.
 
         Returns:
             The stream's figures: ``snapshot()``, ``stats``.
@@ -107,7 +109,7 @@ class Session:
                 f"{source.name} → {first.metadata.name} ({first.backend}, {how}) → "
                 f"{', '.join(sink.name for sink in opened)}"
             )
-            watchdog = Watchdog(self.hang, stats.summary)
+            watchdog = Watchdog(self.hang, stats.summary, hooks)
             overload = Overload(source, stats, first.metadata.name)
 
             def each(stats: Stats) -> None:  # noqa: ARG001 - the same that control has

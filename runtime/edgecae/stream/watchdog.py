@@ -1,23 +1,20 @@
-"""Ends the process when inference hangs, and tells systemd while the stream is alive."""
+"""Notices inference that hangs, and says while the stream is alive."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from edgecae.device import systemd
+from edgecae.errors import BackendError
 
-__all__ = ["HUNG", "LIMIT", "Watchdog"]
+__all__ = ["LIMIT", "HungError", "StreamHooks", "Watchdog"]
 
 log = logging.getLogger(__name__)
-
-HUNG = 70
-"""Exit status after inference that hung (EX_SOFTWARE of sysexits.h)."""
 
 LIMIT = 60.0
 """Seconds that one frame may take; far more than any frame on any device that is of use."""
@@ -25,19 +22,53 @@ LIMIT = 60.0
 _PERIOD = 0.5
 
 
+class HungError(BackendError):
+    """Inference hung. Its thread can't be ended: don't use the denoiser any more."""
+
+
+@dataclass(frozen=True)
+class StreamHooks:
+    """What a process does for its stream, called from threads of the stream.
+
+    By default nothing happens outside of the stream: the process belongs to whoever calls.
+
+    Attributes:
+        on_ready: the stream begins.
+        on_alive: it goes on; gets a line of status.
+        on_stopping: it has ended.
+        on_hang: inference hangs; gets a line that says so. It must end the process. None: the
+            stream ends with :class:`HungError`.
+        interval: seconds between two calls of ``on_alive``.
+    """
+
+    on_ready: Callable[[], object] = lambda: None
+    on_alive: Callable[[str], object] = lambda status: None
+    on_stopping: Callable[[], object] = lambda: None
+    on_hang: Callable[[str], object] | None = None
+    interval: float = 10.0
+
+
 class Watchdog:
     """A thread that watches over those that denoise, and over the loop that they work for.
 
     A hung interpreter can be neither interrupted nor freed: all that helps is another process.
-    What else may bring the loop to a stand, systemd finds out: it hears nothing any more.
+    Where something else holds up the loop, ``on_alive`` is not called any more.
 
     Args:
         limit: seconds that one piece of work may take.
-        status: one line for ``systemctl status``.
+        status: makes the line for ``on_alive``.
+        hooks: what the process does.
+
+    Attributes:
+        hung: what hangs, in a line; None as long as nothing does.
     """
 
-    def __init__(self, limit: float, status: Callable[[], str]) -> None:
+    def __init__(
+        self, limit: float, status: Callable[[], str], hooks: StreamHooks | None = None
+    ) -> None:
         self._limit, self._status = limit, status
+        self.hooks = hooks or StreamHooks()
+        self.hung: str | None = None
         self._working: dict[int, float] = {}
         self._beat = -math.inf
         self._end = threading.Event()
@@ -67,22 +98,22 @@ class Watchdog:
         self._beat = math.inf if waits else time.monotonic()
 
     def _watch(self) -> None:
-        interval = systemd.watchdog_interval() or 30.0
         told = 0.0
         while not self._end.wait(_PERIOD):
             now = time.monotonic()
             oldest = min(list(self._working.values()), default=now)
             if now - oldest > self._limit:
-                log.critical("inference has hung for %.0f seconds: the process ends", now - oldest)
-                logging.shutdown()
-                os._exit(HUNG)
+                self.hung = f"inference has hung for {now - oldest:.0f} seconds"
+                if self.hooks.on_hang is not None:
+                    self.hooks.on_hang(self.hung)
+                return
             alive = self._beat > told or bool(self._working)
-            if alive and now - told >= min(interval, 10.0):
-                systemd.notify(f"WATCHDOG=1\nSTATUS={self._status()}")
+            if alive and now - told >= self.hooks.interval:
+                self.hooks.on_alive(self._status())
                 told = now
 
     def __enter__(self) -> Watchdog:
-        systemd.notify("READY=1")
+        self.hooks.on_ready()
         self.beat()
         self._thread.start()
         return self
@@ -90,4 +121,4 @@ class Watchdog:
     def __exit__(self, *error: object) -> None:
         self._end.set()
         self._thread.join()
-        systemd.notify("STOPPING=1")
+        self.hooks.on_stopping()
