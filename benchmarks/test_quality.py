@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgecae import Denoiser, noise
 from edgecae.bench.quality import differences
 from edgecae.quality import psnr
-from edgecae_convert.convert import convert
+from edgecae_convert.conversion import convert
 from edgecae_train import evaluate, loop, recipe
 
 TRAINING = {

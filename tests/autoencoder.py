@@ -20,7 +20,7 @@ def edgecae(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def split(run: Path, folder: Path, **settings: Any) -> Path:
     """``whole.tflite``, ``encoder.tflite`` and ``decoder.tflite`` in a folder, of a run."""
-    from edgecae_convert.convert import convert
+    from edgecae_convert.conversion import convert
 
     convert(run, folder / "whole.tflite", split=True, max_drop=ANY, **settings)
     return folder

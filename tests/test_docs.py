@@ -72,7 +72,7 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
     for module in PUBLIC:
         public = importlib.import_module(f"edgecae.{module}").__all__
         assert {f"edgecae.{module}.{name}" for name in public} <= listed
-    assert {"edgecae_convert.convert.convert", "edgecae_train.loop.train"} <= listed
+    assert {"edgecae_convert.conversion.convert", "edgecae_train.loop.train"} <= listed
 
 
 def test_every_setting_of_a_recipe_is_in_the_reference(site: Path) -> None:

@@ -9,7 +9,7 @@ import click
 from edgecae import atomic
 from edgecae.commands import options
 from edgecae_convert import c_header
-from edgecae_convert.convert import convert
+from edgecae_convert.conversion import convert
 from edgecae_convert.report import page as pages
 from edgecae_convert.report.results import text
 from edgecae_train.architectures import ARCHITECTURES
@@ -124,7 +124,7 @@ def command(
     for other in (page, c_array):
         if other is not None:
             atomic.check(other, overwrite)
-    report = convert(
+    results = convert(
         path,
         output,
         precision=precision,
@@ -136,15 +136,16 @@ def command(
         trust=trust_code,
         max_drop=max_drop,
         split=split,
+        details=page is not None,
         overwrite=overwrite,
     )
-    click.echo(text(report))
-    click.echo(f"\n{report.model.path}")
-    for half in report.halves:
+    click.echo(text(results))
+    click.echo(f"\n{results.model.path}")
+    for half in results.halves:
         click.echo(half)
     if page is not None:
-        pages.write(page, report)
+        pages.write(page, results)
         click.echo(page)
     if c_array is not None:
-        c_header.write(c_array, report.model)
+        c_header.write(c_array, results.model)
         click.echo(c_array)

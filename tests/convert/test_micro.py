@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from edgecae_convert.convert import convert
+from edgecae_convert.conversion import convert
 
 LARGEST = 4
 """Levels of 255 that two interpreters may be apart, as two CPUs; see tests/arm/compare.py."""

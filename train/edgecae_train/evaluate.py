@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.denoise.tiling import pad_edges, padded_size
+from edgecae.denoise.float_runner import Denoise, frame_denoiser
 from edgecae.noise import Noise, gaussian
 from edgecae.quality import psnr
 from edgecae_train import shipped
@@ -28,8 +28,6 @@ __all__ = [
 ]
 
 Pixels = NDArray[np.uint8]
-Denoise = Callable[[Pixels], Pixels]
-"""Denoises one frame, uint8, H×W×3."""
 
 
 def keras_denoiser(model: Any, stride: int = 1) -> Denoise:
@@ -40,22 +38,11 @@ def keras_denoiser(model: Any, stride: int = 1) -> Denoise:
         stride: frames are padded to multiples of this, as the runtime does it.
     """
 
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)]
+    run = tf.function(
+        lambda frame: tf.cast(model(frame, training=False), tf.float32),
+        input_signature=[tf.TensorSpec([1, None, None, 3], tf.float32)],
     )
-    def run(frame: Any) -> Any:
-        result = model(tf.cast(frame[None], tf.float32) / 255.0, training=False)[0]
-        return tf.cast(tf.round(tf.clip_by_value(result, 0.0, 1.0) * 255.0), tf.uint8)
-
-    def denoise(frame: Pixels) -> Pixels:
-        height, width = frame.shape[:2]
-        plane = np.empty((*padded_size(height, width, stride), 3), np.uint8)
-        plane[:height, :width] = frame
-        pad_edges(plane, height, width)
-        result: Pixels = run(tf.constant(plane)).numpy()
-        return result[:height, :width]
-
-    return denoise
+    return frame_denoiser(lambda frame: np.asarray(run(tf.constant(frame))), stride)
 
 
 @dataclass(frozen=True)

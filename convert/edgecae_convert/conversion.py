@@ -1,0 +1,249 @@
+"""Convert a trained network to a model file."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from edgecae import atomic
+from edgecae import noise as noise_models
+from edgecae.denoise.denoiser import Denoiser
+from edgecae.denoise.float_runner import Denoise, file_denoiser
+from edgecae.errors import ModelFileError, SettingError, SinkError
+from edgecae.tflite import interpreter, receptive_field
+from edgecae.tflite.graph import Graph
+from edgecae.tflite.metadata import PRECISIONS, Metadata
+from edgecae.tflite.model_file import ModelFile
+from edgecae.tflite.verify_tensors import MAX_SIDE
+from edgecae_convert import export, verify
+from edgecae_convert import split as splitting
+from edgecae_convert.networks import Networks, prepare
+from edgecae_convert.picture_size import fitted
+from edgecae_convert.report.analysis import analyse
+from edgecae_convert.report.results import ConversionResults, Details
+from edgecae_convert.trained_model import TrainedModel, open_trained
+from edgecae_train import evaluate, recipe
+from edgecae_train.architectures import describe
+from edgecae_train.evaluate import HeldOut
+
+__all__ = ["SIGMAS", "convert"]
+
+SIGMAS = (5, 15, 25, 50)
+THREADS = 2
+"""Of the interpreter that a file is measured with."""
+COMPARED_NOISE = "gaussian:25"
+COMPARED_FRAMES = 4
+"""Frames that are compared tensor by tensor."""
+COMPARED_SIDE = 256
+"""Of these, pixels, where a file takes any size: all of their tensors are kept."""
+
+
+def convert(
+    path: Path,
+    output: Path | None = None,
+    *,
+    precision: str = "int8",
+    ptq: bool = False,
+    calibrate: str | None = None,
+    size: tuple[int, int] | None = None,
+    architecture: str | None = None,
+    noise: str | None = None,
+    trust: bool = False,
+    max_drop: float = 0.1,
+    split: bool = False,
+    details: bool = False,
+    overwrite: bool = False,
+) -> ConversionResults:
+    """Convert a trained network to a TFLite file and check it against the float network.
+
+    Args:
+        path: a run directory of :func:`edgecae_train.loop.train`, or what else
+            :func:`edgecae_convert.trained_model.open_trained` takes.
+        output: the file to write; ``RUN/MODEL-int8.tflite``, ``-int8-ptq`` and so on unless given,
+            with ``-WxH`` for one fixed size; beside a file for what is no run.
+        precision: ``int8``, fully integer; ``float32``; or for comparison ``float16`` (weights
+            only) or ``int16x8`` (activations of 16 bits).
+        ptq: int8 by post-training quantization of the float weights, without those of QAT.
+        calibrate: folder of photos, or ``builtin``, that post-training quantization and int16x8
+            take their activation ranges from; the run's training data unless given. What is no run
+            is measured on those that it holds out, in any format.
+        size: width and height of the only frames that the file takes; None: any.
+        architecture: of weights that don't say it.
+        noise: that a network which is no run was trained for; ``gaussian:0-55`` unless given.
+        trust: run code that a Keras file or a SavedModel names.
+        max_drop: largest loss against the float network at the noise that it was trained for,
+            dB; see :func:`edgecae_convert.verify.check_quality`.
+        split: write the two halves of an int8 file as well, ``encoder.tflite`` and
+            ``decoder.tflite`` beside it.
+        details: measure what a page shows, too: SSIM, and the error of every tensor.
+        overwrite: replace an existing file.
+
+    Returns:
+        What was made and how good it is.
+
+    Raises:
+        RecipeError: ``path`` is nothing that can be converted.
+        SettingError: ``size`` does not fit the network, it has no bottleneck to split it at, or the
+            settings don't go together.
+        DataError: there is nothing to calibrate on.
+        QualityError: a tensor has a type that it must not have, TFLite does not have the format,
+            or too much was lost; no file is written.
+        SinkError: the file exists, or can't be written.
+    """
+    if precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        raise SettingError(f"precision {precision!r} is unknown; there are {known}")
+    if ptq and precision != "int8":
+        raise SettingError(f"ptq goes with int8; {precision} has no other form")
+    if split and precision != "int8":
+        raise SettingError(f"only int8 files are split, not {precision}")
+    after_training = ptq or precision == "int16x8"
+    trained = open_trained(
+        path,
+        qat=precision == "int8" and not ptq,
+        architecture=architecture,
+        calibrate=calibrate,
+        noise=noise,
+        trust=trust,
+    )
+    if calibrate is not None and trained.repeatable and not after_training:
+        raise SettingError(f"{path} is a run: calibrating goes with ptq or int16x8")
+    shape = _shape(size, trained.stride) or trained.size
+    if trained.size is not None and shape != trained.size:
+        raise SettingError(f"{path} takes frames of {trained.size[1]}x{trained.size[0]} alone")
+    output = output or trained.folder / _file_name(trained.name, precision, ptq, size)
+    halves = splitting.paths(output) if split else ()
+    for each in (output, *halves):
+        atomic.check(each, overwrite)
+    networks = prepare(trained, precision, after_training, calibrate, shape)
+
+    trained_for = noise_models.parse(trained.settings.noise)
+    promised = evaluate.levels(trained_for, SIGMAS)
+    noises = list(dict.fromkeys([*map(noise_models.gaussian, SIGMAS), *promised]))
+    validation = evaluate.held_out(fitted(trained.held_out, shape), trained.stride, noises)
+    content = export.to_tflite(networks.converted, precision, shape, networks.examples)
+    graph = export.settle(content, precision == "int8")
+    verify.check_tensors(graph, precision)
+    if split:
+        splitting.bottleneck(graph)  # before anything is measured
+    float_quality = validation.measure(evaluate.keras_denoiser(networks.reference))
+    about = _metadata(trained, precision, ptq, graph)
+
+    def write(path: Path, quality: dict[str, dict[str, float]]) -> ModelFile:
+        rounded = {
+            form: {spec: round(value, 4) for spec, value in figures.items()}
+            for form, figures in quality.items()
+        }
+        metadata = dataclasses.replace(about, quality=rounded)
+        content = export.encode(graph, metadata)
+        path.write_bytes(content)
+        return ModelFile(path, content, metadata, graph)
+
+    temporary = output.with_name(f".{output.name}.tmp")
+    ours = trained.known is not None
+    try:
+        made = write(temporary, {"float": float_quality})
+        quality = _measure(made, validation, ours)
+        verify.check_quality({str(n): float_quality[str(n)] for n in promised}, quality, max_drop)
+        made = write(temporary, {"float": float_quality, precision: quality})
+        written = verify.read_back(temporary, made, ours)
+        with splitting.write(written.model, halves):
+            temporary.replace(output)
+    except OSError as error:
+        if isinstance(error, SinkError):
+            raise
+        raise SinkError(f"{output} can't be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    model = dataclasses.replace(written.model, path=output)
+    return ConversionResults(
+        model=model,
+        refused=written.refused,
+        noisy=validation.measure(None),
+        reference=float_quality,
+        converted=quality,
+        backend=str(interpreter.find()),
+        ranges=networks.ranges,
+        measured_on=f"{len(validation.clean)} {trained.held_out_from}"
+        + ("" if shape is None else f", mirrored or cropped to {shape[1]}x{shape[0]}"),
+        quantized=networks.simulated,
+        halves=halves,
+        details=_details(model, networks, validation) if details else None,
+    )
+
+
+def _measure(made: ModelFile, validation: HeldOut, ours: bool) -> dict[str, float]:
+    """Measure PSNR of a file by noise: through the runtime where it takes the file."""
+    if made.metadata.precision == "int8":
+        try:
+            with Denoiser(made.path, threads=THREADS) as denoiser:
+                return validation.measure(denoiser.process)
+        except ModelFileError:
+            if ours:
+                raise
+    return validation.measure(file_denoiser(made, THREADS))
+
+
+def _details(model: ModelFile, networks: Networks, validation: HeldOut) -> Details:
+    """Measure what a page shows beside the results."""
+    forms: dict[str, Denoise | None] = {
+        "noisy": None,
+        "float": evaluate.keras_denoiser(networks.reference),
+    }
+    if networks.simulated:
+        forms[f"{networks.simulated} network"] = evaluate.keras_denoiser(networks.converted)
+    forms[f"{model.metadata.precision} file"] = file_denoiser(model, THREADS)
+    shape = None if model.open_size else model.frame_size
+    exact = export.settle(export.to_tflite(networks.exact, "float32", shape), int8=False)
+    side = COMPARED_SIDE // model.metadata.stride * model.metadata.stride
+    frames = [
+        np.ascontiguousarray(image[:side, :side] if model.open_size else image)
+        for image in validation.noisy[COMPARED_NOISE][:COMPARED_FRAMES]
+    ]
+    return Details(
+        figures={form: verify.figures(validation, denoise) for form, denoise in forms.items()},
+        noise=COMPARED_NOISE,
+        analysis=analyse(model.content, model.graph, export.encode(exact, None), exact, frames),
+    )
+
+
+def _file_name(name: str, precision: str, ptq: bool, size: tuple[int, int] | None) -> str:
+    fixed = "" if size is None else f"-{size[0]}x{size[1]}"
+    return f"{name}-{precision}{'-ptq' * ptq}{fixed}.tflite"
+
+
+def _shape(size: tuple[int, int] | None, stride: int) -> tuple[int, int] | None:
+    """Height and width of a size that was asked for."""
+    if size is None:
+        return None
+    width, height = size
+    if min(size) < 1 or width % stride or height % stride or max(size) > MAX_SIDE:
+        near = "x".join(str(min(-(-side // stride), MAX_SIDE // stride) * stride) for side in size)
+        raise SettingError(
+            f"the network takes sides that are multiples of {stride}, up to {MAX_SIDE}, not "
+            f"{width}x{height}; {near} would do, and smaller frames are padded to it"
+        )
+    return height, width
+
+
+def _metadata(trained: TrainedModel, precision: str, ptq: bool, graph: Graph) -> Metadata:
+    """Say of the file what it says itself, but for its quality."""
+    made_with = recipe.versions()
+    if ptq:
+        made_with["quantization"] = "post-training"
+    known = trained.known
+    return Metadata(
+        name=trained.name,
+        architecture={"kind": "outside"} if known is None else describe(known.architecture),
+        precision=precision,
+        stride=trained.stride,
+        halo=receptive_field.halo(graph),
+        noise=str(noise_models.parse(trained.settings.noise)),
+        quality={},
+        recipe=recipe.digest(trained.settings) if trained.repeatable else "unknown",
+        made_with=made_with,
+    )
