@@ -32,8 +32,9 @@ from edgecae.errors import BackendError, ModelFileError
 
 __all__ = ["Mutator", "Runner", "fuzz", "refusal"]
 
-SECONDS = 20.0
-MEMORY = 4 * 2**30
+MAX_SECONDS = 20.0
+"""For a mutant in the interpreter."""
+MAX_MEMORY = 4 * 2**30
 """Address space of the process that runs mutants; an idle one takes 1.3 GiB."""
 
 NUMBERS = (
@@ -56,6 +57,8 @@ def _schema() -> Any:
 
 class Mutator:
     """Makes damaged files out of a good one: of bytes, and of fields put together again.
+
+    LiteRT's schema puts them together: it also writes what edgecae's own writer knows nothing of.
 
     Args:
         content: a good file.
@@ -122,7 +125,8 @@ class Mutator:
         """Change a number and all that follow from it: what a knowing hand would write."""
         import numpy as np
 
-        from edgecae.tflite import verify
+        from edgecae.tflite import graph as graphs
+        from edgecae.tflite import operators, verify
 
         rng = self.rng
         model = _schema().ModelT.InitFromPackedBuf(bytearray(self.content))
@@ -158,10 +162,11 @@ class Mutator:
                     result.scale = np.float32(result.scale * 10.0 ** rng.randrange(-8, 8))
                     result.zeroPoint = result.zeroPoint * 0 + rng.randrange(-128, 128)
         try:
-            parts = verify.verify(self._pack(model), "edgecae").graph
+            parts = graphs.decode(self._pack(model))
+            verify.check_graph(parts)
             _, height, width, _ = parts.frame.shape
-            for index, known in parts.infer(height, width).items():
-                graph.tensors[index].shape = np.array(known.shape, np.int32)
+            for index, inferred in operators.infer(parts, height, width).items():
+                graph.tensors[index].shape = np.array(inferred.shape, np.int32)
         except ModelFileError:
             pass  # it is refused with these shapes or any
         return self._pack(model)
@@ -260,7 +265,7 @@ class Runner:
         try:
             process.stdin.write(struct.pack("<I", len(content)) + content)
             process.stdin.flush()
-            ready, _, _ = select.select([process.stdout], [], [], SECONDS)
+            ready, _, _ = select.select([process.stdout], [], [], MAX_SECONDS)
             answer = process.stdout.readline().decode().strip() if ready else "timeout"
         except BrokenPipeError:
             answer = ""
@@ -281,17 +286,18 @@ def _work() -> None:
     """Run the mutants that come in on standard input, and say of each what became of it."""
     import resource
 
+    from edgecae.tflite import graph as graphs
     from edgecae.tflite import interpreter as backend
 
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     found = backend.find()
     while head := sys.stdin.buffer.read(4):
         content = sys.stdin.buffer.read(struct.unpack("<I", head)[0])
         try:
             interpreter = backend.Interpreter(content, 1, found)
-            stored = interpreter._interpreter.get_input_details()[0]["shape"]
-            for height, width in ((int(stored[1]), int(stored[2])), (64, 64), (32, 96)):
+            _, *stored, _ = graphs.decode(content).frame.shape
+            for height, width in (stored, (64, 64), (32, 96)):
                 interpreter.resize(height, width)
                 interpreter.invoke()
             answer = "ran"

@@ -23,7 +23,7 @@ from edgecae import Denoiser, models
 from edgecae.tflite import model_file
 
 if TYPE_CHECKING:  # tests of the runtime do without TensorFlow
-    from edgecae_convert.report.results import Report
+    from edgecae_convert.report.results import ConversionResults
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
@@ -159,9 +159,10 @@ def run(request: pytest.FixtureRequest, photos: Path, once: Once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def made(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+def made(run: Path, tmp_path_factory: pytest.TempPathFactory) -> ConversionResults:
     """The conversion of each finished run to an int8 file; nobody may change it."""
-    return convert(run, tmp_path_factory.mktemp("made") / f"{run.name}.tflite")
+    path = tmp_path_factory.mktemp("made") / f"{run.name}.tflite"
+    return convert(run, path, details=True)
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +175,7 @@ def float_file(once: Once) -> Path:
         about = replace(model_file.read(models.find("nano")).metadata, precision="float32")
         content = export.to_tflite(architectures.get("nano").build(training=False), "float32")
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(export.finish(content, int8=False, metadata=about))
+        path.write_bytes(export.encode(export.settle(content, int8=False), about))
 
     return once("nano-float32.tflite", make)
 

@@ -47,7 +47,6 @@ def test_links_of_a_page_lead_somewhere(name: str) -> None:
 def test_the_architecture_of_the_walk_through_becomes_an_int8_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from edgecae.tflite import model_file
     from edgecae_convert import export
     from edgecae_train.quantization import quantize
 
@@ -59,7 +58,7 @@ def test_the_architecture_of_the_walk_through_becomes_an_int8_file(
     model = architecture.build()
     picture = np.random.default_rng(0).random((1, 32, 48, 3), np.float32)
     twin = quantize.quantize(architecture, quantize.calibrate(model, [picture]), model)
-    file = model_file.parse_flatbuffer(export.to_tflite(twin, "int8"))
-    assert len(file.subgraphs) == 1
+    graph = export.settle(export.to_tflite(twin, "int8"), int8=True)
+    assert {tensor.dtype for tensor in (graph.frame, graph.denoised)} == {"int8"}
     expected, got = (np.asarray(each(picture, training=False)) for each in (model, twin))
     assert np.abs(expected - got).mean() < 0.01

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:  # tests of the runtime do without TensorFlow
-    from edgecae_convert.report.results import Report
+    from edgecae_convert.report.results import ConversionResults
     from edgecae_train.recipe import Recipe
 
 TINY: dict[str, Any] = {
@@ -58,7 +58,7 @@ def train(path: Path, photos: Path, **changes: Any) -> Path:
         return loop.train(tiny(photos, **changes), path)
 
 
-def convert(run: Path, path: Path, **settings: Any) -> Report:
+def convert(run: Path, path: Path, **settings: Any) -> ConversionResults:
     """Convert a run, however much the file loses against the float network."""
     from edgecae_convert import convert
 

@@ -1,8 +1,8 @@
 """Conversion of a trained run to a TFLite file, checked against the float network.
 
-:func:`convert` makes the file and returns a :class:`Report`. Needs the extra ``train``. What is
-listed here is public; everything else may change from one version to the next. Nothing is imported
-before it is used: importing this package imports no TensorFlow.
+:func:`convert` makes the file and returns :class:`ConversionResults`. Needs the extra ``train``.
+What is listed here is public; everything else may change from one version to the next. Nothing is
+imported before it is used: importing this package imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgecae_convert.conversion import convert
-    from edgecae_convert.report.results import Report
+    from edgecae_convert.report.results import ConversionResults
 
-__all__ = ["Report", "convert"]
+__all__ = ["ConversionResults", "convert"]
 
 _MODULES = {
-    "Report": "edgecae_convert.report.results",
+    "ConversionResults": "edgecae_convert.report.results",
     "convert": "edgecae_convert.conversion",
 }
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgecae import atomic
-from edgecae.tflite import model_file
+from edgecae.tflite.graph import Tensor
 from edgecae.tflite.model_file import ModelFile
 
 __all__ = ["ALIGNMENT", "header", "write"]
@@ -58,9 +57,8 @@ def _lines(model: ModelFile, low: str, high: str) -> Iterator[str]:
     for key, value in {"WIDTH": width, "HEIGHT": height, "CHANNELS": 3}.items():
         yield f"#define {high}_{key} {value}"
     yield ""
-    graph = model_file.parse_flatbuffer(model.content).subgraphs[0]
-    for end, (index,) in (("input", graph.inputs), ("output", graph.outputs)):
-        yield from _quantization(f"{low}_{end}", graph.tensors[index].quantization)
+    for end, tensor in (("input", model.graph.frame), ("output", model.graph.denoised)):
+        yield from _quantization(f"{low}_{end}", tensor)
     yield f"static const uint32_t {low}_model_size = {len(model.content)};"
     yield f"{high}_ALIGNED static const uint8_t {low}_model[{len(model.content)}] = {{"
     for start in range(0, len(model.content), PER_LINE):
@@ -71,14 +69,14 @@ def _lines(model: ModelFile, low: str, high: str) -> Iterator[str]:
     yield f"#endif /* {high}_MODEL_H */"
 
 
-def _quantization(name: str, given: Any) -> Iterator[str]:
-    """Real value = scale · (integer − zero point)."""
-    if given is None or given.scale is None or not len(given.scale):
+def _quantization(name: str, tensor: Tensor) -> Iterator[str]:
+    """Write scale and zero point; value = scale · (integer − zero point)."""
+    if not len(tensor.scale):
         return
     # Nine digits are the float itself, and plain C++ reads them, unlike a hexadecimal one.
-    scale = np.format_float_scientific(np.float32(given.scale[0]), precision=8, unique=False)
+    scale = np.format_float_scientific(np.float32(tensor.scale[0]), precision=8, unique=False)
     yield f"static const float {name}_scale = {scale}f;"
-    yield f"static const int32_t {name}_zero_point = {int(given.zeroPoint[0])};"
+    yield f"static const int32_t {name}_zero_point = {int(tensor.zero[0])};"
     yield ""
 
 

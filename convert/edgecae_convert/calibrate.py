@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import noise as noise_models
-from edgecae_convert.sizes import fit
+from edgecae_convert.picture_size import fit
 from edgecae_train.data.batches import BUILTIN, Batches, Folder, open_images
 from edgecae_train.recipe import Recipe
 
@@ -18,9 +18,9 @@ __all__ = ["Examples", "examples", "where"]
 BATCHES = 32
 PATCHES = 8
 """A batch."""
-SINGLE = 128
+MAX_SINGLES = 128
 """Patches that the converter's own quantization sees, which takes them one by one."""
-MOST_PIXELS = 2**22
+MAX_PIXELS = 2**22
 """Of all that it sees, where a network of a fixed size needs large ones."""
 
 
@@ -48,7 +48,7 @@ class Examples:
             size: height and width, which patches are mirrored to; None: as they are.
         """
         height, width = size or (self.drawn.patch, self.drawn.patch)
-        left = max(1, min(SINGLE, MOST_PIXELS // (height * width)))
+        left = max(1, min(MAX_SINGLES, MAX_PIXELS // (height * width)))
         for batch in self.batches():
             for patch in batch[:left]:
                 yield fit(patch, height, width)[None]

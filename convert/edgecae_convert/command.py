@@ -126,7 +126,7 @@ def command(
     for other in (page, c_array):
         if other is not None:
             atomic.check(other, overwrite)
-    report = convert(
+    results = convert(
         path,
         output,
         precision=precision,
@@ -138,15 +138,16 @@ def command(
         trust=trust_code,
         max_drop=max_drop,
         split=split,
+        details=page is not None,
         overwrite=overwrite,
     )
-    click.echo(text(report))
-    click.echo(f"\n{report.model.path}")
-    for half in report.halves:
+    click.echo(text(results))
+    click.echo(f"\n{results.model.path}")
+    for half in results.halves:
         click.echo(half)
     if page is not None:
-        pages.write(page, report, overwrite)
+        pages.write(page, results, overwrite)
         click.echo(page)
     if c_array is not None:
-        c_header.write(c_array, report.model, overwrite)
+        c_header.write(c_array, results.model, overwrite)
         click.echo(c_array)

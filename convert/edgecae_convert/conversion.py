@@ -3,59 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecae import atomic
 from edgecae import noise as noise_models
 from edgecae.denoise import tiling
 from edgecae.denoise.denoiser import Denoiser
-from edgecae.errors import SettingError
-from edgecae.tflite import interpreter
-from edgecae.tflite import receptive_field as receptive
-from edgecae.tflite.graph import LARGEST_SIDE
+from edgecae.denoise.float_runner import Denoise, file_denoiser
+from edgecae.errors import ModelFileError, SettingError
+from edgecae.tflite import interpreter, receptive_field
+from edgecae.tflite.graph import Graph
 from edgecae.tflite.metadata import PRECISIONS, Metadata
-from edgecae_convert import calibrate as calibration
-from edgecae_convert import export, formats, sources
+from edgecae.tflite.model_file import ModelFile
+from edgecae.tflite.verify_tensors import MAX_SIDE
+from edgecae_convert import export, verify
 from edgecae_convert import split as splitting
-from edgecae_convert.report import results as report
-from edgecae_convert.sizes import fitted
-from edgecae_convert.sources import Source
-from edgecae_train import evaluate, recipe, weights
+from edgecae_convert.networks import Networks, prepare
+from edgecae_convert.picture_size import fitted
+from edgecae_convert.report.analysis import analyse
+from edgecae_convert.report.results import ConversionResults, Details
+from edgecae_convert.trained_model import TrainedModel, open_trained
+from edgecae_train import evaluate, recipe
 from edgecae_train.architectures import describe
-from edgecae_train.quantization.equalize import align
-from edgecae_train.quantization.quantize import post_training, quantize
+from edgecae_train.evaluate import HeldOut
 
-__all__ = ["SIGMAS", "Networks", "convert"]
+__all__ = ["SIGMAS", "convert"]
 
 SIGMAS = (5, 15, 25, 50)
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The forms of one network on its way into a file.
-
-    Attributes:
-        reference: the float network, which the file is held against.
-        exact: the same with its channels scaled as the file has them, to compare tensor by tensor.
-        converted: what goes into the converter.
-        examples: for post-training quantization by the converter; None where ``converted``
-            carries its roundings or has none.
-        ranges: where activation ranges come from, in words.
-        simulated: ``QAT`` or ``PTQ`` where ``converted`` carries its roundings, else nothing.
-    """
-
-    reference: Any
-    exact: Any
-    converted: Any
-    examples: Callable[[], Iterable[NDArray[np.float32]]] | None
-    ranges: str
-    simulated: str = ""
+THREADS = 2
+"""Of the interpreter that a file is measured with."""
+COMPARED_NOISE = "gaussian:25"
+COMPARED_FRAMES = 4
+"""Frames that are compared tensor by tensor."""
+COMPARED_SIDE = 256
+"""Of these, pixels, where a file takes any size: all of their tensors are kept."""
 
 
 def convert(
@@ -71,13 +54,14 @@ def convert(
     trust: bool = False,
     max_drop: float = 0.1,
     split: bool = False,
+    details: bool = False,
     overwrite: bool = False,
-) -> report.Report:
+) -> ConversionResults:
     """Convert a trained network to a TFLite file and check it against the float network.
 
     Args:
-        path: a run directory of :func:`edgecae_train.train`, a weights file, a Keras model file or
-            the folder of a SavedModel.
+        path: a run directory of :func:`edgecae_train.train`, or what else
+            :func:`edgecae_convert.trained_model.open_trained` takes.
         output: the file to write; ``RUN/MODEL-int8.tflite``, ``-int8-ptq`` and so on unless given,
             with ``-WxH`` for one fixed size; beside a file for what is no run.
         precision: ``int8``, fully integer; ``float32``; or for comparison ``float16`` (weights
@@ -91,9 +75,10 @@ def convert(
         noise: that a network which is no run was trained for; ``gaussian:0-55`` unless given.
         trust: run code that a Keras file or a SavedModel names.
         max_drop: largest loss against the float network at the noise that it was trained for,
-            dB; the loss at σ 5 has a limit of its own, 0.5 dB.
+            dB; see :func:`edgecae_convert.verify.check_quality`.
         split: write the two halves of an int8 file as well, ``encoder.tflite`` and
             ``decoder.tflite`` beside it.
+        details: measure what a page shows, too: SSIM, and the error of every tensor.
         overwrite: replace an existing file.
 
     Returns:
@@ -116,7 +101,7 @@ def convert(
     if split and precision != "int8":
         raise SettingError(f"only int8 files are split, not {precision}")
     after_training = ptq or precision == "int16x8"
-    source = sources.open_source(
+    trained = open_trained(
         path,
         qat=precision == "int8" and not ptq,
         architecture=architecture,
@@ -124,69 +109,102 @@ def convert(
         noise=noise,
         trust=trust,
     )
-    if calibrate is not None and source.repeatable and not after_training:
+    if calibrate is not None and trained.repeatable and not after_training:
         raise SettingError(f"{path} is a run: calibrating goes with ptq or int16x8")
-    shape = _shape(size, source.stride) or source.size
-    if source.size is not None and shape != source.size:
-        raise SettingError(f"{path} takes frames of {source.size[1]}x{source.size[0]} alone")
-    output = output or source.folder / _file_name(source.name, precision, ptq, size)
+    shape = _shape(size, trained.stride) or trained.size
+    if trained.size is not None and shape != trained.size:
+        raise SettingError(f"{path} takes frames of {trained.size[1]}x{trained.size[0]} alone")
+    output = output or trained.folder / _file_name(trained.name, precision, ptq, size)
     halves = splitting.paths(output) if split else ()
     for each in (output, *halves):
         atomic.check(each, overwrite)
-    networks = _networks(source, precision, after_training, calibrate, shape)
+    networks = prepare(trained, precision, after_training, calibrate, shape)
 
-    trained_for = noise_models.parse(source.settings.noise)
+    trained_for = noise_models.parse(trained.settings.noise)
     promised = evaluate.levels(trained_for, SIGMAS)
     noises = list(dict.fromkeys([*map(noise_models.gaussian, SIGMAS), *promised]))
-    validation = evaluate.held_out(fitted(source.held_out, shape), source.stride, noises)
+    validation = evaluate.held_out(fitted(trained.held_out, shape), trained.stride, noises)
     content = export.to_tflite(networks.converted, precision, shape, networks.examples)
-    bare = export.finish(content, precision == "int8", None)
+    graph = export.settle(content, precision == "int8")
+    verify.check_tensors(graph, precision)
     if split:
-        splitting.bottleneck(bare)  # before anything is measured
-    about = _metadata(source, precision, ptq, bare)
+        splitting.bottleneck(graph)  # before anything is measured
+    about = _metadata(trained, precision, ptq, graph)
     # A file of a fixed size is measured on frames of that size, which leave no room for a border.
-    around = source.stride, tiling.border(about.stride, about.halo) if shape is None else 0
+    around = trained.stride, tiling.border(about.stride, about.halo) if shape is None else 0
     float_quality = validation.measure(evaluate.keras_denoiser(networks.reference, *around))
 
-    def write(path: Path, quality: dict[str, dict[str, float]]) -> report.Written:
+    def write(path: Path, quality: dict[str, dict[str, float]]) -> ModelFile:
         rounded = {
             form: {spec: round(value, 4) for spec, value in figures.items()}
             for form, figures in quality.items()
         }
         metadata = dataclasses.replace(about, quality=rounded)
-        finished = export.finish(content, precision == "int8", metadata)
-        path.write_bytes(finished)
-        return report.written(path, finished, metadata, source.known is not None)
+        content = export.encode(graph, metadata)
+        path.write_bytes(content)
+        return ModelFile(path, content, metadata, graph)
 
+    ours = trained.known is not None
     with atomic.writing(output, overwrite) as temporary:
         made = write(temporary, {"float": float_quality})
-        formats.check_tensors(made.model)
-        if precision == "int8" and made.refused is None:
-            with Denoiser(temporary, threads=2) as denoiser:
-                quality = validation.measure(denoiser.process)
-        else:
-            denoise = evaluate.bordered(formats.file_denoiser(made.model.content), *around)
-            quality = validation.measure(denoise)
-        report.check({str(n): float_quality[str(n)] for n in promised}, quality, max_drop)
+        quality = _measure(made, validation, ours)
+        verify.check_quality({str(n): float_quality[str(n)] for n in promised}, quality, max_drop)
         made = write(temporary, {"float": float_quality, precision: quality})
+        written = verify.read_back(temporary, made, ours)
         if split:
-            splitting.write(made.model, halves, overwrite)
-    return report.Report(
-        model=dataclasses.replace(made.model, path=output),
-        refused=made.refused,
+            splitting.write(written.model, halves, overwrite)
+    model = dataclasses.replace(written.model, path=output)
+    return ConversionResults(
+        model=model,
+        refused=written.refused,
         noisy=validation.measure(None),
         reference=float_quality,
         converted=quality,
         backend=str(interpreter.find()),
         ranges=networks.ranges,
-        measured_on=f"{len(validation.clean)} {source.held_out_from}"
+        measured_on=f"{len(validation.clean)} {trained.held_out_from}"
         + ("" if shape is None else f", mirrored or cropped to {shape[1]}x{shape[0]}"),
-        networks=networks,
-        validation=validation,
         quantized=networks.simulated,
-        around=around,
-        denoise=evaluate.bordered(formats.file_denoiser(made.model.content), *around),
         halves=halves,
+        details=_details(model, networks, validation, around) if details else None,
+    )
+
+
+def _measure(made: ModelFile, validation: HeldOut, ours: bool) -> dict[str, float]:
+    """Measure PSNR of a file by noise: through the runtime where it takes the file."""
+    if made.metadata.precision == "int8":
+        try:
+            with Denoiser(made.path, threads=THREADS) as denoiser:
+                return validation.measure(denoiser.process)
+        except ModelFileError:
+            if ours:
+                raise
+    return validation.measure(file_denoiser(made, THREADS))
+
+
+def _details(
+    model: ModelFile, networks: Networks, validation: HeldOut, around: tuple[int, int]
+) -> Details:
+    """Measure what a page shows beside the results; ``around`` is the stride and the border."""
+    forms: dict[str, Denoise | None] = {
+        "noisy": None,
+        "float": evaluate.keras_denoiser(networks.reference, *around),
+    }
+    if networks.simulated:
+        simulated = evaluate.keras_denoiser(networks.converted, *around)
+        forms[f"{networks.simulated} network"] = simulated
+    forms[f"{model.metadata.precision} file"] = file_denoiser(model, THREADS)
+    shape = None if model.open_size else model.frame_size
+    exact = export.settle(export.to_tflite(networks.exact, "float32", shape), int8=False)
+    side = COMPARED_SIDE // model.metadata.stride * model.metadata.stride
+    frames = [
+        np.ascontiguousarray(image[:side, :side] if model.open_size else image)
+        for image in validation.noisy[COMPARED_NOISE][:COMPARED_FRAMES]
+    ]
+    return Details(
+        figures={form: verify.figures(validation, denoise) for form, denoise in forms.items()},
+        noise=COMPARED_NOISE,
+        analysis=analyse(model.content, model.graph, export.encode(exact, None), exact, frames),
     )
 
 
@@ -200,64 +218,29 @@ def _shape(size: tuple[int, int] | None, stride: int) -> tuple[int, int] | None:
     if size is None:
         return None
     width, height = size
-    if min(size) < 1 or width % stride or height % stride or max(size) > LARGEST_SIDE:
-        near = "x".join(
-            str(min(-(-side // stride), LARGEST_SIDE // stride) * stride) for side in size
-        )
+    if min(size) < 1 or width % stride or height % stride or max(size) > MAX_SIDE:
+        near = "x".join(str(min(-(-side // stride), MAX_SIDE // stride) * stride) for side in size)
         raise SettingError(
-            f"the network takes sides that are multiples of {stride}, up to {LARGEST_SIDE}, not "
+            f"the network takes sides that are multiples of {stride}, up to {MAX_SIDE}, not "
             f"{width}x{height}; {near} would do, and smaller frames are padded to it"
         )
     return height, width
 
 
-def _networks(
-    source: Source,
-    precision: str,
-    after_training: bool,
-    calibrate: str | None,
-    shape: tuple[int, int] | None,
-) -> Networks:
-    reference, known = source.network, source.known
-    if not after_training:
-        if known is None or known.qat is None:
-            return Networks(reference, reference, reference, None, "none: it computes in floats")
-        converted = quantize(known.architecture)
-        weights.load_weights(converted, known.qat)
-        exact = known.float_network()
-        align(exact, known.architecture.links, known.qat)
-        steps = source.settings.qat.steps
-        ranges = f"set on training patches of the run, then QAT of {steps} steps"
-        return Networks(reference, exact, converted, None, ranges, "QAT")
-    data = source.settings.data if calibrate is None else calibrate
-    examples = calibration.examples(data, source.settings)
-    ranges = f"post-training, from {examples.source}"
-    if known is None:
-        return Networks(reference, reference, reference, lambda: examples.singles(shape), ranges)
-    exact, rounded = post_training(known.architecture, known.values, examples.batches)
-    if precision == "int8":
-        return Networks(reference, exact, rounded, None, ranges, "PTQ")
-    # The weights that int8 has, so that the activations make the difference.
-    wide = known.architecture.build(training=False)
-    weights.copy_weights(rounded, wide)
-    converted = export.without_blocks(wide)
-    return Networks(reference, exact, converted, lambda: examples.singles(shape), ranges)
-
-
-def _metadata(source: Source, precision: str, ptq: bool, content: bytes) -> Metadata:
-    """What the file says of itself, but for its quality."""
+def _metadata(trained: TrainedModel, precision: str, ptq: bool, graph: Graph) -> Metadata:
+    """Say of the file what it says itself, but for its quality."""
     made_with = recipe.versions()
     if ptq:
         made_with["quantization"] = "post-training"
-    known = source.known
+    known = trained.known
     return Metadata(
-        name=source.name,
+        name=trained.name,
         architecture={"kind": "outside"} if known is None else describe(known.architecture),
         precision=precision,
-        stride=source.stride,
-        halo=receptive.halo_of(content) if known is None else export.halo(known.architecture),
-        noise=str(noise_models.parse(source.settings.noise)),
+        stride=trained.stride,
+        halo=receptive_field.halo(graph),
+        noise=str(noise_models.parse(trained.settings.noise)),
         quality={},
-        recipe=recipe.digest(source.settings) if source.repeatable else "unknown",
+        recipe=recipe.digest(trained.settings) if trained.repeatable else "unknown",
         made_with=made_with,
     )

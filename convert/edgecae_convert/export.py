@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,14 @@ from numpy.typing import NDArray
 
 from edgecae import native
 from edgecae.errors import QualityError
-from edgecae.tflite.metadata import METADATA_NAME, Metadata
-from edgecae.tflite.model_file import parse_flatbuffer
+from edgecae.tflite import writer
+from edgecae.tflite.graph import DENOISED, FRAME, Graph, Tensor, decode, from_model
+from edgecae.tflite.metadata import Metadata
 from edgecae_train import weights
 from edgecae_train._tf import keras, tf
-from edgecae_train.architectures import Architecture
 from edgecae_train.architectures.layers import DepthToSpace, SpaceToDepth
 
-__all__ = ["STORED_SIDE", "finish", "halo", "to_tflite", "without_blocks"]
+__all__ = ["STORED_SIDE", "encode", "finish", "settle", "to_tflite", "without_blocks"]
 
 STORED_SIDE = 64
 """Stored height and width: small, and a multiple of every stride in use."""
@@ -157,12 +158,6 @@ def without_blocks(model: Any) -> Any:
     return twin
 
 
-def _schema() -> Any:
-    from ai_edge_litert import schema_py_generated
-
-    return schema_py_generated
-
-
 def _shapes_at(content: bytes, side: int) -> list[list[int]]:
     """Shapes of the tensors, in the file's order, when a frame has this height and width."""
     from ai_edge_litert import interpreter as litert
@@ -177,143 +172,85 @@ def _shapes_at(content: bytes, side: int) -> list[list[int]]:
     return [details["shape"].tolist() for details in interpreter.get_tensor_details()]
 
 
-def _frame_quantization(schema: Any) -> Any:
-    return schema.QuantizationParametersT(
-        scale=np.array([FRAME_SCALE], np.float32), zeroPoint=np.array([FRAME_ZERO], np.int64)
-    )
-
-
-def _requantize(schema: Any, model: Any, at_end: bool) -> None:
-    """Add a QUANTIZE operation that brings the output, or the input, to the scale of a frame.
-
-    A sigmoid's int8 result has scale 1/256 by TFLite's definition, and the converter drops the
-    rounding that follows it; ranges of its own post-training quantization are what was seen.
-    """
-    graph = model.subgraphs[0]
-    inner = int(graph.outputs[0] if at_end else graph.inputs[0])
-    tensor = graph.tensors[inner]
-    model.buffers.append(schema.BufferT())
-    graph.tensors.append(
-        schema.TensorT(
-            shape=tensor.shape,
-            shapeSignature=tensor.shapeSignature,
-            type=tensor.type,
-            buffer=len(model.buffers) - 1,
-            name=b"requantized",
-            quantization=_frame_quantization(schema),
-            hasRank=tensor.hasRank,
-        )
-    )
-    code = schema.BuiltinOperator.QUANTIZE
-    model.operatorCodes.append(
-        schema.OperatorCodeT(deprecatedBuiltinCode=code, builtinCode=code, version=2)
-    )
-    outer = len(graph.tensors) - 1
-    source, target = (inner, outer) if at_end else (outer, inner)
-    operation = schema.OperatorT(
-        opcodeIndex=len(model.operatorCodes) - 1,
-        inputs=np.array([source], np.int32),
-        outputs=np.array([target], np.int32),
-        builtinOptionsType=schema.BuiltinOptions.QuantizeOptions,
-        builtinOptions=schema.QuantizeOptionsT(),
-    )
-    graph.operators.insert(len(graph.operators) if at_end else 0, operation)
-    if at_end:
-        graph.outputs = np.array([outer], np.int32)
-    else:
-        tensor.name = b"frame_requantized"
-        graph.inputs = np.array([outer], np.int32)
-
-
-def _is_frame(tensor: Any) -> bool:
-    quantization = tensor.quantization
-    return bool(
-        np.float32(quantization.scale[0]) == FRAME_SCALE
-        and int(quantization.zeroPoint[0]) == FRAME_ZERO
-    )
-
-
-def _open(tensor: Any) -> bool:
-    return tensor.shapeSignature is not None and -1 in tensor.shapeSignature
-
-
-def finish(content: bytes, int8: bool, metadata: Metadata | None) -> bytes:
+def settle(content: bytes, int8: bool) -> Graph:
     """Settle what the converter leaves open.
 
     Args:
         content: from :func:`to_tflite`.
         int8: whether input and output must have the scale of a frame.
-        metadata: to put into the file; a preliminary file may go without.
+
+    Returns:
+        The graph of the file, which has no metadata yet.
+    """
+    graph = decode(content)
+    model = graph.model
+    subgraph = model.subgraphs[0]
+    if graph.open_size:
+        small, large = (_shapes_at(content, side) for side in (STORED_SIDE, 2 * STORED_SIDE))
+        # The interpreter may append tensors of its own to those of the file.
+        for tensor, shape, other in zip(subgraph.tensors, small, large, strict=False):
+            signature = [a if a == b else -1 for a, b in zip(shape, other, strict=True)]
+            if -1 in signature:
+                tensor.shape = np.array(shape, np.int32)
+                tensor.shape_signature = np.array(signature, np.int32)
+    if int8:
+        if not _has_frame_scale(graph.frame):
+            _requantize(model, graph.frame, at_end=False)
+        if not _has_frame_scale(graph.denoised):
+            _requantize(model, graph.denoised, at_end=True)
+    model.description = b"edgecae"
+    writer.sign(model, (FRAME, DENOISED))
+    writer.set_metadata(model, None)
+    return from_model(model, graph.foreign)
+
+
+def finish(content: bytes, int8: bool, metadata: Metadata | None) -> bytes:
+    """Settle what the converter leaves open, and put metadata into the file.
+
+    Args:
+        content: from :func:`to_tflite`.
+        int8: whether input and output must have the scale of a frame.
+        metadata: None: the file has none.
 
     Returns:
         The finished file. Equal arguments give equal bytes.
     """
-    import flatbuffers
-
-    schema = _schema()
-    model = parse_flatbuffer(content)
-    graph = model.subgraphs[0]
-    if _open(graph.tensors[graph.inputs[0]]):
-        small, large = (_shapes_at(content, side) for side in (STORED_SIDE, 2 * STORED_SIDE))
-        # The interpreter may append tensors of its own to those of the file.
-        for tensor, shape, other in zip(graph.tensors, small, large, strict=False):
-            signature = [a if a == b else -1 for a, b in zip(shape, other, strict=True)]
-            if -1 in signature:
-                tensor.shape = np.array(shape, np.int32)
-                tensor.shapeSignature = np.array(signature, np.int32)
-    if int8:
-        for at_end, (end,) in ((False, graph.inputs), (True, graph.outputs)):
-            if not _is_frame(graph.tensors[end]):
-                _requantize(schema, model, at_end)
-    graph.tensors[graph.inputs[0]].name = b"frame"
-    graph.tensors[graph.outputs[0]].name = b"denoised"
-    model.description = b"edgecae"
-    model.signatureDefs = [
-        schema.SignatureDefT(
-            inputs=[schema.TensorMapT(name=b"frame", tensorIndex=int(graph.inputs[0]))],
-            outputs=[schema.TensorMapT(name=b"denoised", tensorIndex=int(graph.outputs[0]))],
-            signatureKey=b"serving_default",
-            subgraphIndex=0,
-        )
-    ]
-    model.metadata, model.metadataBuffer = [], None
-    if metadata is not None:
-        text = np.frombuffer(metadata.to_json().encode(), np.uint8)
-        model.buffers.append(schema.BufferT(data=text))
-        model.metadata = [
-            schema.MetadataT(name=METADATA_NAME.encode(), buffer=len(model.buffers) - 1)
-        ]
-    builder = flatbuffers.Builder(len(content) + 4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return encode(settle(content, int8), metadata)
 
 
-def halo(architecture: Architecture) -> int:
-    """Measure how many pixels around a pixel its result depends on.
+def encode(graph: Graph, metadata: Metadata | None) -> bytes:
+    """Encode a graph as a file with metadata."""
+    model = writer.copy_model(graph.model)
+    writer.set_metadata(model, metadata)
+    return writer.encode(model)
 
-    The same graph with all kernels one and all biases zero spreads a single bright pixel over
-    exactly what it can reach: sums of positive numbers never cancel. Tried for each place of the
-    bright pixel within a stride.
 
-    Returns:
-        The largest distance, in rows or columns.
+def _has_frame_scale(tensor: Tensor) -> bool:
+    return bool(tensor.scale.tolist() == [FRAME_SCALE] and tensor.zero.tolist() == [FRAME_ZERO])
+
+
+def _requantize(model: SimpleNamespace, inner: Tensor, at_end: bool) -> None:
+    """Add a QUANTIZE operation that brings the output, or the input, to the scale of a frame.
+
+    A sigmoid's int8 result has scale 1/256 by TFLite's definition, and the converter drops the
+    rounding that follows it; ranges of its own post-training quantization are what was seen.
     """
-    stride = architecture.stride
-    probe = architecture.build(training=False)
-    for variable in probe.weights:
-        kernel = variable.name.split(":")[0].endswith("kernel")
-        variable.assign(tf.ones_like(variable) if kernel else tf.zeros_like(variable))
-    side = 16 * stride
-    while True:
-        dark = np.asarray(probe(np.zeros((1, side, side, 3), np.float32), training=False))
-        reach = 0
-        for offset in range(stride):
-            centre = side // 2 + offset
-            frame = np.zeros((1, side, side, 3), np.float32)
-            frame[0, centre, centre] = 1
-            lit = np.asarray(probe(frame, training=False))
-            rows, columns = np.nonzero((lit != dark).any(axis=(0, 3)))
-            reach = max(reach, int(np.abs(np.stack([rows, columns]) - centre).max()))
-        if reach < side // 2 - stride:
-            return reach
-        side *= 2
+    subgraph = model.subgraphs[0]
+    given = subgraph.tensors[inner.index]  # as it is by now
+    outer = writer.add_tensor(
+        model,
+        "requantized",
+        inner.dtype,
+        given.shape,
+        signature=given.shape_signature,
+        scale=[float(FRAME_SCALE)],
+        zero=FRAME_ZERO,
+    )
+    source, target = (inner.index, outer) if at_end else (outer, inner.index)
+    place = None if at_end else 0
+    writer.add_operator(model, "QUANTIZE", [source], target, "QuantizeOptions", 2, place)
+    if at_end:
+        subgraph.outputs = np.array([outer], np.int32)
+    else:
+        given.name = b"frame_requantized"
+        subgraph.inputs = np.array([outer], np.int32)

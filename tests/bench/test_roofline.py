@@ -13,6 +13,7 @@ from edgecae.bench.roofline import Convolution
 from edgecae.errors import ModelFileError
 from edgecae.tflite import inspect
 from edgecae.tflite import interpreter as backend
+from edgecae.tflite.macs import CONVOLUTIONS
 
 
 def test_the_large_convolution_computes_one() -> None:
@@ -57,7 +58,7 @@ def test_what_a_profile_says() -> None:
     assert sum(step.share for step in found.steps) == pytest.approx(1)
     others = len(found.steps) - convolutions
     assert sum(found.others.values()) == pytest.approx(others / len(found.steps))
-    assert not found.others.keys() & roofline.CONVOLUTIONS
+    assert not found.others.keys() & CONVOLUTIONS
     first = found.steps[1]
     assert first.gmacs == pytest.approx(first.macs / 1e6)
     assert first.output_shape[1:3] == (48, 64)

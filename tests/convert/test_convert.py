@@ -8,11 +8,11 @@ import pytest
 from training import TINY
 
 from edgecae import Denoiser, noise
+from edgecae.denoise.float_runner import file_denoiser
 from edgecae.errors import ModelFileError, QualityError, RecipeError, SinkError
-from edgecae.tflite import model_file
-from edgecae_convert import export
+from edgecae.tflite import graph as graphs
+from edgecae_convert import export, verify
 from edgecae_convert.conversion import convert
-from edgecae_convert.formats import file_denoiser
 from edgecae_convert.report import results as report
 from edgecae_train import evaluate, loop, recipe, weights
 from edgecae_train.architectures import ARCHITECTURES
@@ -22,7 +22,7 @@ ANY = 100.0
 """A loss that any conversion stays below."""
 
 
-def test_an_int8_file_is_int8_throughout(run: Path, made: report.Report) -> None:
+def test_an_int8_file_is_int8_throughout(run: Path, made: report.ConversionResults) -> None:
     assert made.model.dtypes == {"int8", "int32"}
     assert {op.dtype for op in made.model.ops if op.macs} == {"int8"}
     assert not {"QUANTIZE", "DEQUANTIZE"} & {op.op for op in made.model.ops[:-1]}
@@ -36,7 +36,7 @@ def test_an_int8_file_is_int8_throughout(run: Path, made: report.Report) -> None
 
 
 def test_the_file_computes_what_the_qat_network_computes(
-    run: Path, made: report.Report, photo: np.ndarray
+    run: Path, made: report.ConversionResults, photo: np.ndarray
 ) -> None:
     architecture, _, values = weights.read_weights(run / "qat.weights.h5")
     network = quantize.quantize(architecture)
@@ -48,7 +48,9 @@ def test_the_file_computes_what_the_qat_network_computes(
     assert np.abs(got - expected).mean() < 0.5
 
 
-def test_the_same_run_gives_the_same_bytes(run: Path, made: report.Report, tmp_path: Path) -> None:
+def test_the_same_run_gives_the_same_bytes(
+    run: Path, made: report.ConversionResults, tmp_path: Path
+) -> None:
     again = convert(run, tmp_path / "again.tflite", max_drop=ANY)
     assert again.model.path.read_bytes() == made.model.path.read_bytes()
 
@@ -59,7 +61,7 @@ def test_a_float_file_is_the_float_network(run: Path, tmp_path: Path, photo: np.
     architecture, _, values = weights.read_weights(run / "float.weights.h5")
     network = architecture.build()
     weights.load_weights(network, values)
-    got = file_denoiser(made.model.content)(photo).astype(int)
+    got = file_denoiser(made.model, 2)(photo).astype(int)
     assert np.abs(got - evaluate.keras_denoiser(network)(photo)).max() <= 1
     with pytest.raises(ModelFileError, match="float model"):
         Denoiser(made.model.path)
@@ -114,10 +116,10 @@ def test_the_limits(drops: list[float], complaint: str | None) -> None:
     reference = {"gaussian:5": 36.0, "gaussian:15": 32.0, "gaussian:25": 30.0, "gaussian:50": 27.0}
     converted = {k: v - drop for (k, v), drop in zip(reference.items(), drops, strict=True)}
     if complaint is None:
-        report.check(reference, converted, 0.1 + 1e-9)
+        verify.check_quality(reference, converted, 0.1 + 1e-9)
     else:
         with pytest.raises(QualityError, match=complaint):
-            report.check(reference, converted, 0.1)
+            verify.check_quality(reference, converted, 0.1)
 
 
 def test_an_existing_file_is_left_alone(run: Path, tmp_path: Path) -> None:
@@ -146,5 +148,4 @@ def test_biases_that_are_zero_stay_in_the_graph(photo: np.ndarray) -> None:
     assert not model.get_layer("decode1").bias.numpy().any()
     picture = photo[None, :64, :64] / np.float32(255)
     twin = quantize.quantize(architecture, quantize.calibrate(model, [picture]), model)
-    graph = model_file.parse_flatbuffer(export.to_tflite(twin)).subgraphs[0]
-    assert "float32" not in {model_file.dtype_name(t.type) for t in graph.tensors}
+    assert "float32" not in graphs.decode(export.to_tflite(twin)).dtypes

@@ -10,14 +10,11 @@ import numpy as np
 import pytest
 from conftest import DATA
 
-from edgecae import Denoiser, models
+from edgecae import Denoiser
 from edgecae.errors import RecipeError, SettingError
-from edgecae.tflite import model_file, verify
-from edgecae.tflite import receptive_field as receptive
-from edgecae.tflite.metadata import METADATA_NAME
-from edgecae_convert import outside
+from edgecae_convert import foreign_model
 from edgecae_convert.conversion import convert
-from edgecae_convert.report import results as report
+from edgecae_convert.report.results import ConversionResults
 from edgecae_train import architectures, weights
 from edgecae_train._tf import keras, tf
 
@@ -44,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outside")
 
 
-def converted(path: Path, output: Path, **asked) -> report.Report:
+def converted(path: Path, output: Path, **asked) -> ConversionResults:
     settings = {"ptq": True, "calibrate": str(DATA), "max_drop": ANY, **asked}
     return convert(path, output, **settings)
 
@@ -118,9 +115,9 @@ def test_code_is_refused_unless_the_user_insists(tmp_path: Path) -> None:
         network(last=keras.layers.Lambda(code)).save(path)
         proof.unlink()
         with pytest.raises(RecipeError, match=r"Lambda.*--trust-code"):
-            outside.open_model(path, trust=False)
+            foreign_model.open_model(path, trust=False)
         assert not proof.exists()
-    found = outside.open_model(tmp_path / "lambda.h5", trust=True)
+    found = foreign_model.open_model(tmp_path / "lambda.h5", trust=True)
     assert proof.exists()
     assert found.stride == 2
 
@@ -138,7 +135,7 @@ def test_code_is_refused_unless_the_user_insists(tmp_path: Path) -> None:
     ],
 )
 def test_what_counts_as_code(description, foreign: list[str]) -> None:
-    assert list(outside._foreign(description)) == foreign
+    assert list(foreign_model._foreign(description)) == foreign
 
 
 def test_a_saved_model_that_writes_files(tmp_path: Path) -> None:
@@ -153,7 +150,7 @@ def test_a_saved_model_that_writes_files(tmp_path: Path) -> None:
         model, str(tmp_path / "saved"), signatures={"serving_default": model.__call__}
     )
     with pytest.raises(RecipeError, match=r"more than compute \(WriteFile"):
-        outside.open_model(tmp_path / "saved", trust=False)
+        foreign_model.open_model(tmp_path / "saved", trust=False)
     assert not (tmp_path / "written").exists()
 
 
@@ -169,7 +166,7 @@ def test_weights_with_a_known_architecture(tmp_path: Path, run: Path) -> None:
     )
     assert theirs.model.metadata.name == "mine"
     assert theirs.converted == pytest.approx(ours.converted)
-    assert theirs.networks.simulated == "PTQ"
+    assert theirs.quantized == "PTQ"
     other = next(name for name in architectures.ARCHITECTURES if name != run.name)
     with pytest.raises(RecipeError, match="does not hold weights of"):
         converted(tmp_path / "mine.weights.h5", tmp_path / "no.tflite", architecture=other)
@@ -193,9 +190,3 @@ def test_what_can_not_be_converted(tmp_path: Path, run: Path) -> None:
         with pytest.raises(RecipeError, match=why):
             converted(path, tmp_path / "made.tflite", **asked)
     assert not (tmp_path / "made.tflite").exists()
-
-
-def test_the_halo_of_a_graph_is_the_measured_one(shipped: str) -> None:
-    model = model_file.read(models.find(shipped))
-    graph = verify.verify(model.content, METADATA_NAME).graph
-    assert receptive.halo(graph) == model.metadata.halo

@@ -14,23 +14,30 @@ import numpy as np
 import pytest
 
 from edgecae.errors import SettingError
+from edgecae.tflite.graph import Graph
 from edgecae_convert import export
 from edgecae_convert.conversion import convert
-from edgecae_convert.report import analysis, page
-from edgecae_convert.report.results import Report
+from edgecae_convert.report import page
+from edgecae_convert.report.analysis import Analysis, analyse
+from edgecae_convert.report.results import ConversionResults
+from edgecae_convert.trained_model import open_trained
+from edgecae_train.quantization.equalize import align
 
 ANY = 100.0
 """A loss that any conversion stays below."""
 
 
-@pytest.fixture(scope="module")
-def made(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """A conversion of each architecture."""
-    return convert(run, tmp_path_factory.mktemp("made") / f"{run.name}.tflite", max_drop=ANY)
+def float_twin(run: Path) -> Graph:
+    """The float file of a run, its channels scaled as those of the int8 file."""
+    known = open_trained(run, qat=True).known
+    network = known.float_network()
+    align(network, known.architecture.links, known.qat)
+    return export.settle(export.to_tflite(network, "float32"), int8=False)
 
 
-def exact(report: Report) -> bytes:
-    return export.finish(export.to_tflite(report.networks.exact, "float32"), False, None)
+def analysed(made: ConversionResults, exact: Graph, photo: np.ndarray) -> Analysis:
+    content = export.encode(exact, None)
+    return analyse(made.model.content, made.model.graph, content, exact, [photo])
 
 
 class Page(HTMLParser):
@@ -58,7 +65,7 @@ class Page(HTMLParser):
             self.tables[-1][-1][-1] += data.strip()
 
 
-def test_the_page(made: Report, tmp_path: Path) -> None:
+def test_the_page(made: ConversionResults, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     page.write(path, made)
     text = path.read_text()
@@ -68,12 +75,12 @@ def test_the_page(made: Report, tmp_path: Path) -> None:
     assert not re.search(r"url\(|@import|<script", text)
     for expected in ("QAT network", "int8 file", "SSIM", "ms for the whole model", "CONV_2D"):
         assert expected in shown.words
-    measured = page.figures(made.validation, made.denoise)["gaussian:15"]
+    measured = made.details.figures["int8 file"]["gaussian:15"]
     assert measured["psnr"] == pytest.approx(made.converted["gaussian:15"], abs=0.02)
     assert f"{measured['ssim']:.4f}" in shown.words
 
 
-def test_the_tables_of_the_page(made: Report, tmp_path: Path, photo: np.ndarray) -> None:
+def test_the_tables_of_the_page(made: ConversionResults, tmp_path: Path) -> None:
     """Every operation with its time, every tensor with its error, the worst first."""
     path = tmp_path / "report.html"
     page.write(path, made)
@@ -88,8 +95,7 @@ def test_the_tables_of_the_page(made: Report, tmp_path: Path, photo: np.ndarray)
             assert row[4] == f"{op.macs:,}"
             assert float(row[times]) > 0
             assert row[times + 1].endswith("%")
-    found = analysis.analyse(made.model.content, exact(made), [photo]).errors
-    assert {row[0] for row in errors[1:]} == {each.name for each in found}
+    assert [row[0] for row in errors[1:]] == [each.name for each in made.details.analysis.errors]
     column = {name: number for number, name in enumerate(errors[0])}
     worst = [row[column["SQNR, dB"]] for row in errors[1:]]
     assert [float(x.replace("∞", "inf")) for x in worst] == sorted(
@@ -101,8 +107,8 @@ def test_the_tables_of_the_page(made: Report, tmp_path: Path, photo: np.ndarray)
     )
 
 
-def test_every_convolution_is_compared(made: Report, photo: np.ndarray) -> None:
-    found = analysis.analyse(made.model.content, exact(made), [photo])
+def test_every_convolution_is_compared(made: ConversionResults) -> None:
+    found = made.details.analysis
     convolutions = [op for op in made.model.ops if op.macs]
     weights = [each for each in found.errors if each.kind == "weights"]
     activations = [each for each in found.errors if each.kind == "activations"]
@@ -117,8 +123,10 @@ def test_every_convolution_is_compared(made: Report, photo: np.ndarray) -> None:
     assert result.mse == pytest.approx(difference, rel=1e-3)
 
 
-def test_a_float_file_has_no_error(made: Report, photo: np.ndarray) -> None:
-    found = analysis.analyse(exact(made), exact(made), [photo])
+def test_a_float_file_has_no_error(run: Path, photo: np.ndarray) -> None:
+    exact = float_twin(run)
+    content = export.encode(exact, None)
+    found = analyse(content, exact, content, exact, [photo])
     assert {each.sqnr for each in found.errors} == {math.inf}
     assert {each.saturated for each in found.errors} == {0.0}
 
@@ -130,7 +138,7 @@ def test_clipped_ranges_show_as_saturation(run: Path, tmp_path: Path, photo: np.
     with h5py.File(spoilt / "qat.weights.h5", "r+") as file:
         file[layer]["output_max"][()] /= 4
     made = convert(spoilt, max_drop=ANY)
-    found = analysis.analyse(made.model.content, exact(made), [photo])
+    found = analysed(made, float_twin(spoilt), photo)
     (clipped,) = [
         each
         for each in found.errors

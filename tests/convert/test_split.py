@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import flatbuffers
 import numpy as np
 import pytest
 from autoencoder import ANY, edgecae
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from edgecae import Denoiser
 from edgecae.codec.autoencoder import Decoder, Encoder
 from edgecae.errors import FrameError, ModelFileError, SettingError, SinkError
-from edgecae.tflite import model_file
+from edgecae.tflite import model_file, writer
 from edgecae_convert import split
 from edgecae_convert.conversion import convert
 
@@ -154,12 +153,10 @@ def test_a_half_that_lies_is_refused(
 
 
 def test_a_latent_that_is_stored_in_another_size_is_refused(halves: Path, tmp_path: Path) -> None:
-    model = model_file.parse_flatbuffer((halves / "decoder.tflite").read_bytes())
+    model = writer.copy_model(model_file.read(halves / "decoder.tflite").graph.model)
     latent = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
     latent.shape = latent.shape + np.int32([0, 0, 4, 0])
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    (tmp_path / "x.tflite").write_bytes(bytes(builder.Output()))
+    (tmp_path / "x.tflite").write_bytes(writer.encode(model))
     with pytest.raises(ModelFileError, match="its input is stored as"):
         model_file.read(tmp_path / "x.tflite")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.denoise import tiling
+from edgecae.denoise.float_runner import Denoise, frame_denoiser
 from edgecae.noise import Noise, gaussian
 from edgecae.quality import psnr
 from edgecae_train import shipped
@@ -21,7 +22,6 @@ from edgecae_train._tf import tf
 __all__ = [
     "Denoise",
     "HeldOut",
-    "bordered",
     "flat_psnr",
     "float_denoiser",
     "float_network",
@@ -31,28 +31,6 @@ __all__ = [
 ]
 
 Pixels = NDArray[np.uint8]
-Denoise = Callable[[Pixels], Pixels]
-"""Denoises one frame, uint8, H×W×3."""
-
-
-def bordered(run: Denoise, stride: int, border: int) -> Denoise:
-    """Give frames the border that the runtime gives them, and take it off the results.
-
-    Args:
-        run: denoises frames whose sides are multiples of ``stride``.
-        stride: of the network.
-        border: pixels at each side, see :func:`edgecae.denoise.tiling.border`.
-    """
-
-    def denoise(frame: Pixels) -> Pixels:
-        height, width = frame.shape[:2]
-        plane = np.empty((*tiling.padded_size(height, width, stride, border), 3), np.uint8)
-        inside = np.s_[border : border + height, border : border + width]
-        plane[inside] = frame
-        tiling.pad_edges(plane, height, width, border, border)
-        return run(plane)[inside]
-
-    return denoise
 
 
 def keras_denoiser(model: Any, stride: int = 1, border: int | None = None) -> Denoise:
@@ -65,19 +43,12 @@ def keras_denoiser(model: Any, stride: int = 1, border: int | None = None) -> De
             runtime adds for a network of a large halo.
     """
 
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)]
+    run = tf.function(
+        lambda frame: tf.cast(model(frame, training=False), tf.float32),
+        input_signature=[tf.TensorSpec([1, None, None, 3], tf.float32)],
     )
-    def run(frame: Any) -> Any:
-        result = model(tf.cast(frame[None], tf.float32) / 255.0, training=False)[0]
-        return tf.cast(tf.round(tf.clip_by_value(result, 0.0, 1.0) * 255.0), tf.uint8)
-
-    def denoise(frame: Pixels) -> Pixels:
-        result: Pixels = run(tf.constant(frame)).numpy()
-        return result
-
     around = tiling.border(stride, tiling.BORDER) if border is None else border
-    return bordered(denoise, stride, around)
+    return frame_denoiser(lambda frame: np.asarray(run(tf.constant(frame))), stride, around)
 
 
 @dataclass(frozen=True)

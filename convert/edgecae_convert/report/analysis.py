@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import native
-from edgecae.tflite import model_file
+from edgecae.tflite.graph import Graph, Operator, Tensor
+from edgecae.tflite.macs import CONVOLUTIONS
+from edgecae.tflite.quantization import dequantize, quantize, representable
 
-__all__ = ["Analysis", "TensorError", "analyse", "dequantized"]
+__all__ = ["Analysis", "TensorError", "analyse"]
 
 CLIPS = ("MINIMUM", "MAXIMUM", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1")
-WEIGHED = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
 
 Floats = NDArray[np.float64]
 
@@ -96,16 +97,13 @@ class _Sums:
 
 
 class _File:
-    """A model file of any format, its graph and an interpreter that keeps every tensor."""
+    """A model file of any format, and an interpreter that keeps every tensor."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, graph: Graph) -> None:
         from ai_edge_litert import interpreter as litert
 
-        self.model = model_file.parse_flatbuffer(content)
-        self.graph = self.model.subgraphs[0]
-        self.ops = [op.op for op in model_file.op_list(self.model)]
-        self.names = [(tensor.name or b"").decode() for tensor in self.graph.tensors]
-        self.writer = {int(op.outputs[0]): n for n, op in enumerate(self.graph.operators)}
+        self.graph = graph
+        self.makers = {op.output.index: op for op in graph.operators}
         with native.quiet():
             self._interpreter: Any = litert.Interpreter(
                 model_content=content,
@@ -114,56 +112,26 @@ class _File:
             )
 
     def run(self, frame: NDArray[np.uint8]) -> None:
-        (given,) = self._interpreter.get_input_details()
-        self._interpreter.resize_tensor_input(given["index"], [1, *frame.shape], strict=True)
+        given = self.graph.frame
+        self._interpreter.resize_tensor_input(given.index, [1, *frame.shape], strict=True)
         self._interpreter.allocate_tensors()
-        values = frame[None] / np.float32(255)
-        scale, zero = given["quantization"]
-        if scale:
-            limits = np.iinfo(given["dtype"])
-            values = np.clip(np.rint(values / scale + zero), limits.min, limits.max)
-        self._interpreter.set_tensor(given["index"], values.astype(given["dtype"]))
+        self._interpreter.set_tensor(given.index, quantize(given, frame[None] / np.float32(255)))
         self._interpreter.invoke()
 
-    def values(self, tensor: int) -> Floats:
-        return dequantized(self.graph.tensors[tensor], self._interpreter.get_tensor(tensor))
+    def values(self, tensor: Tensor) -> Floats:
+        return dequantize(tensor, self._interpreter.get_tensor(tensor.index))
 
-    def constant(self, tensor: int) -> Floats | None:
-        """Values of a constant, also of one that is stored as float16 and turned to float32."""
-        given = self.graph.tensors[tensor]
-        data = self.model.buffers[given.buffer].data
-        if data is not None and len(data):
-            kind = np.dtype(model_file.dtype_name(given.type)).newbyteorder("<")
-            return dequantized(given, np.asarray(data).view(kind).reshape(given.shape))
-        if self.ops[self.writer.get(tensor, 0)] == "DEQUANTIZE":
-            return self.constant(int(self.graph.operators[self.writer[tensor]].inputs[0]))
-        return None
-
-    def limits(self, tensor: int) -> tuple[float, float] | None:
-        given = self.graph.tensors[tensor]
-        if given.quantization is None or given.quantization.scale is None:
+    def constant(self, tensor: Tensor) -> Floats | None:
+        """Return the values of a constant, also of one that is stored as float16."""
+        stored = self.stored(tensor)
+        if stored.data is None:
             return None
-        kind = np.iinfo(model_file.dtype_name(given.type))
-        scale, zero = float(given.quantization.scale[0]), int(given.quantization.zeroPoint[0])
-        return (kind.min - zero) * scale, (kind.max - zero) * scale
+        return dequantize(stored, stored.data.reshape(stored.shape))
 
-
-def dequantized(tensor: Any, values: NDArray[Any]) -> Floats:
-    """The numbers that a tensor stands for.
-
-    Args:
-        tensor: of the schema, with its quantization, perhaps one scale for each channel.
-        values: as stored, of its shape.
-    """
-    given = tensor.quantization
-    if given is None or given.scale is None or not len(given.scale):
-        return np.asarray(values, np.float64)
-    shape = [1] * values.ndim
-    if len(given.scale) > 1:
-        shape[given.quantizedDimension] = -1
-    scale, zero = (np.reshape(each, shape) for each in (given.scale, given.zeroPoint))
-    result: Floats = (np.asarray(values, np.float64) - zero) * np.asarray(scale, np.float64)
-    return result
+    def stored(self, tensor: Tensor) -> Tensor:
+        """Return the constant itself of one that is stored as float16 and turned to float32."""
+        maker = self.makers.get(tensor.index)
+        return tensor if maker is None or maker.name != "DEQUANTIZE" else maker.inputs[0]
 
 
 def _layer(name: str) -> str:
@@ -172,34 +140,28 @@ def _layer(name: str) -> str:
     return "/".join(path[:-1]) or name
 
 
-def _pairs(rounded: _File, exact: _File) -> Iterator[tuple[int, int]]:
-    """Operations of the two files that stand for one another, by the tensors that they make."""
-    by_name = {exact.names[output]: output for output in exact.writer}
-    by_layer = {_layer(exact.names[output]): output for output in exact.writer}
-    readers: dict[int, list[int]] = {}
-    for number, op in enumerate(exact.graph.operators):
-        for tensor in op.inputs:
-            readers.setdefault(int(tensor), []).append(number)
-    for output, number in rounded.writer.items():
-        name = rounded.names[output]
-        if model_file.dtype_name(rounded.graph.tensors[output].type) in ("int32", "bool"):
+def _pairs(rounded: Graph, exact: Graph) -> Iterator[tuple[Operator, Operator]]:
+    """Find operations of the two that stand for one another, by the tensors that they make."""
+    by_name = {op.output.name: op for op in exact.operators}
+    by_layer = {_layer(op.output.name): op for op in exact.operators}
+    for op in rounded.operators:
+        name = op.output.name
+        if op.output.dtype in ("int32", "bool"):
             continue
         found = by_name.get(name, by_layer.get(_layer(name)))
         if found is not None:
-            yield number, exact.writer[found]
+            yield op, found
 
 
-def _after_clips(exact: _File, number: int, named: set[str]) -> int:
-    """The tensor that stands for the int8 one: a clip of its own is part of int8's rounding."""
+def _after_clips(exact: Graph, op: Operator, named: set[str]) -> Tensor:
+    """Find the tensor that stands for the int8 one: a clip of its own is part of its rounding."""
     while True:
-        output = int(exact.graph.operators[number].outputs[0])
-        readers = [n for n, op in enumerate(exact.graph.operators) if output in op.inputs]
-        if len(readers) != 1 or exact.ops[readers[0]] not in CLIPS:
-            return output
-        following = int(exact.graph.operators[readers[0]].outputs[0])
-        if exact.names[following] in named:
-            return output
-        number = readers[0]
+        readers = [each for each in exact.operators if op.output in each.inputs]
+        if len(readers) != 1 or readers[0].name not in CLIPS:
+            return op.output
+        if readers[0].output.name in named:
+            return op.output
+        op = readers[0]
 
 
 def _error(
@@ -218,79 +180,69 @@ def _error(
     )
 
 
-def analyse(content: bytes, exact: bytes, frames: Sequence[NDArray[np.uint8]]) -> Analysis:
+def analyse(
+    content: bytes,
+    graph: Graph,
+    exact_content: bytes,
+    exact_graph: Graph,
+    frames: Sequence[NDArray[np.uint8]],
+) -> Analysis:
     """Compare a file with its float twin, tensor by tensor.
 
     Args:
-        content: the file.
-        exact: a float32 file of the same network, its channels scaled as those of ``content``.
+        content: of the file.
+        graph: of the file.
+        exact_content: of a float32 file of the same network, its channels scaled as those of the
+            file.
+        exact_graph: of that one.
         frames: noisy pictures, uint8 H×W×3, of a size that both take.
 
     Returns:
         Errors of the convolutions' weights and of all activations that have a counterpart.
     """
-    files = _File(content), _File(exact)
-    rounded, floats = files
-    named = set(rounded.names)
-    pairs = {
-        number: (other, _after_clips(floats, other, named))
-        for number, other in _pairs(rounded, floats)
-    }
-    errors = []
-    for number, (other, _) in pairs.items():
-        if rounded.ops[number] in WEIGHED and floats.ops[other] in WEIGHED:
-            weights, dtype = _weights(rounded, number), _weights_type(rounded, number)
-            reference = _weights(floats, other)
-            if weights is not None and reference is not None and weights.shape == reference.shape:
-                sums = _Sums()
-                sums.add(reference, weights, None)
-                name = _layer(_output_name(rounded, number))
-                errors.append(_error(name, "weights", dtype, sums, None))
-    found: dict[int, _Sums] = {number: _Sums() for number in pairs}
+    rounded, floats = _File(content, graph), _File(exact_content, exact_graph)
+    named = {tensor.name for tensor in graph.tensors}
+    pairs = list(_pairs(graph, exact_graph))
+    errors = list(_weight_errors(rounded, floats, pairs))
+    compared = [(op, _after_clips(exact_graph, other, named), _Sums()) for op, other in pairs]
     for frame in frames:
-        for file in files:
-            file.run(frame)
-        for number, (_, tensor) in pairs.items():
-            output = int(rounded.graph.operators[number].outputs[0])
-            one, two = rounded.values(output), floats.values(tensor)
+        rounded.run(frame)
+        floats.run(frame)
+        for op, tensor, sums in compared:
+            one, two = rounded.values(op.output), floats.values(tensor)
             if one.shape == two.shape:
-                found[number].add(two, one, _with_rounding(rounded, output))
+                sums.add(two, one, _with_rounding(op.output))
     maps = {}
-    for number, sums in found.items():
+    for op, _, sums in compared:
         if sums.count:
-            output = int(rounded.graph.operators[number].outputs[0])
-            name = f"{_layer(rounded.names[output])} ({rounded.ops[number]})"
-            dtype = model_file.dtype_name(rounded.graph.tensors[output].type)
-            errors.append(_error(name, "activations", dtype, sums, rounded.limits(output)))
+            name = f"{_layer(op.output.name)} ({op.name})"
+            limits = representable(op.output)
+            errors.append(_error(name, "activations", op.output.dtype, sums, limits))
             maps[name] = sums.last
-    results = [
-        file.values(int(file.graph.outputs[0]))[0].astype(np.float32) for file in (floats, rounded)
-    ]
+    results = [file.values(file.graph.denoised)[0].astype(np.float32) for file in (floats, rounded)]
     return Analysis(
         tuple(sorted(errors, key=lambda each: each.sqnr)), maps, frames[-1], results[0], results[1]
     )
 
 
-def _output_name(file: _File, number: int) -> str:
-    return file.names[int(file.graph.operators[number].outputs[0])]
+def _weight_errors(
+    rounded: _File, floats: _File, pairs: Sequence[tuple[Operator, Operator]]
+) -> Iterator[TensorError]:
+    for op, other in pairs:
+        if op.name not in CONVOLUTIONS or other.name not in CONVOLUTIONS:
+            continue
+        weights, reference = rounded.constant(op.inputs[1]), floats.constant(other.inputs[1])
+        if weights is not None and reference is not None and weights.shape == reference.shape:
+            sums = _Sums()
+            sums.add(reference, weights, None)
+            dtype = rounded.stored(op.inputs[1]).dtype
+            yield _error(_layer(op.output.name), "weights", dtype, sums, None)
 
 
-def _weights(file: _File, number: int) -> Floats | None:
-    return file.constant(int(file.graph.operators[number].inputs[1]))
-
-
-def _weights_type(file: _File, number: int) -> str:
-    tensor = int(file.graph.operators[number].inputs[1])
-    source = file.writer.get(tensor)
-    if source is not None:
-        tensor = int(file.graph.operators[source].inputs[0])
-    return model_file.dtype_name(file.graph.tensors[tensor].type)
-
-
-def _with_rounding(file: _File, tensor: int) -> tuple[float, float] | None:
-    """What is rounded into the range counts as inside."""
-    limits = file.limits(tensor)
+def _with_rounding(tensor: Tensor) -> tuple[float, float] | None:
+    """Return what a tensor holds, with what is rounded into its range."""
+    limits = representable(tensor)
     if limits is None:
         return None
-    half = float(file.graph.tensors[tensor].quantization.scale[0]) / 2
+    half = float(tensor.scale[0]) / 2
     return limits[0] - half, limits[1] + half

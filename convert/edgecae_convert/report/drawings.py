@@ -16,8 +16,8 @@ from edgecae_convert.report.analysis import Analysis, TensorError
 __all__ = ["bars", "maps", "results", "spans"]
 
 COLOURS = {"activations": "#3b7fb8", "weights": "#c9803a"}
-MOST_MAPS = 6
-MOST_DB = 100.0
+MAX_MAPS = 6
+MAX_DB = 100.0
 """Where the bars of an error that is none end."""
 
 
@@ -43,10 +43,10 @@ def bars(errors: Sequence[TensorError]) -> str:
     figure, axes = _rows(len(errors))
     for kind, colour in COLOURS.items():
         rows = [n for n, each in enumerate(errors) if each.kind == kind]
-        values = [min(errors[n].sqnr, MOST_DB) for n in rows]
+        values = [min(errors[n].sqnr, MAX_DB) for n in rows]
         axes.barh(rows, values, color=colour, label=kind, height=0.7)
     axes.set_yticks(range(len(errors)), [each.name for each in errors])
-    axes.set_xlabel(f"SQNR, dB (cut off at {MOST_DB:g})", fontsize=8)
+    axes.set_xlabel(f"SQNR, dB (cut off at {MAX_DB:g})", fontsize=8)
     axes.legend(fontsize=8)
     return _address(figure)
 
@@ -82,7 +82,7 @@ def results(found: Analysis) -> str:
 def maps(found: Analysis) -> str:
     """Where the worst activations differ."""
     worst = [each for each in found.errors if each.kind == "activations" and each.mse > 0]
-    chosen = worst[:MOST_MAPS]
+    chosen = worst[:MAX_MAPS]
     columns = 3
     rows = max(1, math.ceil(len(chosen) / columns))
     figure = Figure(figsize=(11, 3.1 * rows), layout="constrained")

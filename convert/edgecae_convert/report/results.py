@@ -1,4 +1,4 @@
-"""What a conversion made, and whether it may be kept."""
+"""What a conversion made and how good it is: plain data, which texts and pages are made of."""
 
 from __future__ import annotations
 
@@ -6,72 +6,33 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from edgecae.errors import ModelFileError, QualityError
-from edgecae.noise import gaussian
-from edgecae.tflite import model_file
-from edgecae.tflite.metadata import Metadata
 from edgecae.tflite.model_file import ModelFile
+from edgecae_convert.report.analysis import Analysis
 
-if TYPE_CHECKING:
-    from edgecae_convert.conversion import Networks
-    from edgecae_train.evaluate import Denoise, HeldOut
-
-__all__ = ["READABLE", "Report", "Written", "check", "tensors", "text", "written"]
-
-READABLE = ("int8", "float32")
-"""Formats that :func:`edgecae.tflite.model_file.read` takes; only int8 is streamed."""
-
-LOW_SIGMA = 5
-LOW_SIGMA_DROP = 0.5
-"""dB; at σ 5 the rounding to 8 bits alone is a good part of the error."""
+__all__ = ["ConversionResults", "Details", "tensors", "text"]
 
 Quality = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Written:
-    """A file, and whether the runtime takes it.
+class Details:
+    """What a page shows beside the results.
 
     Attributes:
-        model: the file.
-        refused: why :func:`edgecae.tflite.model_file.read` does not take it; None where it does.
+        figures: by form (``noisy``, ``float``, ``QAT network``, ``int8 file``) and noise: ``psnr``
+            in dB, ``ssim`` up to 1, ``mse`` on the 0–255 scale squared; means over the pictures.
+        noise: of the frames that were compared tensor by tensor.
+        analysis: of them.
     """
 
-    model: ModelFile
-    refused: str | None
-
-
-def written(path: Path, content: bytes, metadata: Metadata, ours: bool) -> Written:
-    """Look at a file that was just written, as the runtime will.
-
-    Args:
-        path: of the file.
-        content: of the file.
-        metadata: in the file.
-        ours: whether it is one of edgecae's networks, of which none may be refused.
-
-    Raises:
-        ModelFileError: it is refused, and must not be.
-    """
-    if metadata.precision not in READABLE:
-        refused = "for comparison: streaming runs int8 files"
-        return Written(model_file.describe(path, content, metadata), refused)
-    try:
-        return Written(model_file.read(path), None)
-    except ModelFileError as error:
-        if ours:
-            raise
-        reason = str(error).removeprefix(f"model {path}: ")
-        refused = f"for other runtimes than edgecae's: {reason}"
-        return Written(model_file.describe(path, content, metadata), refused)
+    figures: Mapping[str, Mapping[str, Mapping[str, float]]]
+    noise: str
+    analysis: Analysis
 
 
 @dataclass(frozen=True)
-class Report:
+class ConversionResults:
     """A finished conversion.
 
     Attributes:
@@ -83,12 +44,9 @@ class Report:
         backend: the interpreter that it was measured with.
         ranges: where the activation ranges come from.
         measured_on: what was measured on.
-        networks: float, QAT and whatever else was on the way.
-        validation: the pictures.
         quantized: ``QAT`` or ``PTQ`` where the network that was converted carries its roundings.
-        around: stride, and border that frames get (:func:`edgecae.denoise.tiling.border`).
-        denoise: runs the file on frames of any size, or of its own.
         halves: encoder and decoder, where they were written too.
+        details: for a page, where they were asked for.
     """
 
     model: ModelFile
@@ -99,12 +57,9 @@ class Report:
     backend: str
     ranges: str
     measured_on: str
-    networks: Networks
-    validation: HeldOut
     quantized: str
-    around: tuple[int, int]
-    denoise: Denoise
     halves: tuple[Path, ...] = ()
+    details: Details | None = None
 
     @property
     def use(self) -> str:
@@ -120,50 +75,20 @@ class Report:
         return f"can be streamed, {sizes}"
 
 
-def check(reference: Quality, converted: Quality, max_drop: float) -> None:
-    """Refuse a conversion that lost too much.
-
-    Args:
-        reference: PSNR of the float network in dB, by noise.
-        converted: PSNR of the file.
-        max_drop: largest mean loss over all noises but σ 5, dB.
-
-    Raises:
-        QualityError: the mean loss is larger, or that at σ 5 exceeds ``LOW_SIGMA_DROP``.
-    """
-    drops = {spec: reference[spec] - converted[spec] for spec in reference}
-    low = str(gaussian(LOW_SIGMA))
-    others = [drop for spec, drop in drops.items() if spec != low]
-    if others and (mean := sum(others) / len(others)) > max_drop:
-        raise QualityError(
-            f"the file is {mean:.3f} dB worse than the float network (mean over "
-            f"{', '.join(s for s in drops if s != low)}), {max_drop:g} is allowed; train the QAT "
-            "phase longer or raise --max-drop"
-        )
-    if (drop := drops.get(low, 0.0)) > LOW_SIGMA_DROP:
-        raise QualityError(
-            f"at {low} the file is {drop:.3f} dB worse than the float network, "
-            f"{LOW_SIGMA_DROP:g} is allowed"
-        )
-
-
 def tensors(model: ModelFile) -> str:
-    """What the tensors of a file really are, constants and what operations make."""
-    parsed = model_file.parse_flatbuffer(model.content)
+    """Count the tensors of a file by type, constants and what operations make."""
     counts: dict[str, Counter[str]] = {"constants": Counter(), "activations": Counter()}
-    for tensor in parsed.subgraphs[0].tensors:
-        data = parsed.buffers[tensor.buffer].data
-        kind = "constants" if data is not None and np.size(data) else "activations"
-        counts[kind][model_file.dtype_name(tensor.type)] += 1
+    for tensor in model.graph.tensors:
+        counts["activations" if tensor.data is None else "constants"][tensor.dtype] += 1
     return "; ".join(
         f"{kind} {', '.join(f'{n} {dtype}' for dtype, n in found.most_common())}"
         for kind, found in counts.items()
     )
 
 
-def text(report: Report) -> str:
-    """The report as lines for a terminal."""
-    model = report.model
+def text(results: ConversionResults) -> str:
+    """Write the results as lines for a terminal."""
+    model = results.model
     pixels = model.frame_size[0] * model.frame_size[1]
     size = f"{model.frame_size[1]}x{model.frame_size[0]}, {'open' if model.open_size else 'fixed'}"
     lines = [f"{'op':<24}{'dtype':<8}{f'output at {size}':<28}{'kMAC/pixel':>10}"]
@@ -180,17 +105,17 @@ def text(report: Report) -> str:
         f"MACs        {model.macs_per_pixel / 1000:.2f} k per pixel, "
         f"{model.macs_per_pixel_padded / 1000:.2f} k with padded channels",
         f"stride      {model.metadata.stride}, halo {model.metadata.halo} pixels",
-        f"ranges      {report.ranges}",
-        f"measured    on {report.measured_on}",
-        f"use         {report.use}",
+        f"ranges      {results.ranges}",
+        f"measured    on {results.measured_on}",
+        f"use         {results.use}",
         "",
         f"{'PSNR (dB), held-out images':<28}{'noisy':>8}{'float':>8}"
-        f"{model.metadata.precision:>9}{'drop':>8}   through {report.backend}",
+        f"{model.metadata.precision:>9}{'drop':>8}   through {results.backend}",
     ]
-    for spec, float_psnr in report.reference.items():
-        converted = report.converted[spec]
+    for spec, float_psnr in results.reference.items():
+        converted = results.converted[spec]
         lines.append(
-            f"{spec:<28}{report.noisy[spec]:8.2f}{float_psnr:8.2f}{converted:9.2f}"
+            f"{spec:<28}{results.noisy[spec]:8.2f}{float_psnr:8.2f}{converted:9.2f}"
             f"{float_psnr - converted:8.3f}"
         )
     return "\n".join(lines)

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from edgecae import models
 from edgecae.bench import peers
-from edgecae.bench.float_file import FloatFile
 from edgecae.bench.peers.base import Pixels, Stream, frame_by_frame
 from edgecae.denoise.denoiser import Denoiser
+from edgecae.denoise.float_runner import file_denoiser
 from edgecae.errors import SettingError
 from edgecae.tflite import interpreter, model_file
 from edgecae.tflite.metadata import Metadata
@@ -104,7 +104,8 @@ def find_method(name: str, backend: str = "auto") -> Method:
 
     @contextlib.contextmanager
     def open_float(_sigma: float, threads: int) -> Iterator[Stream]:
-        yield frame_by_frame(FloatFile(file, threads, backend).process)
+        denoise = file_denoiser(file, threads, backend)
+        yield lambda frames: (denoise(frame) for frame in frames)
 
     precision = file.metadata.precision
     opener = open_int8 if precision == "int8" else open_float

@@ -17,8 +17,8 @@ from edgecae.bench import methods, peers, plots
 from edgecae.bench.peers.base import Pixels
 from edgecae.bench.quality import Quality, Strip
 from edgecae.bench.results import Results
-from edgecae.bench.roofline import CONVOLUTIONS
 from edgecae.errors import SettingError
+from edgecae.tflite.macs import CONVOLUTIONS
 
 __all__ = ["render_page", "require_writable", "write_page"]
 

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from edgecae.errors import ModelFileError
-from edgecae.tflite import inspect, interpreter
+from edgecae.tflite import inspect, interpreter, writer
 from edgecae.tflite.inspect.profiling import load, medians_ms
+from edgecae.tflite.macs import CONVOLUTIONS
+from edgecae.tflite.operators import RELU6, SAME, infer
 
 __all__ = [
     "Convolution",
@@ -29,8 +30,6 @@ __all__ = [
     "measure_roofline",
     "roofline_of_profile",
 ]
-
-CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"})
 
 
 @dataclass(frozen=True)
@@ -154,60 +153,34 @@ def convolution(of: Convolution) -> bytes:
     Raises:
         ModelFileError: flatbuffers is not installed (it comes with ai-edge-litert).
     """
-    try:
-        import flatbuffers
-        from ai_edge_litert import schema_py_generated as schema
-    except ImportError as error:
-        raise ModelFileError(
-            "a convolution is made with the schema of ai-edge-litert, which is not installed"
-        ) from error
     n, rng = of.channels, np.random.default_rng(0)
     weights = rng.integers(-127, 128, (n, of.window, of.window, n), np.int8)
     activation, weight = 6 / 255, 1 / (127 * math.sqrt(n * of.window**2))
-
-    def tensor(
-        name: str, kind: str, shape: Sequence[int], buffer: int, scales: Sequence[float], zero: int
-    ) -> Any:
-        quantization = schema.QuantizationParametersT()
-        quantization.scale = np.array(scales, np.float32)
-        quantization.zeroPoint = np.full(len(scales), zero, np.int64)
-        made = schema.TensorT()
-        made.name, made.type = name.encode(), getattr(schema.TensorType, kind)
-        made.shape, made.buffer = np.array(shape, np.int32), buffer
-        made.quantization = quantization
-        return made
-
     frame = (1, of.side, of.side, n)
-    graph = schema.SubGraphT()
-    graph.tensors = [
-        tensor("input", "INT8", frame, 0, [activation], -128),
-        tensor("weights", "INT8", weights.shape, 1, [weight] * n, 0),
-        tensor("bias", "INT32", (n,), 2, [activation * weight] * n, 0),
-        tensor("output", "INT8", frame, 0, [activation], -128),
+    bias = np.zeros(n, np.int32)
+    model = writer.new_model()
+    tensors = [
+        writer.add_tensor(model, "input", "int8", frame, scale=[activation], zero=-128),
+        writer.add_tensor(
+            model, "weights", "int8", weights.shape, data=weights, scale=[weight] * n
+        ),
+        writer.add_tensor(model, "bias", "int32", (n,), data=bias, scale=[activation * weight] * n),
     ]
-    options = schema.Conv2DOptionsT()
-    options.strideH = options.strideW = options.dilationHFactor = options.dilationWFactor = 1
-    options.padding = schema.Padding.SAME
-    options.fusedActivationFunction = schema.ActivationFunctionType.RELU6
-    operator = schema.OperatorT()
-    operator.opcodeIndex = 0
-    operator.inputs, operator.outputs = np.array([0, 1, 2], np.int32), np.array([3], np.int32)
-    operator.builtinOptionsType = schema.BuiltinOptions.Conv2DOptions
-    operator.builtinOptions = options
-    graph.operators, graph.inputs, graph.outputs = [operator], np.array([0]), np.array([3])
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CONV_2D
-    code.version = 3
-    model = schema.ModelT()
-    model.version, model.operatorCodes, model.subgraphs = 3, [code], [graph]
-    model.buffers = [
-        schema.BufferT(),
-        schema.BufferT(data=weights.view(np.uint8).ravel()),
-        schema.BufferT(data=np.zeros(4 * n, np.uint8)),
-    ]
-    builder = flatbuffers.Builder(weights.nbytes + 4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    output = writer.add_tensor(model, "output", "int8", frame, scale=[activation], zero=-128)
+    writer.add_operator(
+        model,
+        "CONV_2D",
+        tensors,
+        output,
+        "Conv2DOptions",
+        version=3,
+        padding=SAME,
+        stride_w=1,
+        stride_h=1,
+        activation=RELU6,
+    )
+    writer.set_ends(model, tensors[:1], [output])
+    return writer.encode(model)
 
 
 def best_rate(
@@ -244,26 +217,28 @@ def measure_roofline(
         SettingError: the model can't take frames of this size.
         BackendError: no interpreter is installed, or it does not take an operation.
     """
-    report = inspect.inspect(model, size)
-    report.file.require_int8()
-    profile = inspect.profile(report, threads, backend)
+    inspection = inspect.inspect(model, size)
+    inspection.file.require_int8()
+    profile = inspect.profile(inspection, threads, backend)
     if best_gmacs is None:
         best_gmacs = best_rate(threads, interpreter.find(backend))
-    return roofline_of_profile(model, report, profile, best_gmacs)
+    return roofline_of_profile(model, inspection, profile, best_gmacs)
 
 
 def roofline_of_profile(
-    model: str, report: inspect.Report, profile: inspect.Profile, best_gmacs: float
+    model: str, inspection: inspect.Inspection, profile: inspect.Profile, best_gmacs: float
 ) -> Roofline:
     """Compare a profile with the machine's best rate."""
-    known = report.graph.infer(profile.height, profile.width)
-    stored = math.prod(report.file.frame_size)
+    inferred = infer(inspection.graph, profile.height, profile.width)
+    stored = math.prod(inspection.file.frame_size)
     scale = profile.width * profile.height / stored
     steps = []
-    for op, operator, ms in zip(report.file.ops, report.graph.operators, profile.ops, strict=True):
+    for op, operator, ms in zip(
+        inspection.file.ops, inspection.graph.operators, profile.ops, strict=True
+    ):
         if ms is not None:
             macs = round(op.macs * scale)
-            shape = known[operator.output.index].shape
+            shape = inferred[operator.output.index].shape
             steps.append(Step(op.op, shape, macs, ms, ms / profile.sum, macs / ms / 1e6))
     convolutions = [step for step in steps if step.op in CONVOLUTIONS]
     return Roofline(

@@ -10,7 +10,8 @@ from edgecae.bench.comparison import Change, QualityChange
 from edgecae.bench.latency import Latency
 from edgecae.bench.quality import Quality
 from edgecae.bench.results import Results
-from edgecae.bench.roofline import CONVOLUTIONS, Roofline
+from edgecae.bench.roofline import Roofline
+from edgecae.tflite.macs import CONVOLUTIONS
 
 __all__ = ["format_comparison", "format_results"]
 

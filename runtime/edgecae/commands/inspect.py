@@ -12,7 +12,7 @@ import click
 from edgecae import atomic
 from edgecae.commands import options
 from edgecae.tflite import inspect
-from edgecae.tflite.model_file import Op
+from edgecae.tflite.macs import Op
 
 __all__ = ["command", "render"]
 
@@ -25,24 +25,24 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "scalar"
 
 
-def _summary(report: inspect.Report) -> Iterator[str]:
-    file, memory = report.file, report.memory
-    shipped = f"shipped as {report.shipped}" if report.shipped else "no shipped file"
+def _summary(inspection: inspect.Inspection) -> Iterator[str]:
+    file, memory = inspection.file, inspection.memory
+    shipped = f"shipped as {inspection.shipped}" if inspection.shipped else "no shipped file"
     height, width = file.frame_size
-    size = "open" if report.graph.open_size else "fixed"
+    size = "open" if inspection.graph.open_size else "fixed"
     yield click.style(str(file.path), bold=True)
     yield _row("bytes", f"{len(file.content):,}")
-    yield _row("SHA-256", f"{report.sha256} ({shipped})")
+    yield _row("SHA-256", f"{inspection.sha256} ({shipped})")
     yield _row("parameters", f"{file.parameters:,}")
     yield _row(
         "MACs per pixel",
         f"{file.macs_per_pixel:,.0f}; {file.macs_per_pixel_padded:,.0f} with channels padded to "
         "Arm's tiles",
     )
-    counts = ", ".join(f"{count} {dtype}" for dtype, count in report.tensors.items())
-    yield _row("tensors", f"{counts}: {'all' if report.integer else 'not all'} integer")
+    counts = ", ".join(f"{count} {dtype}" for dtype, count in inspection.tensors.items())
+    yield _row("tensors", f"{counts}: {'all' if inspection.integer else 'not all'} integer")
     yield _row("frame size", f"{width}x{height} stored, {size}")
-    for name, tensor in (("input", report.frame), ("output", report.denoised)):
+    for name, tensor in (("input", inspection.frame), ("output", inspection.denoised)):
         about = f"{tensor.name}: {tensor.dtype} {_shape(tensor.shape)}"
         if tensor.scale is not None:
             about += f", scale {tensor.scale:.9g}, zero point {tensor.zero_point}"
@@ -54,9 +54,9 @@ def _summary(report: inspect.Report) -> Iterator[str]:
     )
 
 
-def _metadata(report: inspect.Report) -> Iterator[str]:
+def _metadata(inspection: inspect.Inspection) -> Iterator[str]:
     yield click.style("Metadata", bold=True)
-    for name, value in report.to_dict()["metadata"].items():
+    for name, value in inspection.to_dict()["metadata"].items():
         yield _row(name, _text(value))
 
 
@@ -64,13 +64,13 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _ops(report: inspect.Report, profile: inspect.Profile | None) -> Iterator[str]:
-    total = sum(op.macs for op in report.file.ops) or 1
-    height, width = report.file.frame_size
+def _ops(inspection: inspect.Inspection, profile: inspect.Profile | None) -> Iterator[str]:
+    total = sum(op.macs for op in inspection.file.ops) or 1
+    height, width = inspection.file.frame_size
     timed = "" if profile is None else f"{'ms':>9}{'share':>7}"
     yield click.style(f"Operations, at {width}x{height}", bold=True)
     yield f"  {'':>3} {'op':<24}{'dtype':<8}{'output shape':<16}{'MACs':>13}{'share':>7}{timed}"
-    for number, op in enumerate(report.file.ops):
+    for number, op in enumerate(inspection.file.ops):
         row = f"  {number:>3} {op.op:<24}{op.dtype:<8}{_shape(op.output_shape):<16}"
         row += f"{op.macs:>13,}{op.macs / total:>7.1%}" if op.macs else f"{'':>20}"
         time = None if profile is None else profile.ops[number]
@@ -125,9 +125,9 @@ def _difference(found: inspect.Difference) -> Iterator[str]:
             yield f"  {'+' if each.before is None else '>'} {_place(each.after)}"
 
 
-def render(report: inspect.Report, profile: inspect.Profile | None = None) -> str:
+def render(inspection: inspect.Inspection, profile: inspect.Profile | None = None) -> str:
     """What is known of one model, for people."""
-    parts = [*_summary(report), "", *_metadata(report), "", *_ops(report, profile)]
+    parts = [*_summary(inspection), "", *_metadata(inspection), "", *_ops(inspection, profile)]
     return "\n".join(parts if profile is None else [*parts, *_profile(profile)])
 
 
@@ -171,18 +171,18 @@ def command(
     """
     if picture is not None:
         atomic.check(picture, overwrite)
-    report = inspect.inspect(model, size)
-    profile = inspect.profile(report, threads) if profiled else None
-    about, text = report.to_dict(), [render(report, profile)]
-    models = [(report, about)]
+    inspection = inspect.inspect(model, size)
+    profile = inspect.profile(inspection, threads) if profiled else None
+    about, text = inspection.to_dict(), [render(inspection, profile)]
+    models = [(inspection, about)]
     if profile is not None:
         about["profile"] = profile.to_dict()
     if other is not None:
         second = inspect.inspect(other, size)
-        difference = inspect.compare(report, second)
+        difference = inspect.compare(inspection, second)
         about |= {"other": second.to_dict(), "difference": difference.to_dict()}
         models.append((second, about["other"]))
-        text = [*_summary(report), "", *_summary(second), "", *_difference(difference)]
+        text = [*_summary(inspection), "", *_summary(second), "", *_difference(difference)]
         if profile is not None:
             after = inspect.profile(second, threads)
             about["other"]["profile"] = after.to_dict()
@@ -194,5 +194,5 @@ def command(
             which = f"{each.file.path.name}, " if len(models) > 1 else ""
             text += ["", *_target(target, found, which)]
     if picture is not None:
-        atomic.write_text(picture, inspect.draw(report), overwrite)
+        atomic.write_text(picture, inspect.draw(inspection), overwrite)
     click.echo(json.dumps(about, indent=2) if as_json else "\n".join(text))

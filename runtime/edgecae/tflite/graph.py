@@ -1,7 +1,7 @@
-"""The graph of a file that nobody vouches for.
+"""The graph of a TFLite file, decoded once and handed on.
 
-Every operation is one of edgecae's and fits its tensors; every tensor is written before it is read,
-and once; and at whatever size a frame has, memory and time stay in proportion to it.
+Inspection, multiply-accumulates, receptive field, conversion and the runtime read it. Decoding
+checks that the file holds together, and no more: :mod:`.verify` says whether it may be run.
 """
 
 from __future__ import annotations
@@ -9,60 +9,117 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edgecae.tflite.operations import WEIGHED, pick, read_operator
-from edgecae.tflite.operators import RULES, Known, Operator, Tensor, require
-from edgecae.tflite.tensors import read_tensors, text
+from edgecae.errors import ModelFileError
+from edgecae.tflite import flatbuffer
+from edgecae.tflite.flatbuffer import require
+from edgecae.tflite.schema import DTYPES, IDENTIFIER, OPERATORS, OPTIONS, SCHEMA
 
-__all__ = ["LARGEST_SIDE", "Graph", "read_graph"]
-
-LARGEST_SIDE = 8192
-"""Of the frames that a graph is tried at."""
-
-MOST_OPERATORS = 1000
-MOST_BYTES_PER_PIXEL = 4096
-"""All tensors of a frame and XNNPACK's pointers, added up. ``classic`` takes 299, as a float
-model 662."""
-MOST_MACS_PER_PIXEL = 1_000_000
-MOST_PACKED_BYTES = 2**28
-"""Weights of all convolutions with their channels in sixteens, as XNNPACK keeps them."""
+__all__ = ["DENOISED", "FRAME", "LATENT", "Graph", "Operator", "Tensor", "decode", "from_model"]
 
 FRAME, LATENT, DENOISED = "frame", "latent", "denoised"
-"""Names of what goes in and comes out: of a whole model the first and the last, of its halves the
-latent in between."""
-
-MOST_LATENT = 256
-"""Channels."""
-
-FRAME_SCALE, FRAME_ZERO = np.float32(1 / 255), -128
+"""Names of the input and the output. A whole model has the first and the last; between its encoder
+and its decoder is the latent."""
 
 
-@dataclass(frozen=True)
-class Graph:
-    """A graph whose parts have been checked one by one.
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A tensor as the file describes it.
 
     Attributes:
+        index: in the file.
+        name: in the file.
+        dtype: as numpy names it, or ``type N`` for one that numpy does not have.
+        shape: at the stored frame size.
+        signature: the same with -1 for sides that are open; empty where all are fixed.
+        data: of a constant, flat, of ``dtype``; None for others.
+        scale: float32; empty where it is not quantized.
+        zero: int64, zero points, as many.
+        axis: the dimension that they go along where there are several.
+    """
+
+    index: int
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    signature: tuple[int, ...]
+    data: NDArray[Any] | None
+    scale: NDArray[np.float32]
+    zero: NDArray[np.int64]
+    axis: int
+
+    def same_quantization(self, other: Tensor) -> bool:
+        """Whether equal integers stand for equal values in both."""
+        return np.array_equal(self.scale, other.scale) and np.array_equal(self.zero, other.zero)
+
+
+@dataclass(frozen=True, eq=False)
+class Operator:
+    """An operation of the graph.
+
+    Attributes:
+        name: TFLite's name of it.
+        version: of its definition in TFLite.
+        options: as :mod:`.schema` names them; empty where there are none, or foreign ones.
+        options_table: name of their table, empty where there are none, or foreign ones.
+        inputs: what it reads.
+        outputs: what it writes.
+    """
+
+    name: str
+    version: int
+    options: SimpleNamespace
+    options_table: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    @property
+    def output(self) -> Tensor:
+        """The first tensor that it writes; edgecae's operations have no other."""
+        return self.outputs[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """The graph of a file.
+
+    Attributes:
+        model: the decoded file, its fields named as in :mod:`.schema`; the writer makes other files
+            of it.
+        tensors: in the file's order.
         operators: in order.
         frame: the input; of a decoder, the latent.
         denoised: the output; of an encoder, the latent.
-        open_size: whether height and width may change.
-        dtypes: of all tensors.
-        half: ``encoder`` or ``decoder`` of an autoencoder, empty for a whole one.
+        foreign: what the file holds that no streamed file has, in words.
     """
 
+    model: SimpleNamespace
+    tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
     frame: Tensor
     denoised: Tensor
-    open_size: bool
-    dtypes: frozenset[str]
-    half: str = ""
+    foreign: tuple[str, ...] = ()
+
+    @property
+    def half(self) -> str:
+        """``encoder`` or ``decoder`` of an autoencoder, empty for a whole one."""
+        if self.frame.name == LATENT:
+            return "decoder"
+        return "encoder" if self.denoised.name == LATENT else ""
 
     @property
     def latent(self) -> Tensor | None:
         """What a half has in the place of a frame."""
         return {"encoder": self.denoised, "decoder": self.frame}.get(self.half)
+
+    @property
+    def open_size(self) -> bool:
+        """Whether height and width may change."""
+        return -1 in self.frame.signature
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -75,104 +132,48 @@ class Graph:
         """How many times higher a frame is than the latent; 1 where there is none."""
         return 1 if self.latent is None else max(1, self.frame_size[0] // self.latent.shape[1])
 
-    def check_sizes(self, stride: int) -> None:
-        """Try the graph at the stored size and at the smallest, the largest and uneven ones.
+    @property
+    def dtypes(self) -> frozenset[str]:
+        """Types of all tensors."""
+        return frozenset(tensor.dtype for tensor in self.tensors)
 
-        Sizes and costs are products of height, width and positive numbers: what is in proportion at
-        both ends is in between.
-
-        Args:
-            stride: height and width of a frame are multiples of this.
-
-        Raises:
-            ModelFileError: an operation does not fit, or the cost is out of proportion.
-        """
-        height, width = self.frame_size
-        require(
-            height % stride == width % stride == 0, f"its stored size has no stride of {stride}"
-        )
-        require(
-            self.latent is None or self.reduction == stride,
-            f"its frames are not {stride} times as high as its latents",
-        )
-        self._try(height, width, stored=True)
-        if self.open_size:
-            most = LARGEST_SIDE // stride * stride
-            for tried in ((stride, stride), (3 * stride, 5 * stride), (stride, most), (most, most)):
-                self._try(*tried)
-
-    def infer(self, height: int, width: int) -> dict[int, Known]:
-        """What every operation makes of a frame of this size, by the index of its tensor.
-
-        A decoder gets the latent of such a frame; the sides are multiples of ``reduction`` then.
-
-        Raises:
-            ModelFileError: an operation does not fit.
-        """
-        known = {self.frame.index: Known(self._shape(self.frame, height, width))}
-        for number, op in enumerate(self.operators):
-            inputs = [known.get(each.index) or _constant(each) for each in op.inputs]
-            result = RULES_BY_NAME[op.name].infer(op, inputs)
-            require(
-                all(1 <= value < 2**31 for value in (*result.shape, *(result.values or ()))),
-                f"operation {number}, {op.name} makes numbers that are no sizes",
-            )
-            known[op.output.index] = result
-        return known
-
-    def _shape(self, end: Tensor, height: int, width: int) -> tuple[int, ...]:
-        """Of the input or the output for a frame of this size."""
-        if end is self.latent:
-            height, width = height // self.reduction, width // self.reduction
-        return 1, height, width, end.shape[3]
-
-    def _try(self, height: int, width: int, stored: bool = False) -> None:
-        require(
-            not stored or self.frame.shape == self._shape(self.frame, height, width),
-            f"its input is stored as {list(self.frame.shape)}, for {width}×{height}",
-        )
-        known = self.infer(height, width)
-        memory = macs = 0
-        for number, op in enumerate(self.operators):
-            result = known[op.output.index]
-            require(
-                not stored or result.shape == op.output.shape,
-                f"operation {number}, {op.name} makes {list(result.shape)}, "
-                f"stored is {list(op.output.shape)}",
-            )
-            memory += math.prod(result.shape) * np.dtype(op.output.dtype).itemsize + result.work[0]
-            macs += result.work[1]
-        require(
-            known[self.denoised.index].shape == self._shape(self.denoised, height, width),
-            f"it makes {list(known[self.denoised.index].shape)} of a frame of {width}×{height}",
-        )
-        pixels = height * width
-        require(
-            memory <= MOST_BYTES_PER_PIXEL * max(pixels, 64),
-            f"it takes {memory // pixels} bytes for a pixel, more than {MOST_BYTES_PER_PIXEL}",
-        )
-        require(
-            macs <= MOST_MACS_PER_PIXEL * pixels,
-            f"it takes {macs // pixels} MACs for a pixel, more than {MOST_MACS_PER_PIXEL}",
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(
+            tensor.data.size
+            for tensor in self.tensors
+            if tensor.data is not None and tensor.shape and _has_quantization(self, tensor)
         )
 
 
-RULES_BY_NAME = dict(RULES.values())
+def _has_quantization(graph: Graph, tensor: Tensor) -> bool:
+    """Whether the file has its quantization; constants of shape arithmetic have none."""
+    return graph.model.subgraphs[0].tensors[tensor.index].quantization is not None
 
 
-def _constant(tensor: Tensor) -> Known:
-    if tensor.dtype == "int32" and tensor.data is not None and tensor.data.size <= 4:
-        return Known(tensor.shape, tuple(int(n) for n in tensor.data))
-    return Known(tensor.shape)
-
-
-def read_graph(model: SimpleNamespace) -> Graph:
-    """Check the parts of a decoded file one by one.
+def decode(content: bytes) -> Graph:
+    """Decode a file.
 
     Raises:
-        ModelFileError: one is not as edgecae writes it.
+        ModelFileError: it is no TFLite file, damaged, or does not have one graph with one input and
+            one output.
     """
-    require(model.version == 3, f"it has version {model.version} of the format, not 3")
+    if content[4:8] != IDENTIFIER:
+        raise ModelFileError("it is no TFLite file")
+    return from_model(*flatbuffer.decode(content, SCHEMA, "Model", OPTIONS))
+
+
+def from_model(model: SimpleNamespace, foreign: tuple[str, ...] = ()) -> Graph:
+    """Make a graph of a decoded file.
+
+    Args:
+        model: from :func:`edgecae.tflite.flatbuffer.decode`, perhaps changed since.
+        foreign: likewise.
+
+    Raises:
+        ModelFileError: its parts don't hold together.
+    """
     require(len(model.subgraphs or ()) == 1, "it does not have exactly one graph")
     graph = model.subgraphs[0]
     require(
@@ -181,99 +182,78 @@ def read_graph(model: SimpleNamespace) -> Graph:
         and len(graph.inputs) == len(graph.outputs) == 1,
         "it does not have one input and one output",
     )
-    text(model.description)
-    text(graph.name)
-    tensors = read_tensors(graph, model.buffers)
-    frame, denoised = pick(tensors, graph.inputs)[0], pick(tensors, graph.outputs)[0]
-    half = "decoder" if frame.name == LATENT else "encoder" if denoised.name == LATENT else ""
-    for tensor in (frame, denoised):
-        if half and tensor.name == LATENT:
-            _check_latent(tensor)
-        else:
-            _check_frame(tensor)
-    require(frame.data is None, "its input is a constant")
-    require(frame.dtype == denoised.dtype, "its input and output have different types")
-    require(0 < len(graph.operators or ()) <= MOST_OPERATORS, "it has no operations, or too many")
-    written = {frame.index}
-    operators = []
-    for number, given in enumerate(graph.operators):
-        op = read_operator(f"operation {number}", given, model.operator_codes or [], tensors)
-        for tensor in op.inputs:
-            require(
-                tensor.data is not None or tensor.index in written,
-                f"operation {number} reads tensor {tensor.index}, which nothing wrote",
-            )
+    notes = list(foreign)
+    buffers = model.buffers or []
+    tensors = tuple(_tensor(n, given, buffers) for n, given in enumerate(graph.tensors or ()))
+    operators = tuple(
+        _operator(f"operation {n}", given, model.operator_codes or [], tensors, notes)
+        for n, given in enumerate(graph.operators or ())
+    )
+    (frame,), (denoised,) = (_pick(tensors, each, notes) for each in (graph.inputs, graph.outputs))
+    require(frame.index == graph.inputs[0], "its input is none of its tensors")
+    return Graph(model, tensors, operators, frame, denoised, tuple(notes))
+
+
+def _tensor(index: int, given: SimpleNamespace, buffers: list[SimpleNamespace]) -> Tensor:
+    where = f"tensor {index}"
+    dtype = DTYPES.get(given.type, f"type {given.type}")
+    shape, signature = (
+        () if each is None else tuple(map(int, each))
+        for each in (given.shape, given.shape_signature)
+    )
+    require(given.buffer < len(buffers), f"{where} lies in buffer {given.buffer}, which is none")
+    data = buffers[given.buffer].data
+    if data is None or not len(data):
+        data = None
+    elif dtype in DTYPES.values() and dtype != "string":
+        kind = np.dtype(dtype).newbyteorder("<")
         require(
-            op.output.data is None and op.output.index not in written,
-            f"operation {number} writes tensor {op.output.index}, which has its value already",
+            len(data) == math.prod(shape) * kind.itemsize,
+            f"{where} is {dtype} {list(shape)}, and its data are {len(data)} bytes",
         )
-        written.add(op.output.index)
-        operators.append(op)
-    for tensor in tensors:
-        require(
-            tensor.data is not None or tensor.index in written,
-            f"nothing writes tensor {tensor.index}",
-        )
-    require(denoised.index in written - {frame.index}, "its output is nobody's result")
-    first, last = {"encoder": (FRAME, LATENT), "decoder": (LATENT, DENOISED)}.get(
-        half, (FRAME, DENOISED)
-    )
-    _check_signature(model.signature_defs, ((first, frame), (last, denoised)))
-    packed = sum(_packed_bytes(op.inputs[1]) for op in operators if op.name in WEIGHED)
-    require(packed <= MOST_PACKED_BYTES, f"its weights take {packed} bytes")
-    signature = graph.tensors[frame.index].shape_signature
-    open_size = signature is not None and -1 in signature
-    require(
-        not open_size or signature.tolist() == [1, -1, -1, frame.shape[3]],
-        "its input is open in something else than height and width",
-    )
-    dtypes = frozenset(tensor.dtype for tensor in tensors)
-    return Graph(tuple(operators), frame, denoised, open_size, dtypes, half)
+        data = np.asarray(data).view(kind)
+    scale, zero, axis = np.empty(0, np.float32), np.empty(0, np.int64), 0
+    if given.quantization is not None:
+        quantization = given.quantization
+        scale = scale if quantization.scale is None else quantization.scale
+        zero = zero if quantization.zero_point is None else quantization.zero_point
+        axis = quantization.quantized_dimension
+    name = (given.name or b"").decode(errors="replace")
+    return Tensor(index, name, dtype, shape, signature, data, scale, zero, axis)
 
 
-def _check_frame(tensor: Tensor) -> None:
-    require(
-        len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape[3] == 3,
-        "its input and output are not frames, 1×H×W×3",
-    )
-    require(
-        tensor.dtype == "float32"
-        or (
-            tensor.dtype == "int8"
-            and tensor.scale.tolist() == [FRAME_SCALE]
-            and tensor.zero.tolist() == [FRAME_ZERO]
-        ),
-        "its input and output are neither float32 nor int8 of scale 1/255 and zero point -128",
+def _operator(
+    where: str,
+    given: SimpleNamespace,
+    codes: list[SimpleNamespace],
+    tensors: tuple[Tensor, ...],
+    foreign: list[str],
+) -> Operator:
+    require(given.opcode_index < len(codes), f"{where} has no code")
+    code = codes[given.opcode_index]
+    # TFLite takes the larger one: the first is a byte and older.
+    number = max(code.builtin_code, code.deprecated_builtin_code)
+    name = OPERATORS[number] if number in range(len(OPERATORS)) else f"operation {number}"
+    known = isinstance(given.options, SimpleNamespace)
+    outputs = _pick(tensors, given.outputs, foreign)
+    require(outputs, f"{where}, {name}, has 0 outputs")
+    return Operator(
+        name=name,
+        version=code.version,
+        options=given.options if known else SimpleNamespace(),
+        options_table=OPTIONS[given.options_type] if known else "",
+        inputs=_pick(tensors, given.inputs, foreign),
+        outputs=outputs,
     )
 
 
-def _check_latent(tensor: Tensor) -> None:
-    require(
-        len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape[3] <= MOST_LATENT,
-        f"its latent is not 1×H×W×N with N up to {MOST_LATENT}",
-    )
-    require(
-        tensor.dtype == "int8" and len(tensor.scale) == 1, "its latent is not int8 of one scale"
-    )
-
-
-def _packed_bytes(weights: Tensor) -> int:
-    sides = [-(-side // 16) * 16 if i in (0, 3) else side for i, side in enumerate(weights.shape)]
-    return math.prod(sides) * np.dtype(weights.dtype).itemsize
-
-
-def _check_signature(
-    given: list[SimpleNamespace] | None, ends: tuple[tuple[str, Tensor], tuple[str, Tensor]]
-) -> None:
-    require(len(given or ()) == 1, "it does not have exactly one signature")
-    assert given is not None
-    require(
-        text(given[0].signature_key) == "serving_default" and given[0].subgraph_index == 0,
-        "its signature is not that of the graph",
-    )
-    for maps, (name, tensor) in zip((given[0].inputs, given[0].outputs), ends, strict=True):
-        require(
-            [(text(each.name), each.tensor_index) for each in maps or ()] == [(name, tensor.index)]
-            and tensor.name == name,
-            f"its signature does not call the {name} so",
-        )
+def _pick(
+    tensors: tuple[Tensor, ...], indices: NDArray[np.int32] | None, foreign: list[str]
+) -> tuple[Tensor, ...]:
+    """Look up tensors by their indices; -1 stands for an input that is left out."""
+    chosen = [] if indices is None else indices.tolist()
+    for index in chosen:
+        require(-1 <= index < len(tensors), f"there is no tensor {index}")
+    if -1 in chosen:
+        foreign.append("there is no tensor -1")
+    return tuple(tensors[index] for index in chosen if index >= 0)

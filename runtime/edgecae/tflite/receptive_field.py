@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from edgecae.errors import ModelFileError
-from edgecae.tflite import flatbuffer
-from edgecae.tflite.graph import Graph, read_graph
-from edgecae.tflite.operators import SAME, Operator
-from edgecae.tflite.schema import OPTIONS, SCHEMA
+from edgecae.tflite.graph import Graph, Operator
+from edgecae.tflite.operators import OPERATOR_RULES, SAME
 
-__all__ = ["halo", "halo_of"]
+__all__ = ["halo"]
 
 
 @dataclass(frozen=True)
@@ -27,47 +24,39 @@ class _Reach:
 
 
 def halo(graph: Graph) -> int:
-    """Pixels at each side that a pixel of the result depends on.
+    """Count the pixels at each side that a pixel of the result depends on.
 
     Exact for a graph whose weights are none of them zero; never less than that. (Araujo et al.,
     "Computing Receptive Fields of Convolutional Neural Networks", 2019, with up-sampling added.)
 
     Args:
-        graph: verified.
+        graph: with the shapes that belong to its stored frame size.
+
+    Returns:
+        0 for a graph with operations that edgecae does not stream, which may look anywhere.
     """
+    if any(op.name not in OPERATOR_RULES for op in graph.operators):
+        return 0
     return max(_along(graph, side) for side in (1, 2))
 
 
-def halo_of(content: bytes) -> int:
-    """The same of a file that was just made; 0 for one that edgecae does not stream."""
-    try:
-        return halo(read_graph(flatbuffer.decode(content, SCHEMA, "Model", OPTIONS)))
-    except ModelFileError:
-        return 0
-
-
 def _along(graph: Graph, side: int) -> int:
-    height, width = graph.frame.shape[1:3]
-    known = graph.infer(height, width)
     reaches = {graph.frame.index: _Reach(Fraction(1), Fraction(0), Fraction(0))}
     for op in graph.operators:
-        inputs = [reaches[each.index] for each in op.inputs if each.index in reaches]
+        inputs = [each for each in op.inputs if each.index in reaches]
         if op.output.dtype == "int32" or not inputs:
             continue
+        before = [reaches[each.index] for each in inputs]
         reach = _Reach(
-            inputs[0].step, max(each.before for each in inputs), max(each.after for each in inputs)
+            before[0].step, max(each.before for each in before), max(each.after for each in before)
         )
-        source = next(each for each in op.inputs if each.index in reaches)
-        before = (
-            source.shape[side] if source.index not in known else known[source.index].shape[side]
-        )
-        reaches[op.output.index] = _through(op, reach, side, before)
+        reaches[op.output.index] = _through(op, reach, side, inputs[0].shape[side])
     found = reaches[graph.denoised.index]
     return int(max(found.before, found.after))
 
 
 def _through(op: Operator, reach: _Reach, side: int, length: int) -> _Reach:
-    """What an operation adds."""
+    """Add what an operation looks at, along a side of ``length`` elements of its input."""
     step, before, after = reach.step, reach.before, reach.after
     o = op.options
     if op.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D"):

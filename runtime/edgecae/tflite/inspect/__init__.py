@@ -1,30 +1,39 @@
 """A look into a model file: what it is made of, what it costs, where it can run.
 
-Everything here reads files that ``edgecae.tflite.verify`` has let pass, int8 and float32 alike.
+Everything here takes files that :func:`edgecae.tflite.model_file.read` has let pass, int8 and
+float32 alike.
 """
 
 from __future__ import annotations
 
 from edgecae.tflite.inspect.comparison import Difference, OpChange, compare
 from edgecae.tflite.inspect.drawing import draw
+from edgecae.tflite.inspect.inspection import (
+    DEFAULT_SIZE,
+    End,
+    Inspection,
+    Memory,
+    inspect,
+    inspect_file,
+)
 from edgecae.tflite.inspect.profiling import Profile, profile
-from edgecae.tflite.inspect.report import DEFAULT_SIZE, Memory, Report, Tensor, inspect
 from edgecae.tflite.inspect.targets import TARGETS, Problem, Target, problems
 
 __all__ = [
     "DEFAULT_SIZE",
     "TARGETS",
     "Difference",
+    "End",
+    "Inspection",
     "Memory",
     "OpChange",
     "Problem",
     "Profile",
-    "Report",
     "Target",
-    "Tensor",
     "compare",
     "draw",
     "inspect",
+    "inspect_file",
     "problems",
     "profile",
 ]

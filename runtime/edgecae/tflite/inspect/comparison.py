@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from edgecae.tflite.inspect.report import Report
-from edgecae.tflite.model_file import Op
+from edgecae.tflite.inspect.inspection import Inspection
+from edgecae.tflite.macs import Op
 
 __all__ = ["Difference", "OpChange", "compare"]
 
@@ -69,10 +69,10 @@ def _place(given: tuple[int, Op] | None) -> dict[str, Any] | None:
     return None if given is None else {"index": given[0], **dataclasses.asdict(given[1])}
 
 
-def compare(before: Report, after: Report) -> Difference:
+def compare(before: Inspection, after: Inspection) -> Difference:
     """Compare two model files."""
-    one, two = (dataclasses.asdict(report.file.metadata) for report in (before, after))
-    constants = [_constants(report) for report in (before, after)]
+    one, two = (dataclasses.asdict(inspection.file.metadata) for inspection in (before, after))
+    constants = [_constants(inspection) for inspection in (before, after)]
     return Difference(
         metadata={name: (one[name], two[name]) for name in one if one[name] != two[name]},
         cost={name: (_costs(before)[name], _costs(after)[name]) for name in _costs(before)},
@@ -85,20 +85,20 @@ def compare(before: Report, after: Report) -> Difference:
     )
 
 
-def _costs(report: Report) -> dict[str, float]:
+def _costs(inspection: Inspection) -> dict[str, float]:
     return {
-        "macs_per_pixel": report.file.macs_per_pixel,
-        "macs_per_pixel_padded": report.file.macs_per_pixel_padded,
-        "parameters": report.file.parameters,
-        "bytes": len(report.file.content),
-        "memory_peak": report.memory.peak,
+        "macs_per_pixel": inspection.file.macs_per_pixel,
+        "macs_per_pixel_padded": inspection.file.macs_per_pixel_padded,
+        "parameters": inspection.file.parameters,
+        "bytes": len(inspection.file.content),
+        "memory_peak": inspection.memory.peak,
     }
 
 
-def _constants(report: Report) -> Counter[tuple[str, tuple[int, ...], bytes]]:
+def _constants(inspection: Inspection) -> Counter[tuple[str, tuple[int, ...], bytes]]:
     found = {
         tensor.index: (tensor.dtype, tensor.shape, tensor.data.tobytes())
-        for op in report.graph.operators
+        for op in inspection.graph.operators
         for tensor in op.inputs
         if tensor.data is not None
     }

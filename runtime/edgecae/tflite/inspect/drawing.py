@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from edgecae.tflite.inspect.report import Report
-from edgecae.tflite.operators import Tensor
+from edgecae.tflite.graph import Tensor
+from edgecae.tflite.inspect.inspection import Inspection
 
 __all__ = ["draw"]
 
@@ -38,7 +38,7 @@ path.skip { stroke: #3b7fb8; stroke-dasharray: 4 3; }
 """
 
 
-def draw(report: Report) -> str:
+def draw(inspection: Inspection) -> str:
     """Draw what becomes of a frame.
 
     Each operation is a box with its output's shape at the stored frame size; the bar along its
@@ -51,10 +51,10 @@ def draw(report: Report) -> str:
     """
     steps = [
         (op, about)
-        for op, about in zip(report.graph.operators, report.file.ops, strict=True)
+        for op, about in zip(inspection.graph.operators, inspection.file.ops, strict=True)
         if len(op.output.shape) == 4 and op.output.dtype != "int32"
     ]
-    frame = report.graph.frame
+    frame = inspection.graph.frame
     places = {frame.index: 0} | {op.output.index: n for n, (op, _) in enumerate(steps, 1)}
     tensors = [frame, *(op.output for op, _ in steps)]
     columns = _columns(tensors)
@@ -70,14 +70,14 @@ def draw(report: Report) -> str:
             "role": "img",
         },
     )
-    ElementTree.SubElement(svg, "title").text = f"Graph of {report.file.metadata.name}"
+    ElementTree.SubElement(svg, "title").text = f"Graph of {inspection.file.metadata.name}"
     ElementTree.SubElement(svg, "style").text = STYLE
     corners = [(MARGIN + c * INDENT, MARGIN + n * (BOX[1] + GAP)) for n, c in enumerate(columns)]
     for number, (op, _) in enumerate(steps, 1):
         for tensor in op.inputs:
             if tensor.index in places:
                 _line(svg, corners, places[tensor.index], number)
-    total = sum(op.macs for op in report.file.ops) or 1
+    total = sum(op.macs for op in inspection.file.ops) or 1
     _box(svg, corners[0], frame.name, frame, 0.0)
     for number, (op, about) in enumerate(steps, 1):
         _box(svg, corners[number], op.name, op.output, about.macs / total)

@@ -20,16 +20,17 @@ from typing import Any
 import numpy as np
 
 from edgecae import native
-from edgecae.errors import BackendError, ModelFileError
+from edgecae.errors import BackendError
 from edgecae.tflite import interpreter as backends
-from edgecae.tflite import model_file
-from edgecae.tflite.inspect.report import Report
-from edgecae.tflite.operators import Known
+from edgecae.tflite import writer
+from edgecae.tflite.graph import Graph
+from edgecae.tflite.inspect.inspection import Inspection
+from edgecae.tflite.operators import Inferred, infer
 
 __all__ = ["Profile", "load", "medians_ms", "profile", "single"]
 
 WARM_UPS = 2
-LEAST_RUNS, MOST_RUNS = 5, 30
+MIN_RUNS, MAX_RUNS = 5, 30
 SECONDS = 5.0
 """For all runs together, where each has had its least number."""
 
@@ -65,14 +66,14 @@ class Profile:
         return {**dataclasses.asdict(self), "sum": self.sum}
 
 
-def profile(report: Report, threads: int = 1, backend: str = "auto") -> Profile:
+def profile(inspection: Inspection, threads: int = 1, backend: str = "auto") -> Profile:
     """Time the operations of a model, each by itself, and the whole.
 
-    All are held in memory at once: four to ten times the bytes of the report's ``memory.total``,
-    with what XNNPACK keeps for its kernels.
+    All are held in memory at once: four to ten times the bytes of ``memory.total``, with what
+    XNNPACK keeps for its kernels.
 
     Args:
-        report: of the model; its memory's frame size is the one that is timed.
+        inspection: of the model; its memory's frame size is the one that is timed.
         threads: of the interpreter.
         backend: see :func:`edgecae.tflite.interpreter.find`.
 
@@ -80,31 +81,31 @@ def profile(report: Report, threads: int = 1, backend: str = "auto") -> Profile:
         BackendError: no interpreter is installed, or it does not take an operation.
     """
     found = backends.find(backend)
-    width, height = report.memory.width, report.memory.height
-    known = report.graph.infer(height, width)
+    width, height = inspection.memory.width, inspection.memory.height
+    inferred = infer(inspection.graph, height, width)
     runs = {}
-    for number, op in enumerate(report.graph.operators):
+    for number, op in enumerate(inspection.graph.operators):
         if op.output.dtype != "int32":
-            shapes = [known[each.index].values for each in op.inputs if each.data is None]
-            content = single(report.file.content, number, known)
+            shapes = [inferred[each.index].values for each in op.inputs if each.data is None]
+            content = single(inspection.graph, number, inferred)
             runs[number] = load(content, shapes, threads, found)
-    whole = backends.Interpreter(report.file.content, threads, found)
-    whole.resize(*known[report.graph.frame.index].shape[1:3])
+    whole = backends.Interpreter(inspection.file.content, threads, found)
+    whole.resize(*inferred[inspection.graph.frame.index].shape[1:3])
     whole.input()[:] = 0
     *times, model = medians_ms([*runs.values(), whole.invoke])
     by_number = dict(zip(runs, times, strict=True))
-    ops = tuple(by_number.get(number) for number in range(len(report.graph.operators)))
+    ops = tuple(by_number.get(number) for number in range(len(inspection.graph.operators)))
     return Profile(str(found), threads, width, height, ops, model)
 
 
-def single(content: bytes, number: int, known: dict[int, Known]) -> bytes:
+def single(graph: Graph, number: int, inferred: dict[int, Inferred]) -> bytes:
     """Make a model of one operation of a model.
 
     Args:
-        content: of a file that was verified.
+        graph: verified.
         number: of the operation.
-        known: shapes of all tensors that operations make, see
-            :meth:`edgecae.tflite.graph.Graph.infer`.
+        inferred: shapes of all tensors that operations make, see
+            :func:`edgecae.tflite.operators.infer`.
 
     Returns:
         A TFLite file. Its inputs are what the operation reads and others make, shapes that the
@@ -114,43 +115,10 @@ def single(content: bytes, number: int, known: dict[int, Known]) -> bytes:
     Raises:
         ModelFileError: flatbuffers is not installed (it comes with ai-edge-litert).
     """
-    try:
-        import flatbuffers
-        from ai_edge_litert import schema_py_generated as schema
-    except ImportError as error:
-        raise ModelFileError(
-            "models of one operation are made with the schema of ai-edge-litert, which is not "
-            "installed"
-        ) from error
-    model: Any = model_file.parse_flatbuffer(content)
-    graph = model.subgraphs[0]
-    operator = graph.operators[number]
-    used = list(dict.fromkeys(int(i) for i in (*operator.inputs, *operator.outputs)))
-    buffers, inputs = [schema.BufferT()], []
-    for place, index in enumerate(used):
-        tensor = graph.tensors[index]
-        data = model.buffers[tensor.buffer].data
-        if index in known:
-            tensor.shape = np.array(known[index].shape, np.int32)
-        tensor.shapeSignature = None
-        tensor.buffer = 0
-        if data is not None and len(data):
-            buffers.append(schema.BufferT(data=data))
-            tensor.buffer = len(buffers) - 1
-        elif index in operator.inputs:
-            inputs.append(place)
-    graph.tensors = [graph.tensors[index] for index in used]
-    model.operatorCodes = [model.operatorCodes[operator.opcodeIndex]]
-    operator.opcodeIndex = 0
-    for field in ("inputs", "outputs"):
-        places = [used.index(int(index)) for index in getattr(operator, field)]
-        setattr(operator, field, np.array(places, np.int32))
-    graph.operators = [operator]
-    graph.inputs, graph.outputs = np.array(inputs, np.int32), operator.outputs
-    model.buffers, model.metadata, model.signatureDefs = buffers, [], []
-    builder = flatbuffers.Builder(4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    op = graph.operators[number]
+    inputs = list(dict.fromkeys(each.index for each in op.inputs if each.data is None))
+    shapes = {index: each.shape for index, each in inferred.items()}
+    return writer.encode(writer.cut(graph, {number}, inputs, [op.output.index], shapes))
 
 
 def load(
@@ -203,7 +171,7 @@ def medians_ms(
             run()
     times: list[list[float]] = [[] for _ in runs]
     start = clock()
-    while len(times[0]) < LEAST_RUNS or (len(times[0]) < MOST_RUNS and clock() - start < SECONDS):
+    while len(times[0]) < MIN_RUNS or (len(times[0]) < MAX_RUNS and clock() - start < SECONDS):
         for run, taken in zip(runs, times, strict=True):
             before = clock()
             run()

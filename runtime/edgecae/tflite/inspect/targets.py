@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from edgecae.errors import SettingError
-from edgecae.tflite.graph import Graph
-from edgecae.tflite.operators import Operator
+from edgecae.tflite.graph import Graph, Operator
 
 __all__ = ["TARGETS", "Problem", "Target", "problems"]
 

@@ -1,4 +1,4 @@
-"""Held-out pictures at the size that a file takes."""
+"""Bring pictures to the size that a file takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["fit", "fitted"]
 
-MOST_PIXELS = 2**23
+MAX_PIXELS = 2**23
 """Of all pictures of a fixed size together: as many of them are measured on as that holds."""
 
 
@@ -29,5 +29,5 @@ def fitted(
     """Bring pictures to a height and width, the first of them where all would be too much."""
     if size is None:
         return list(pictures)
-    count = max(1, MOST_PIXELS // (size[0] * size[1]))
+    count = max(1, MAX_PIXELS // (size[0] * size[1]))
     return [fit(picture, *size) for picture in pictures[:count]]

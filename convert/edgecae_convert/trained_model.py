@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgecae.errors import RecipeError
 from edgecae.media import images
-from edgecae_convert import outside
+from edgecae_convert import foreign_model
 from edgecae_convert.calibrate import where
 from edgecae_train import architectures, recipe, weights
 from edgecae_train.architectures import Architecture
@@ -20,13 +20,13 @@ from edgecae_train.data.batches import open_images
 from edgecae_train.loop import held_out_folder
 from edgecae_train.recipe import Recipe
 
-__all__ = ["Known", "Source", "open_source"]
+__all__ = ["KnownNetwork", "TrainedModel", "open_trained"]
 
 WEIGHTS = ".weights.h5"
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownNetwork:
     """A network of one of edgecae's architectures.
 
     Attributes:
@@ -47,7 +47,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainedModel:
     """A trained network and what belongs to it.
 
     Attributes:
@@ -70,12 +70,12 @@ class Source:
     network: Any
     stride: int
     size: tuple[int, int] | None
-    known: Known | None
+    known: KnownNetwork | None
     held_out: tuple[NDArray[np.uint8], ...]
     held_out_from: str
 
 
-def open_source(
+def open_trained(
     path: Path,
     *,
     qat: bool,
@@ -83,7 +83,7 @@ def open_source(
     calibrate: str | None = None,
     noise: str | None = None,
     trust: bool = False,
-) -> Source:
+) -> TrainedModel:
     """Open what is to be converted.
 
     Args:
@@ -114,15 +114,15 @@ def open_source(
         )
     if path.name.endswith(WEIGHTS):
         known = _weights(path, architecture)
-        found = outside.Outside(known.float_network(), known.architecture.stride, None)
+        found = foreign_model.ForeignModel(known.float_network(), known.architecture.stride, None)
     elif architecture is not None:
         raise RecipeError(f"an architecture goes with FILE{WEIGHTS}; {path} brings its own")
     else:
-        known, found = None, outside.open_model(path, trust)
+        known, found = None, foreign_model.open_model(path, trust)
     settings = _settings(found.stride, noise)
     name = path.name.removesuffix(WEIGHTS).rsplit(".", 1)[0]
     smallest = max(size.patch for size in settings.qat.sizes)
-    return Source(
+    return TrainedModel(
         name=name,
         folder=path.parent,
         settings=settings,
@@ -142,7 +142,7 @@ def _settings(stride: int, noise: str | None) -> Recipe:
     return recipe.with_changes(Recipe(), changes if noise is None else {**changes, "noise": noise})
 
 
-def _run(run: Path, qat: bool) -> Source:
+def _run(run: Path, qat: bool) -> TrainedModel:
     settings = recipe.read(run / "recipe.toml")
     if qat and not settings.qat.steps:
         raise RecipeError(f"{run} has no QAT phase, which int8 is made from; --ptq goes without")
@@ -153,8 +153,8 @@ def _run(run: Path, qat: bool) -> Source:
     held_out = sorted(held_out_folder(run).glob("*.png"))
     if not held_out:
         raise RecipeError(f"{run} holds no held-out images to measure on")
-    known = Known(architecture, values, trained)
-    return Source(
+    known = KnownNetwork(architecture, values, trained)
+    return TrainedModel(
         name=settings.name or settings.model,
         folder=run,
         settings=settings,
@@ -177,13 +177,13 @@ def _load(run: Path, phase: str) -> tuple[Architecture, dict[str, NDArray[np.flo
     return architecture, values
 
 
-def _weights(path: Path, name: str | None) -> Known:
+def _weights(path: Path, name: str | None) -> KnownNetwork:
     """Weights that edgecae wrote, or Keras' ``save_weights`` for a network built alike."""
     if name is None:
         architecture, phase, values = weights.read_weights(path)
         if phase != "float":
             raise RecipeError(f"{path} holds {phase} weights; those of the float phase are needed")
-        return Known(architecture, values)
+        return KnownNetwork(architecture, values)
     architecture = architectures.get(name)
     network = architecture.build(training=False)
     try:
@@ -191,4 +191,6 @@ def _weights(path: Path, name: str | None) -> Known:
     except Exception as error:  # whatever the file leads Keras to
         reason = (str(error).strip() or type(error).__name__).split("\n")[0][:200]
         raise RecipeError(f"{path} does not hold weights of {name}: {reason}") from error
-    return Known(architecture, {k: v.numpy() for k, v in weights.named_weights(network).items()})
+    return KnownNetwork(
+        architecture, {k: v.numpy() for k, v in weights.named_weights(network).items()}
+    )

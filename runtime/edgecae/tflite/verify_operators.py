@@ -1,4 +1,4 @@
-"""One operation of a file that nobody vouches for: its kind, its options, and what it reads."""
+"""Verify an operation of a decoded file: its kind, its options, and what it reads."""
 
 from __future__ import annotations
 
@@ -6,77 +6,75 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from edgecae.tflite.operators import ACTIVATIONS, RULES, Operator, Rule, Tensor, require
-from edgecae.tflite.schema import OPTIONS
+from edgecae.tflite.flatbuffer import require
+from edgecae.tflite.graph import Operator
+from edgecae.tflite.macs import CONVOLUTIONS
+from edgecae.tflite.operators import ACTIVATIONS, OPERATOR_RULES, OperatorRule
+from edgecae.tflite.schema import OPERATORS
 
-__all__ = ["WEIGHED", "pick", "read_operator"]
+__all__ = ["check_code", "check_operator"]
 
 SIGMOID_SCALE, SIGMOID_ZERO = np.float32(1 / 256), -128
-WEIGHED = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
-"""Those that have a kernel."""
+MAX_VERSION = 16
+MAX_SCALE_RATIO = 2**16
+"""Of addends: TFLite shifts them to the left by 20 bits."""
+MAX_RESCALE = 2**8
+"""Of a convolution's sums on their way to its result."""
 
 
-def pick(tensors: list[Tensor], indices: np.ndarray | None) -> tuple[Tensor, ...]:
-    """The tensors that a list of indices names.
-
-    Raises:
-        ModelFileError: there is none of an index.
-    """
-    chosen = [] if indices is None else indices.tolist()
-    for index in chosen:
-        require(0 <= index < len(tensors), f"there is no tensor {index}")
-    return tuple(tensors[index] for index in chosen)
-
-
-def read_operator(
-    where: str, given: SimpleNamespace, codes: list[SimpleNamespace], tensors: list[Tensor]
-) -> Operator:
-    """Check a decoded operation by itself.
+def check_code(where: str, code: SimpleNamespace) -> None:
+    """Verify what says of which kind an operation is.
 
     Args:
-        where: how errors call it.
-        given: decoded, see :mod:`edgecae.tflite.schema`.
-        codes: of the file, of which the operation names one.
-        tensors: of the graph.
+        where: how errors call the operation.
+        code: decoded, see :mod:`edgecae.tflite.schema`.
 
     Raises:
-        ModelFileError: it is none of edgecae's, or does not fit its tensors.
+        ModelFileError: it is none of edgecae's operations.
     """
-    require(given.opcode_index < len(codes), f"{where} has no code")
-    code = codes[given.opcode_index]
-    # TFLite takes the larger one: the first is a byte and older.
     number = max(code.builtin_code, code.deprecated_builtin_code)
     require(
         code.deprecated_builtin_code in (0, min(number, 127)) and code.builtin_code in (0, number),
         f"{where} has two codes",
     )
-    require(1 <= code.version <= 16, f"{where} has version {code.version}")
-    require(number in RULES, f"{where} is of kind {number}, which edgecae never writes")
-    name, rule = RULES[number]
-    where = f"{where}, {name},"
-    kind = OPTIONS.get(given.options_type)
-    require(kind in (None, rule.options), f"{where} has options of another")
-    require(kind is not None or not rule.needs_options, f"{where} has no options")
-    inputs, outputs = pick(tensors, given.inputs), pick(tensors, given.outputs)
-    require(len(inputs) in rule.inputs, f"{where} has {len(inputs)} inputs")
-    require(len(outputs) == 1, f"{where} has {len(outputs)} outputs")
-    op = Operator(name, given.options or SimpleNamespace(), inputs, outputs[0])
-    for index, tensor in enumerate(inputs):
+    require(1 <= code.version <= MAX_VERSION, f"{where} has version {code.version}")
+    require(
+        number in range(len(OPERATORS)) and OPERATORS[number] in OPERATOR_RULES,
+        f"{where} is of kind {number}, which edgecae never writes",
+    )
+
+
+def check_operator(where: str, op: Operator) -> None:
+    """Verify an operation by itself.
+
+    Args:
+        where: how errors call it.
+        op: of a kind that edgecae writes.
+
+    Raises:
+        ModelFileError: it does not fit its options or its tensors.
+    """
+    rule = OPERATOR_RULES[op.name]
+    where = f"{where}, {op.name},"
+    require(op.options_table in ("", rule.options), f"{where} has options of another")
+    require(op.options_table or not rule.needs_options, f"{where} has no options")
+    require(len(op.inputs) in rule.inputs, f"{where} has {len(op.inputs)} inputs")
+    require(len(op.outputs) == 1, f"{where} has {len(op.outputs)} outputs")
+    for index, tensor in enumerate(op.inputs):
         require(
             tensor.data is not None or index not in rule.constants,
             f"{where} reads tensor {tensor.index} where it needs a constant",
         )
     _check_types(where, op, rule)
-    return op
 
 
-def _check_types(where: str, op: Operator, rule: Rule) -> None:
+def _check_types(where: str, op: Operator, rule: OperatorRule) -> None:
     """Refuse an operation whose tensors have types or quantizations that don't go together."""
     types = tuple(each.dtype for each in op.inputs)
     made = op.output.dtype
     activation = getattr(op.options, "activation", 0)
     require(activation in ACTIVATIONS, f"{where} has activation {activation}")
-    if rule.shapes or (op.name == "MUL" and made == "int32"):
+    if rule.shape_arithmetic or (op.name == "MUL" and made == "int32"):
         if op.name == "SHAPE":
             types = ("int32",)
         require({*types, made} == {"int32"} and not activation, f"{where} is not on int32")
@@ -98,7 +96,7 @@ def _check_types(where: str, op: Operator, rule: Rule) -> None:
         "DEPTHWISE_CONV_2D": (made, made, bias),
     }.get(op.name, (made,) * len(types))
     require(types == expected, f"{where} reads {', '.join(types)} and makes {made}")
-    if op.name in WEIGHED:
+    if op.name in CONVOLUTIONS:
         _check_weights(where, op)
         return
     if made != "int8":
@@ -106,10 +104,11 @@ def _check_types(where: str, op: Operator, rule: Rule) -> None:
     frames = [each for each in (*op.inputs, op.output) if each.dtype == "int8"]
     require(all(len(each.scale) == 1 for each in frames), f"{where} has more than one scale")
     scales = [float(each.scale[0]) for each in frames]
-    # 20 bits is how far TFLite shifts addends to the left.
-    require(max(scales) / min(scales) <= 2**16, f"{where} has scales that are worlds apart")
     require(
-        not rule.keeps or all(each.like(op.output) for each in frames),
+        max(scales) / min(scales) <= MAX_SCALE_RATIO, f"{where} has scales that are worlds apart"
+    )
+    require(
+        not rule.keeps_quantization or all(each.same_quantization(op.output) for each in frames),
         f"{where} changes the quantization",
     )
     require(
@@ -137,7 +136,9 @@ def _check_weights(where: str, op: Operator) -> None:
     require(not weights.zero.any(), f"{where} has weights with a zero point")
     require(len(source.scale) == len(op.output.scale) == 1, f"{where} has more than one scale")
     product = source.scale.astype(np.float64) * weights.scale
-    require((product / op.output.scale < 2**8).all(), f"{where} has scales that are worlds apart")
+    require(
+        (product / op.output.scale < MAX_RESCALE).all(), f"{where} has scales that are worlds apart"
+    )
     for bias in biases:
         require(
             len(bias.scale) in (1, len(weights.scale))

@@ -15,21 +15,20 @@ import numpy as np
 
 from edgecae import models
 from edgecae.errors import SettingError
-from edgecae.tflite import model_file, verify
-from edgecae.tflite.graph import LARGEST_SIDE, Graph
-from edgecae.tflite.metadata import METADATA_NAME
-from edgecae.tflite.operators import Known
-from edgecae.tflite.operators import Tensor as FileTensor
-from edgecae.tflite.tensors import DTYPES
+from edgecae.tflite import model_file
+from edgecae.tflite.graph import Graph, Tensor
+from edgecae.tflite.model_file import ModelFile
+from edgecae.tflite.operators import Inferred, infer
+from edgecae.tflite.verify_tensors import MAX_SIDE
 
-__all__ = ["DEFAULT_SIZE", "Memory", "Report", "Tensor", "inspect"]
+__all__ = ["DEFAULT_SIZE", "End", "Inspection", "Memory", "inspect", "inspect_file"]
 
 DEFAULT_SIZE = (640, 480)
 """Width and height."""
 
 
 @dataclass(frozen=True)
-class Tensor:
+class End:
     """Input or output of a model.
 
     Attributes:
@@ -68,12 +67,11 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Report:
+class Inspection:
     """What a model file holds and what it costs.
 
     Attributes:
         file: read and checked.
-        graph: its operations and tensors, verified.
         sha256: of the file, hexadecimal.
         shipped: name of the shipped model that has these very bytes, or None.
         tensors: number of tensors by dtype, constants included.
@@ -82,14 +80,18 @@ class Report:
         memory: at the frame size that was asked for.
     """
 
-    file: model_file.ModelFile
-    graph: Graph
+    file: ModelFile
     sha256: str
     shipped: str | None
     tensors: Mapping[str, int]
-    frame: Tensor
-    denoised: Tensor
+    frame: End
+    denoised: End
     memory: Memory
+
+    @property
+    def graph(self) -> Graph:
+        """Operations and tensors of the file."""
+        return self.file.graph
 
     @property
     def integer(self) -> bool:
@@ -97,7 +99,7 @@ class Report:
         return not any(dtype.startswith("float") for dtype in self.tensors)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON.
+        """Return what :mod:`json` takes.
 
         Returns:
             ``macs_per_pixel`` and ``macs_per_pixel_padded`` (multiply-accumulates, see
@@ -126,7 +128,7 @@ class Report:
         }
 
 
-def inspect(model: str | Path, size: tuple[int, int] | None = None) -> Report:
+def inspect(model: str | Path, size: tuple[int, int] | None = None) -> Inspection:
     """Look into a model file.
 
     Args:
@@ -138,25 +140,27 @@ def inspect(model: str | Path, size: tuple[int, int] | None = None) -> Report:
         ModelFileError: there is no such file, or it is not one of edgecae's.
         SettingError: the model can't take frames of this size.
     """
-    file = model_file.read(models.find(model))
-    graph = verify.verify(file.content, METADATA_NAME).graph
+    return inspect_file(model_file.read(models.find(model)), size)
+
+
+def inspect_file(file: ModelFile, size: tuple[int, int] | None = None) -> Inspection:
+    """Look into a model file that was read already; see :func:`inspect`."""
+    graph = file.graph
     digest = hashlib.sha256(file.content).hexdigest()
-    every = model_file.parse_flatbuffer(file.content).subgraphs[0].tensors
-    return Report(
+    return Inspection(
         file=file,
-        graph=graph,
         sha256=digest,
         shipped=next((name for name, of in models.hashes().items() if of == digest), None),
-        tensors=dict(Counter(DTYPES[tensor.type] for tensor in every).most_common()),
-        frame=_tensor(graph.frame, graph.open_size),
-        denoised=_tensor(graph.denoised, graph.open_size),
-        memory=_memory(graph, *_padded(file, graph, size)),
+        tensors=dict(Counter(tensor.dtype for tensor in graph.tensors).most_common()),
+        frame=_end(graph.frame, graph.open_size),
+        denoised=_end(graph.denoised, graph.open_size),
+        memory=_memory(graph, *_padded(file, size)),
     )
 
 
-def _tensor(given: FileTensor, open_size: bool) -> Tensor:
+def _end(given: Tensor, open_size: bool) -> End:
     quantized = bool(len(given.scale))
-    return Tensor(
+    return End(
         given.name,
         given.dtype,
         (1, -1, -1, given.shape[3]) if open_size else given.shape,
@@ -165,19 +169,15 @@ def _tensor(given: FileTensor, open_size: bool) -> Tensor:
     )
 
 
-def _padded(
-    file: model_file.ModelFile, graph: Graph, size: tuple[int, int] | None
-) -> tuple[int, int]:
-    """Width and height that the network gets for a frame of this size."""
+def _padded(file: ModelFile, size: tuple[int, int] | None) -> tuple[int, int]:
+    """Return width and height that the network gets for a frame of this size."""
     if size is None:
-        size = DEFAULT_SIZE if graph.open_size else (file.frame_size[1], file.frame_size[0])
+        size = DEFAULT_SIZE if file.open_size else (file.frame_size[1], file.frame_size[0])
     stride = file.metadata.stride
     width, height = (-(-side // stride) * stride for side in size)
-    if min(size) < 1 or max(width, height) > LARGEST_SIDE:
-        raise SettingError(
-            f"a frame has 1 to {LARGEST_SIDE} pixels a side, not {size[0]}x{size[1]}"
-        )
-    if not graph.open_size and (height, width) != file.frame_size:
+    if min(size) < 1 or max(width, height) > MAX_SIDE:
+        raise SettingError(f"a frame has 1 to {MAX_SIDE} pixels a side, not {size[0]}x{size[1]}")
+    if not file.open_size and (height, width) != file.frame_size:
         stored = f"{file.frame_size[1]}x{file.frame_size[0]}"
         raise SettingError(
             f"{file.path} takes frames of {stored} alone, not {size[0]}x{size[1]}: leave --size out"
@@ -186,10 +186,10 @@ def _padded(
 
 
 def _memory(graph: Graph, width: int, height: int) -> Memory:
-    known = graph.infer(height, width)
+    inferred = infer(graph, height, width)
     dtypes = {op.output.index: op.output.dtype for op in graph.operators}
     dtypes[graph.frame.index] = graph.frame.dtype
-    sizes = {index: _bytes(known[index], dtype) for index, dtype in dtypes.items()}
+    sizes = {index: _bytes(inferred[index], dtype) for index, dtype in dtypes.items()}
     last = {
         tensor.index: number
         for number, op in enumerate(graph.operators)
@@ -205,5 +205,5 @@ def _memory(graph: Graph, width: int, height: int) -> Memory:
     return Memory(width, height, peak, sum(sizes.values()))
 
 
-def _bytes(known: Known, dtype: str) -> int:
-    return math.prod(known.shape) * np.dtype(dtype).itemsize
+def _bytes(tensor: Inferred, dtype: str) -> int:
+    return math.prod(tensor.shape) * np.dtype(dtype).itemsize

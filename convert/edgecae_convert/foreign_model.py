@@ -20,10 +20,10 @@ import h5py
 from edgecae.errors import RecipeError
 from edgecae_train._tf import keras, tf
 
-__all__ = ["Outside", "open_model"]
+__all__ = ["ForeignModel", "open_model"]
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
-LARGEST_DESCRIPTION = 64 * 2**20
+MAX_DESCRIPTION = 64 * 2**20
 STRIDES = (1, 2, 4, 8, 16, 32, 64)
 OWN_MODULES = ("keras", "tf_keras")
 OWN_PARTS = """activations constraints dtype_policies engine initializers layers models ops
@@ -34,7 +34,7 @@ SIDE_EFFECTS = ("PyFunc", "ReadFile", "WriteFile", "MatchingFiles", "PrintV2", "
 
 
 @dataclass(frozen=True)
-class Outside:
+class ForeignModel:
     """A network that was trained elsewhere.
 
     Attributes:
@@ -48,7 +48,7 @@ class Outside:
     size: tuple[int, int] | None
 
 
-def open_model(path: Path, trust: bool) -> Outside:
+def open_model(path: Path, trust: bool) -> ForeignModel:
     """Open a SavedModel directory, or a Keras file with its architecture.
 
     Args:
@@ -69,7 +69,7 @@ def open_model(path: Path, trust: bool) -> Outside:
         # Odd multiples: a network that halves them needs a larger stride.
         tried = size or (3 * stride, 5 * stride)
         if _result(network, tried) == [1, *tried, 3]:
-            return Outside(network, stride, size)
+            return ForeignModel(network, stride, size)
     raise RecipeError(f"{path} does not make N×H×W×3 of N×H×W×3, for any stride up to 64")
 
 
@@ -102,7 +102,7 @@ def _saved_model(path: Path, trust: bool) -> tuple[Any, list[int | None]]:
         (_,) = function.structured_outputs
     except Exception as error:  # whatever the bytes lead TensorFlow to
         raise RecipeError(
-            f"{path} is no SavedModel with one input and one output: {_line(error)}"
+            f"{path} is no SavedModel with one input and one output: {_first_line(error)}"
         ) from error
     graph = function.graph.as_graph_def()
     nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
@@ -116,7 +116,7 @@ def _saved_model(path: Path, trust: bool) -> tuple[Any, list[int | None]]:
     return _Signature(loaded, function, name), list(given.shape)
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).split("\n")[0][:200]
 
 
@@ -136,7 +136,9 @@ def _keras(path: Path, trust: bool) -> tuple[Any, list[int | None]]:
     try:
         model = library.models.load_model(str(path), compile=False, safe_mode=not trust)
     except Exception as error:  # whatever the description leads Keras to
-        raise RecipeError(f"{path} can't be loaded by Keras {version}: {_line(error)}") from error
+        raise RecipeError(
+            f"{path} can't be loaded by Keras {version}: {_first_line(error)}"
+        ) from error
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise RecipeError(f"{path} does not have one input and one output")
     return model, list(model.inputs[0].shape)
@@ -155,7 +157,7 @@ def _description(path: Path) -> tuple[Any, str]:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                if archive.getinfo("config.json").file_size > LARGEST_DESCRIPTION:
+                if archive.getinfo("config.json").file_size > MAX_DESCRIPTION:
                     raise RecipeError(f"{path} has a description without end")
                 metadata = json.loads(archive.read("metadata.json"))
                 return json.loads(archive.read("config.json")), str(metadata["keras_version"])

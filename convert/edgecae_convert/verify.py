@@ -1,0 +1,135 @@
+"""Verify a converted file: its tensors, what it lost, and what the runtime says to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgecae import quality
+from edgecae.errors import ModelFileError, QualityError
+from edgecae.noise import gaussian
+from edgecae.tflite import model_file
+from edgecae.tflite.graph import Graph
+from edgecae.tflite.model_file import ModelFile
+from edgecae_train.evaluate import Denoise, HeldOut
+
+__all__ = ["READABLE", "Written", "check_quality", "check_tensors", "figures", "read_back"]
+
+READABLE = ("int8", "float32")
+"""Formats that :func:`edgecae.tflite.model_file.read` takes; only int8 is streamed."""
+
+LOW_SIGMA = 5
+MAX_LOW_SIGMA_DROP = 0.5
+"""dB; at σ 5 the rounding to 8 bits alone is a good part of the error."""
+
+TENSORS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
+    "int8": (frozenset({"int8"}), frozenset({"int32", "bool"})),
+    "int16x8": (frozenset({"int16", "int8"}), frozenset({"int32", "int64"})),
+    "float16": (frozenset({"float16", "float32"}), frozenset({"int32"})),
+    "float32": (frozenset({"float32"}), frozenset({"int32"})),
+}
+"""Types that a file of each format must hold, and others that it may: of biases and shapes.
+
+A float16 file keeps its weights as float16 and computes in float32."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file, and whether the runtime takes it.
+
+    Attributes:
+        model: the file.
+        refused: why :func:`edgecae.tflite.model_file.read` does not take it; None where it does.
+    """
+
+    model: ModelFile
+    refused: str | None
+
+
+def check_tensors(graph: Graph, precision: str) -> None:
+    """Refuse a file whose tensors are not those of its number format.
+
+    Raises:
+        QualityError: one has a type that the format does not have, or none has one that it is.
+    """
+    needed, others = TENSORS[precision]
+    unwanted = graph.dtypes - needed - others
+    if unwanted:
+        raise QualityError(
+            f"the file is not fully {precision}: it holds {', '.join(sorted(unwanted))}"
+        )
+    if missing := needed - graph.dtypes:
+        raise QualityError(f"the file is not {precision}: it holds no {', '.join(sorted(missing))}")
+
+
+def check_quality(
+    reference: Mapping[str, float], converted: Mapping[str, float], max_drop: float
+) -> None:
+    """Refuse a conversion that lost too much.
+
+    Args:
+        reference: PSNR of the float network in dB, by noise.
+        converted: PSNR of the file.
+        max_drop: largest mean loss over all noises but σ 5, dB.
+
+    Raises:
+        QualityError: the mean loss is larger, or that at σ 5 exceeds ``MAX_LOW_SIGMA_DROP``.
+    """
+    drops = {spec: reference[spec] - converted[spec] for spec in reference}
+    low = str(gaussian(LOW_SIGMA))
+    others = [drop for spec, drop in drops.items() if spec != low]
+    if others and (mean := sum(others) / len(others)) > max_drop:
+        raise QualityError(
+            f"the file is {mean:.3f} dB worse than the float network (mean over "
+            f"{', '.join(s for s in drops if s != low)}), {max_drop:g} is allowed; train the QAT "
+            "phase longer or raise --max-drop"
+        )
+    if (drop := drops.get(low, 0.0)) > MAX_LOW_SIGMA_DROP:
+        raise QualityError(
+            f"at {low} the file is {drop:.3f} dB worse than the float network, "
+            f"{MAX_LOW_SIGMA_DROP:g} is allowed"
+        )
+
+
+def read_back(path: Path, made: ModelFile, ours: bool) -> Written:
+    """Read a file that was just written, as the runtime will.
+
+    Args:
+        path: of the file.
+        made: what was written there.
+        ours: whether it is one of edgecae's networks, of which none may be refused.
+
+    Raises:
+        ModelFileError: it is refused, and must not be.
+    """
+    if made.metadata.precision not in READABLE:
+        return Written(made, "for comparison: streaming runs int8 files")
+    try:
+        return Written(model_file.read(path), None)
+    except ModelFileError as error:
+        if ours:
+            raise
+        reason = str(error).removeprefix(f"model {path}: ")
+        return Written(made, f"for other runtimes than edgecae's: {reason}")
+
+
+def figures(validation: HeldOut, denoise: Denoise | None) -> dict[str, dict[str, float]]:
+    """Measure mean PSNR (dB), SSIM and MSE (0–255 scale squared) by noise.
+
+    Args:
+        validation: held-out pictures.
+        denoise: what is measured; None: the noisy pictures are.
+    """
+    measures = {"psnr": quality.psnr, "ssim": quality.ssim, "mse": quality.mse}
+    found = {}
+    for spec, noisy in validation.noisy.items():
+        results = noisy if denoise is None else [denoise(image) for image in noisy]
+        pairs = list(zip(validation.clean, results, strict=True))
+        found[spec] = {
+            name: float(np.mean([measure(*pair) for pair in pairs]))
+            for name, measure in measures.items()
+        }
+    return found
