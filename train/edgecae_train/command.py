@@ -83,11 +83,20 @@ def _following(init: str, architecture: Architecture, asked: dict[str, Any]) -> 
     """The settings that follow from the architecture of ``--init``.
 
     Its own, unless another is asked for to which the weights can be fitted.
+
+    Args:
+        init: as it was given.
+        architecture: of its weights.
+        asked: the settings ``model``, ``latent`` and ``architecture``, None where nobody asked.
     """
     if asked["model"] is not None:
-        latent = asked["latent"] or 0
-        if channels.fits(architecture, architectures.get(asked["model"], latent)):
-            return {"model": asked["model"], "latent": latent}
+        wanted = {
+            "model": asked["model"],
+            "latent": asked["latent"] or 0,
+            "architecture": asked["architecture"] or {},
+        }
+        if channels.fits(architecture, architectures.get(*wanted.values())):
+            return wanted
     name, latent = architectures.named(architecture)
     follows = {"model": name, "latent": latent}
     for setting, value in follows.items():
@@ -95,7 +104,7 @@ def _following(init: str, architecture: Architecture, asked: dict[str, Any]) -> 
             raise click.UsageError(
                 f"--init {init} is of the {setting} {value}, not {asked[setting]}"
             )
-    return follows
+    return {**follows, "architecture": {}}
 
 
 @contextlib.contextmanager
@@ -173,6 +182,8 @@ def command(
     changes = _changes(settings)
     if deterministic is not None:
         changes["deterministic"] = deterministic
+    if "model" in changes:
+        changes["architecture"] = {}  # the recipe's numbers are those of the recipe's model
     start = None
     if resume:
         if changes or recipe_file or init:
@@ -186,7 +197,7 @@ def command(
             architecture, _, values = weights.read_weights(shipped.find(init))
             asked = {
                 setting: changes.get(setting, getattr(chosen, setting) if recipe_file else None)
-                for setting in ("model", "latent")
+                for setting in ("model", "latent", "architecture")
             }
             changes |= _following(init, architecture, asked)
             start = channels.Start(architecture, values)

@@ -106,7 +106,10 @@ def named(architecture: Architecture) -> tuple[str, int]:
     for name, known in ARCHITECTURES.items():
         if type(known) is type(architecture) and get(name, latent) == architecture:
             return name, latent
-    raise RecipeError(f"the architecture is not registered: {architecture}")
+    raise RecipeError(
+        "the architecture is not registered: choose a --model that the weights can be fitted to, "
+        f"or a --recipe that has its numbers as [architecture]: {architecture}"
+    )
 
 
 def describe(architecture: Architecture) -> dict[str, Any]:
