@@ -71,3 +71,16 @@ def test_values_survive_quantization() -> None:
     frame = model_file.read(models.find("nano")).graph.frame
     assert quantization.representable(frame) == pytest.approx((0, 1))
     assert quantization.quantize(frame, np.array([[-1.0, 0.6, 2.0]])).tolist() == [[-128, 25, 127]]
+
+
+def test_an_operation_that_is_added_is_decoded_as_it_was_made() -> None:
+    """In the graph of the changed model, and in the file that is written of it."""
+    model = writer.copy_model(model_file.read(models.find("nano")).graph.model)
+    end = int(model.subgraphs[0].outputs[0])
+    shape = model.subgraphs[0].tensors[end].shape
+    added = writer.add_tensor(model, "added", "int8", shape, scale=[0.5], zero=3)
+    writer.add_operator(model, "QUANTIZE", [end], added, "QuantizeOptions", version=2)
+    model.subgraphs[0].outputs = np.array([added], np.int32)
+    for graph in (graphs.from_model(model), graphs.decode(writer.encode(model))):
+        assert graph.operators[-1].name == "QUANTIZE"
+        assert (graph.denoised.name, graph.denoised.zero.tolist()) == ("added", [3])

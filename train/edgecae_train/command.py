@@ -208,8 +208,6 @@ def command(
         changes["deterministic"] = deterministic
     if "model" in changes:
         changes["architecture"] = {}  # the recipe's numbers are those of the recipe's model
-    if "model" in changes:
-        changes["architecture"] = {}  # the recipe's numbers are those of the recipe's model
     start = None
     if resume:
         if changes or recipe_file or init:

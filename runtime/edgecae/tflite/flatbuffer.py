@@ -25,7 +25,7 @@ import numpy as np
 
 from edgecae.errors import ModelFileError
 
-__all__ = ["NUMBERS", "ForeignTable", "decode", "encode", "require"]
+__all__ = ["NUMBERS", "ForeignTable", "decode", "encode", "new_table", "require"]
 
 NUMBERS = {
     "bool": "<?", "u8": "<B", "i8": "<b", "u16": "<H", "i32": "<i", "u32": "<I", "i64": "<q",
@@ -109,7 +109,7 @@ def encode(
     """Encode what :func:`decode` returns. Equal arguments give equal bytes.
 
     Args:
-        value: the outermost table. An attribute may be left out where it has its default.
+        value: the outermost table, its parts from :func:`decode` or :func:`new_table`.
         schema: see the module.
         root: name of the outermost table.
         unions: table by the number that stands before a union.
@@ -130,6 +130,12 @@ def encode(
     writer = _Writer(builder, _fields(schema), unions, encode_foreign)
     builder.Finish(writer.table(value, root), identifier)
     return bytes(builder.Output())
+
+
+def new_table(schema: Mapping[str, str], table: str, /, **values: Any) -> SimpleNamespace:
+    """Make a table as :func:`decode` returns it; fields that are left out have their defaults."""
+    fields = [_field(text, slot) for slot, text in enumerate(schema[table].split())]
+    return SimpleNamespace(**({field.name: field.default for field in fields} | values))
 
 
 def _fields(schema: Mapping[str, str]) -> dict[str, list[_Field]]:
@@ -283,7 +289,7 @@ class _Writer:
         offsets: dict[_Field, int] = {}
         number = 0
         for field in fields:
-            given = getattr(value, field.name, field.default)
+            given = getattr(value, field.name)
             if field.kind in NUMBERS:
                 numbers[field] = number = given
             elif given is not None:

@@ -64,21 +64,25 @@ def copy_model(model: Model) -> Model:
     return twin
 
 
+def _table(table: str, /, **values: Any) -> SimpleNamespace:
+    return flatbuffer.new_table(SCHEMA, table, **values)
+
+
 def new_model() -> Model:
     """Make a model of nothing."""
-    graph = SimpleNamespace(tensors=[], operators=[], inputs=None, outputs=None)
-    return SimpleNamespace(
+    graph = _table("SubGraph", tensors=[], operators=[])
+    return _table(
+        "Model",
         version=FORMAT_VERSION,
         operator_codes=[],
         subgraphs=[graph],
-        buffers=[SimpleNamespace(data=None)],  # the first is empty by TFLite's definition
-        metadata=None,
+        buffers=[_table("Buffer")],  # the first is empty by TFLite's definition
     )
 
 
 def add_constant(model: Model, data: NDArray[Any]) -> int:
     """Add a buffer and return its number."""
-    model.buffers.append(SimpleNamespace(data=np.ascontiguousarray(data).ravel().view(np.uint8)))
+    model.buffers.append(_table("Buffer", data=np.ascontiguousarray(data).ravel().view(np.uint8)))
     return len(model.buffers) - 1
 
 
@@ -105,11 +109,14 @@ def add_tensor(
         scale: one, or one for each element of the first dimension.
         zero: zero point of all.
     """
-    quantization = SimpleNamespace(
-        scale=np.array(scale, np.float32), zero_point=np.full(len(scale), zero, np.int64)
+    quantization = _table(
+        "QuantizationParameters",
+        scale=np.array(scale, np.float32),
+        zero_point=np.full(len(scale), zero, np.int64),
     )
     model.subgraphs[0].tensors.append(
-        SimpleNamespace(
+        _table(
+            "Tensor",
             name=name.encode(),
             type=next(number for number, known in DTYPES.items() if known == dtype),
             shape=np.array(shape, np.int32),
@@ -145,17 +152,21 @@ def add_operator(
     """
     number = OPERATORS.index(name)
     model.operator_codes.append(
-        SimpleNamespace(
-            deprecated_builtin_code=min(number, 127), builtin_code=number, version=version
+        _table(
+            "OperatorCode",
+            deprecated_builtin_code=min(number, 127),
+            builtin_code=number,
+            version=version,
         )
     )
     operators = model.subgraphs[0].operators
-    operator = SimpleNamespace(
+    operator = _table(
+        "Operator",
         opcode_index=len(model.operator_codes) - 1,
         inputs=np.array(inputs, np.int32),
         outputs=np.array([output], np.int32),
         options_type=next(number for number, table in OPTIONS.items() if table == options_table),
-        options=SimpleNamespace(**options),
+        options=_table(options_table, **options),
     )
     operators.insert(len(operators) if place is None else place, operator)
 
@@ -174,10 +185,14 @@ def sign(model: Model, names: tuple[str, str]) -> None:
     maps = []
     for index, name in zip((first, last), names, strict=True):
         graph.tensors[index].name = name.encode()
-        maps.append([SimpleNamespace(name=name.encode(), tensor_index=index)])
+        maps.append([_table("TensorMap", name=name.encode(), tensor_index=index)])
     model.signature_defs = [
-        SimpleNamespace(
-            inputs=maps[0], outputs=maps[1], signature_key=b"serving_default", subgraph_index=0
+        _table(
+            "SignatureDef",
+            inputs=maps[0],
+            outputs=maps[1],
+            signature_key=b"serving_default",
+            subgraph_index=0,
         )
     ]
 
@@ -187,7 +202,7 @@ def set_metadata(model: Model, metadata: Metadata | None) -> None:
     model.metadata, model.metadata_buffer = None, None
     if metadata is not None:
         buffer = add_constant(model, np.frombuffer(metadata.to_json().encode(), np.uint8))
-        model.metadata = [SimpleNamespace(name=METADATA_NAME.encode(), buffer=buffer)]
+        model.metadata = [_table("Metadata", name=METADATA_NAME.encode(), buffer=buffer)]
 
 
 def cut(
@@ -216,7 +231,7 @@ def cut(
     operators = [op for number, op in enumerate(subgraph.operators) if number in numbers]
     used = {int(i) for op in operators for i in (*op.inputs, *op.outputs)} - {-1}
     place = {index: new for new, index in enumerate(sorted(used | {*inputs, *outputs}))}
-    old_buffers, model.buffers = model.buffers, [SimpleNamespace(data=None)]
+    old_buffers, model.buffers = model.buffers, [_table("Buffer")]
     for index in place:
         tensor = subgraph.tensors[index]
         data = old_buffers[tensor.buffer].data
