@@ -5,12 +5,12 @@
 :mod:`.pipeline`    ``run``: puts the rooms below together, and denoises
 :mod:`.capture`     reads the source; opens a live one again when it goes away
 :mod:`.channel`     what frames wait in between two threads, and who is dropped
-:mod:`.outlet`      hands frames to one sink
+:mod:`.sink_worker` hands frames to one sink
 :mod:`.stats`       counts and times
 :mod:`.control`     what a viewer may see and change
-:mod:`.watchdog`    ends the process when inference hangs, tells systemd that all is well
-:mod:`.tune`        chooses threads and interpreters by measuring
-:mod:`.load`        says once that a device is too slow, and what would do
+:mod:`.watchdog`    notices when inference hangs, and tells the process that all is well
+:mod:`.threads`     chooses threads and interpreters by measuring
+:mod:`.overload`    says once that a device is too slow, and what would do
 :mod:`.slate`       the picture that stands in for a camera that is away
 ==================  ===================================================================
 """
@@ -18,5 +18,6 @@
 from edgecae.stream.pipeline import run
 from edgecae.stream.stats import Stats
 from edgecae.stream.stop import Stop, stop_on_signals
+from edgecae.stream.watchdog import HungError, StreamHooks
 
-__all__ = ["Stats", "Stop", "run", "stop_on_signals"]
+__all__ = ["HungError", "Stats", "Stop", "StreamHooks", "run", "stop_on_signals"]
