@@ -192,11 +192,11 @@ def test_a_float_file_is_what_its_network_is(float_file: Path, photo: np.ndarray
     (got,) = methods.run(methods.find(str(float_file)), [frame], 25, 1)
     file = model_file.read(float_file)
     interpreter = backend.Interpreter(file.content, 1, backend.find())
-    interpreter.resize(104, 88)
-    padded = np.pad(frame, ((0, 3), (0, 5), (0, 0)), mode="edge")
+    interpreter.resize(120, 104)
+    padded = np.pad(frame, ((8, 11), (8, 13), (0, 0)), mode="symmetric")
     interpreter.input()[0] = padded / np.float32(255)
     interpreter.invoke()
-    expected = np.clip(np.rint(interpreter.output()[0, :101, :83] * np.float32(255)), 0, 255)
+    expected = np.clip(np.rint(interpreter.output()[0, 8:109, 8:91] * np.float32(255)), 0, 255)
     assert np.abs(got - expected).max() <= 1
     assert got.shape == frame.shape
 

@@ -41,7 +41,7 @@ def bordered(run: Denoise, stride: int, border: int) -> Denoise:
     Args:
         run: denoises frames whose sides are multiples of ``stride``.
         stride: of the network.
-        border: pixels at each side, see :func:`edgecae.denoise.tiling.border`.
+        border: pixels at each side, see ``edgecae.denoise.tiling.border``.
     """
 
     def denoise(frame: Pixels) -> Pixels:

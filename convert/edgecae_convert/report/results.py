@@ -86,7 +86,7 @@ class Report:
         networks: float, QAT and whatever else was on the way.
         validation: the pictures.
         quantized: ``QAT`` or ``PTQ`` where the network that was converted carries its roundings.
-        around: stride, and border that frames get (:func:`edgecae.denoise.tiling.border`).
+        around: stride, and border that frames get (``edgecae.denoise.tiling.border``).
         denoise: runs the file on frames of any size, or of its own.
         halves: encoder and decoder, where they were written too.
     """
