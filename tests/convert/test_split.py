@@ -41,7 +41,7 @@ def test_the_halves_in_a_row_are_the_whole(halves: Path, photo: np.ndarray) -> N
         inside = np.s_[halo:-halo, halo:-halo]
         np.testing.assert_array_equal(got[inside], expected[inside])
         assert got.size < 100 or got.std() > 1
-    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_allclose(got.astype(int), expected.astype(int), atol=3)
 
 
 def test_tiles_make_no_difference(halves: Path, photo: np.ndarray) -> None:

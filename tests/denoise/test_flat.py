@@ -14,10 +14,10 @@ COLOURS = [
     *itertools.product((0, 128, 255), repeat=3),
     *(tuple(c) for c in np.random.default_rng(1).integers(0, 256, (40, 3))),
 ]
-EDGE = 8
+EDGE = 6
 """Levels that a pixel at the edge may be away from one in the middle; without a border it is 90."""
 
-OFF = {"nano": 9, "small": 14, "base": 5, "small-open": 9, "classic": 90}
+OFF = {"nano": 7, "small": 14, "base": 5, "small-open": 9, "classic": 90}
 """Levels that a pixel of COLOURS may be off, by model. Within 2 is what is wanted of all."""
 
 

@@ -72,7 +72,7 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
             squared error); ``auto``: the architecture's own.
         margin: pixels at each side of a patch that the loss leaves out. What lies there sees the
             zeros beyond the edge, which the runtime pads away
-            (:func:`edgecae.denoise.tiling.border`).
+            (``edgecae.denoise.tiling.border``).
         flat_weight: what the error of patches without any noise is multiplied with in the loss: of
             flat colours, for what else has no noise at all. An error of three levels is seen in a
             title bar, and lost in what noise leaves of a photo.

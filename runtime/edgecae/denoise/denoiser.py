@@ -37,7 +37,7 @@ class Denoiser:
     """Denoises frames of any size, one after the other.
 
     A frame is uint8, RGB, H×W×3 (0–255), or gray, H×W or H×W×1; the result has its shape. Frames
-    are mirrored beyond their edges (:func:`edgecae.denoise.tiling.border`) and padded to the
+    are mirrored beyond their edges (``edgecae.denoise.tiling.border``) and padded to the
     network's stride inside the interpreter's own buffer, and written out of it: one pass over the
     pixels each way, and nothing is allocated while the size stays. A model file of one fixed size
     takes frames of just that size as well, which then have no room for the border. Frames of
