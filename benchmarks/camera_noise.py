@@ -37,7 +37,7 @@ def _errors(paths: list[Path], model: noise.Noise, frames: int) -> tuple[str, st
     refused = 0
     for path in paths:
         try:
-            found = measure.measure(_noisy(images.read(path).pixels, model, frames))
+            found = measure.measure_noise(_noisy(images.read(path).pixels, model, frames))
         except NoiseError:
             refused += 1
             continue
@@ -77,7 +77,7 @@ def _polyu(folder: Path, count: int) -> None:
         mean = images.read(path.with_name(path.name.replace("_real", "_mean"))).pixels
         difference = (real.astype(float) - mean).std((0, 1))
         try:
-            found = measure.measure([real])
+            found = measure.measure_noise([real])
         except NoiseError as error:
             print(f"| {path.stem} | {error} | | |")
             continue

@@ -78,7 +78,7 @@ def find_scored(name: str) -> ScoredMethod:
     if name.endswith((RAW, methods.FLOAT)):
         from edgecae_train import shipped
 
-        path = shipped.find(name.rpartition(":")[0])
+        path = shipped.find_weights(name.rpartition(":")[0])
         if name.endswith(RAW):
             return ScoredMethod(name, _digest(path), _raw(path))
         key = _digest(path)
@@ -86,7 +86,7 @@ def find_scored(name: str) -> ScoredMethod:
         settings = peers.read_tuned()["settings"].get(name, "")
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
     else:
-        key = "" if name == methods.NOISY else _digest(models.find(name))
+        key = "" if name == methods.NOISY else _digest(models.find_model(name))
     method = methods.find_method(name)
 
     def quality(clean: Pixels, sigma: int, rng: np.random.Generator) -> float:

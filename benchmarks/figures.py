@@ -58,7 +58,7 @@ def milliseconds() -> dict[str, dict[str, float]]:
 
 def cpu() -> str:
     """The CPU's name and what it has for int8."""
-    return str(machine.look_here().cpu)
+    return str(machine.read_this_machine().cpu)
 
 
 def _psnr(sets: list[Path], kept_in: Path) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
@@ -87,7 +87,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def _cost(_: dict[str, Any], measured: dict[str, Any]) -> str:
     rows = []
     for name in models.names():
-        file = model_file.read(models.find(name))
+        file = model_file.read(models.find_model(name))
         times = measured["milliseconds"][name]
         rows.append(
             [

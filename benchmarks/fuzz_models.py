@@ -291,7 +291,7 @@ def _work() -> None:
 
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    found = backend.find()
+    found = backend.find_backend()
     while head := sys.stdin.buffer.read(4):
         content = sys.stdin.buffer.read(struct.unpack("<I", head)[0])
         try:
@@ -322,7 +322,7 @@ def fuzz(
         ``holes`` (what kind, and how often), ``slowest_ms`` of a verification, ``reasons``.
     """
     rng = random.Random(seed)
-    files = files or [models.find(name) for name in models.names()]
+    files = files or [models.find_model(name) for name in models.names()]
     mutators = [Mutator(file.read_bytes(), rng) for file in files]
     results, reasons, holes = Counter[str](), Counter[str](), Counter[str]()
     slowest = 0.0

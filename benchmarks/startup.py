@@ -55,7 +55,7 @@ def main(model: str, rounds: int, against: Path | None) -> None:
     """Print what it takes from the start of a process to its first frame."""
     stream = [sys.executable, "-m", "edgecae", "stream", "--model", model]
     stream += ["--source", "test:640x480?frames=1", "--sink", "null:"]
-    bare = [sys.executable, "-c", BARE, str(models.find(model))]
+    bare = [sys.executable, "-c", BARE, str(models.find_model(model))]
     ways = {"interpreter": (bare, ROOT), "edgecae stream": (stream, ROOT)}
     if against is not None:
         ways[f"edgecae stream of {against}"] = (stream, against)

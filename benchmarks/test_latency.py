@@ -31,9 +31,9 @@ SLOW = {"cbm3d", "ffmpeg-bm3d"}
 @pytest.fixture(scope="module")
 def float_file(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A float file of the same network; its weights don't matter to its speed."""
-    architecture, _, _ = weights.read_weights(shipped_weights.find(name))
+    architecture, _, _ = weights.read_weights(shipped_weights.find_weights(name))
     content = export.to_tflite(architecture.build(training=False), "float32")
-    shipped = model_file.read(models.find(name)).metadata
+    shipped = model_file.read(models.find_model(name)).metadata
     path = tmp_path_factory.mktemp("float") / f"{name}.tflite"
     path.write_bytes(export.finish(content, int8=False, metadata=shipped))
     return path
@@ -41,7 +41,7 @@ def float_file(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bare(path: Path, threads: int) -> backend.Interpreter:
     """An interpreter, planned for VGA, with something in its input."""
-    interpreter = backend.Interpreter(path.read_bytes(), threads, backend.find())
+    interpreter = backend.Interpreter(path.read_bytes(), threads, backend.find_backend())
     interpreter.resize(480, 640)
     interpreter.input()[...] = 0
     return interpreter
@@ -84,7 +84,7 @@ def test_sizes(benchmark: Any, name: str, size: tuple[int, int]) -> None:
 
 def test_bare_interpreter(benchmark: Any, name: str, threads: int) -> None:
     """Inference alone."""
-    interpreter = bare(models.find(name), threads)
+    interpreter = bare(models.find_model(name), threads)
     benchmark.pedantic(interpreter.invoke, rounds=40, warmup_rounds=5)
 
 

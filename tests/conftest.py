@@ -172,7 +172,7 @@ def float_file(once: Once) -> Path:
     from edgecae_train import architectures
 
     def make(path: Path) -> None:
-        about = replace(model_file.read(models.find("nano")).metadata, precision="float32")
+        about = replace(model_file.read(models.find_model("nano")).metadata, precision="float32")
         content = export.to_tflite(architectures.get("nano").build(training=False), "float32")
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(export.encode(export.settle(content, int8=False), about))

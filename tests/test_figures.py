@@ -44,7 +44,7 @@ MAX_LOSS = {5: 0.25, 15: 0.1, 25: 0.1, 50: 0.1}
 def test_int8_keeps_what_the_float_network_can(name: str, photos: Path) -> None:
     from edgecae_train import evaluate, shipped, weights
 
-    architecture, _, values = weights.read_weights(shipped.find(name))
+    architecture, _, values = weights.read_weights(shipped.find_weights(name))
     network = architecture.build(training=False)
     weights.load_weights(network, values)
     exact = evaluate.keras_denoiser(network)

@@ -33,7 +33,7 @@ def test_these_are_shipped() -> None:
 def test_a_shipped_model_has_a_card_figures_and_float_weights(name: str) -> None:
     from edgecae_train import architectures, shipped, weights
 
-    file = model_file.read(models.find(name))
+    file = model_file.read(models.find_model(name))
     assert file.metadata.name == name
     assert file.dtypes <= {"int8", "int32", "bool"}
     assert file.macs_per_pixel <= 1000 * LIMITS.get(name, 8)
@@ -43,7 +43,7 @@ def test_a_shipped_model_has_a_card_figures_and_float_weights(name: str) -> None
     assert set(psnr_by_set) >= {"kodak24", "cbsd68"}
     for quality in psnr_by_set.values():
         assert set(quality) == {"0", "5", "15", "25", "50"}
-    architecture, phase, _ = weights.read_weights(shipped.find(name))
+    architecture, phase, _ = weights.read_weights(shipped.find_weights(name))
     assert phase == "float"
     assert architectures.restore(dict(file.metadata.architecture)) == architecture
     assert architecture in architectures.ARCHITECTURES.values()
@@ -96,7 +96,8 @@ def test_an_unknown_name() -> None:
 def test_the_hashes_are_those_of_the_files() -> None:
     """Who replaces a model runs ``python -m edgecae.models``."""
     assert models.hashes() == {
-        name: hashlib.sha256(models.find(name).read_bytes()).hexdigest() for name in models.names()
+        name: hashlib.sha256(models.find_model(name).read_bytes()).hexdigest()
+        for name in models.names()
     }
     listed = json.loads(CliRunner().invoke(cli, ["models", "--json"]).stdout)
     assert {each["name"]: each["sha256"] for each in listed} == models.hashes()
@@ -104,7 +105,7 @@ def test_the_hashes_are_those_of_the_files() -> None:
 
 def test_a_file_that_was_swapped_is_noticed(tmp_path: Path, monkeypatch) -> None:
     for name in ("nano", "small"):
-        shutil.copy(models.find(name), tmp_path)
+        shutil.copy(models.find_model(name), tmp_path)
     monkeypatch.setattr(models, "_FOLDER", tmp_path)
     models.write_hashes()
     assert models.sha256("nano") == models.hashes()["nano"]

@@ -67,7 +67,7 @@ def main() -> None:
             yield np.asarray(patches.at(step)[0] / 255, np.float32)
 
     for name in options.networks:
-        architecture, _, values = weights.read_weights(shipped.find(name))
+        architecture, _, values = weights.read_weights(shipped.find_weights(name))
         network, whole = post_training(architecture, values, batches)
         exact = network.predict(frames, verbose=0)
 

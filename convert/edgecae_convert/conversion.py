@@ -160,7 +160,7 @@ def convert(
         noisy=validation.measure(None),
         reference=float_quality,
         converted=quality,
-        backend=str(interpreter.find()),
+        backend=str(interpreter.find_backend()),
         ranges=networks.ranges,
         measured_on=f"{len(validation.clean)} {trained.held_out_from}"
         + ("" if shape is None else f", mirrored or cropped to {shape[1]}x{shape[0]}"),

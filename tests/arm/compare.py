@@ -69,7 +69,7 @@ def made_with() -> str:
     versions = [f"{p} {importlib.metadata.version(p)}" for p in ("ai-edge-litert", "numpy")]
     return ", ".join(
         [
-            " ".join([platform.machine(), str(machine.look_here().cpu)]),
+            " ".join([platform.machine(), str(machine.read_this_machine().cpu)]),
             f"Python {platform.python_version()}",
             *versions,
         ]
@@ -78,7 +78,9 @@ def made_with() -> str:
 
 def checksum() -> str:
     """SHA-256 over the files of all shipped models."""
-    return hashlib.sha256(b"".join(models.find(n).read_bytes() for n in models.names())).hexdigest()
+    return hashlib.sha256(
+        b"".join(models.find_model(n).read_bytes() for n in models.names())
+    ).hexdigest()
 
 
 @dataclass(frozen=True)

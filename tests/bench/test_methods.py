@@ -205,7 +205,7 @@ def test_a_float_file_is_what_its_network_is(float_file: Path, photo: np.ndarray
     frame = photo[:101, :83].copy()
     (got,) = methods.denoise_frames(methods.find_method(str(float_file)), [frame], 25, 1)
     file = model_file.read(float_file)
-    interpreter = backend.Interpreter(file.content, 1, backend.find())
+    interpreter = backend.Interpreter(file.content, 1, backend.find_backend())
     interpreter.resize(120, 104)
     padded = np.pad(frame, ((8, 11), (8, 13), (0, 0)), mode="symmetric")
     interpreter.input()[0] = padded / np.float32(255)

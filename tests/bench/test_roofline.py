@@ -41,7 +41,7 @@ def test_the_best_rate_is_that_of_the_fastest(monkeypatch: pytest.MonkeyPatch) -
     for times in ([0.5, 0.25], [1000.0, 0.25]):
         monkeypatch.setattr(roofline, "medians_ms", lambda runs, times=times: times[: len(runs)])
         rates = [24**2 * 32**2 * 9 / times[0] / 1e6, 8**2 * 8**2 / times[1] / 1e6]
-        assert roofline.best_rate(1, backend.find(), of) == pytest.approx(max(rates))
+        assert roofline.best_rate(1, backend.find_backend(), of) == pytest.approx(max(rates))
 
 
 def test_what_a_profile_says() -> None:

@@ -36,7 +36,7 @@ def test_a_compiler_gives_the_bytes_back(
 ) -> None:
     if not shutil.which("cc"):
         pytest.skip("there is no C compiler")
-    model = model_file.read(models.find("nano"))
+    model = model_file.read(models.find_model("nano"))
     c_header.write(tmp_path / file, model)
     name = {"nano.h": "nano", "9 days-of.x.h": "model_9_days_of_x"}[file]
     source = tmp_path / f"main.{suffix}"
@@ -53,7 +53,7 @@ def test_a_compiler_gives_the_bytes_back(
 def test_the_comment_can_not_be_ended(tmp_path: Path) -> None:
     import dataclasses
 
-    model = model_file.read(models.find("nano"))
+    model = model_file.read(models.find_model("nano"))
     named = dataclasses.replace(model.metadata, name="a */ int b; /* c")
     text = c_header.header(dataclasses.replace(model, metadata=named), "nano")
     assert text.split("\n")[0].count("*/") == 1

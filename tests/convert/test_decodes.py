@@ -39,7 +39,7 @@ def test_an_inspection_decodes_its_file_once(decoded: Counter[bytes]) -> None:
     text = render(inspection, inspect.profile(inspection))
     assert "MACs per pixel" in text
     assert inspect.draw(inspection).startswith("<svg")
-    assert not inspect.compare(inspection, inspection).ops
+    assert not inspect.compare_models(inspection, inspection).ops
     assert inspect.problems(inspection.graph, "edgetpu")
     assert decoded == {inspection.file.content: 1}
 

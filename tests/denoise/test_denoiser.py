@@ -77,7 +77,7 @@ def bare(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """What the interpreter alone makes of a frame whose sides are multiples of the stride."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(models.find("small")), num_threads=1)
+    interpreter = Interpreter(str(models.find_model("small")), num_threads=1)
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert source["quantization"] == (np.float32(1 / 255), -128)
     assert target["quantization"] == (np.float32(1 / 255), -128)

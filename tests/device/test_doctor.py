@@ -65,7 +65,7 @@ def pi4(tmp_path: Path) -> Path:
 
 
 def look(root: Path, architecture: str = "aarch64", cores: int = 4) -> machine.Machine:
-    return machine.look(root, architecture, cores)
+    return machine.read_machine(root, architecture, cores)
 
 
 def by_name(findings: list[doctor.Finding]) -> dict[str, doctor.Finding]:
@@ -240,7 +240,7 @@ def test_without_an_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(name: str = "auto") -> interpreter.Backend:
         raise BackendError("no TFLite interpreter can be imported")
 
-    monkeypatch.setattr(interpreter, "find", none)
+    monkeypatch.setattr(interpreter, "find_backend", none)
     report = doctor.examine(quick=True)
     assert not report.usable
     assert report.speeds == report.advice == ()
@@ -274,7 +274,9 @@ class SlowDenoiser(Denoiser):
 
 def test_what_would_take_too_long_is_scaled() -> None:
     SlowDenoiser.clock, SlowDenoiser.frames = Clock(), []
-    found = speeds.measure(["nano", "small"], 1, speeds.SIZES, 12, SlowDenoiser.clock, SlowDenoiser)
+    found = speeds.measure_speeds(
+        ["nano", "small"], 1, speeds.SIZES, 12, SlowDenoiser.clock, SlowDenoiser
+    )
     assert len(found) == 6
     for speed in found:
         assert speed.fps == pytest.approx(1e6 / (speed.width * speed.height), abs=0.01)
@@ -327,7 +329,7 @@ def test_here() -> None:
 
 def test_the_report_for_people(pi4: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = [speeds.Speed("nano", 640, 480, 61.5), speeds.Speed("nano", 1280, 720, 3.0, True)]
-    monkeypatch.setattr(speeds, "measure", lambda *arguments: fast)
+    monkeypatch.setattr(speeds, "measure_speeds", lambda *arguments: fast)
     text = click.unstyle(render(doctor.examine(threads=3, root=pi4)))
     assert "Raspberry Pi 4" in text
     assert "→ a stronger power supply" in text

@@ -73,7 +73,7 @@ def test_a_machine_without_the_files_of_linux_is_described(
 ) -> None:
     monkeypatch.setitem(sys.modules, "grp", None)
     monkeypatch.delattr(os, "sched_getaffinity")
-    facts = machine.look_here(tmp_path)
+    facts = machine.read_this_machine(tmp_path)
     assert facts.cpu.cores == os.cpu_count()
     assert facts.memory_total is None
     findings = doctor.of_machine(facts)

@@ -228,9 +228,9 @@ def test_a_sink_is_no_url(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_files_are_no_urls(tmp_path: Path) -> None:
     url = Path("rtsp://u:s3cret@h/x.mkv")
     with pytest.raises(SinkError, match="not a URL") as target:
-        batch.plan([Path(__file__)], url)
+        batch.plan_batch([Path(__file__)], url)
     with pytest.raises(SourceError, match="does not exist") as source:
-        batch.plan([url], tmp_path / "x.mkv")
+        batch.plan_batch([url], tmp_path / "x.mkv")
     assert "s3cret" not in f"{target.value} {source.value}"
 
 

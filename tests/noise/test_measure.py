@@ -45,7 +45,7 @@ def edgecae(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_still_frames(spec: str, photo: NDArray[np.uint8]) -> None:
-    measured = measure.measure(noisy(photo, spec, 30))
+    measured = measure.measure_noise(noisy(photo, spec, 30))
     assert (measured.method, measured.frames, measured.warnings) == ("still frames", 30, ())
     assert measured.sigma(0.5) == pytest.approx([sigma(spec)] * 3, rel=0.03)
     assert measured.sigma(0.1) == pytest.approx([sigma(spec, 0.1)] * 3, rel=0.1)
@@ -56,7 +56,7 @@ def test_still_frames(spec: str, photo: NDArray[np.uint8]) -> None:
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_one_picture(spec: str) -> None:
-    measured = measure.measure(noisy(ramp(), spec, 1))
+    measured = measure.measure_noise(noisy(ramp(), spec, 1))
     assert (measured.method, measured.frames, measured.warnings) == ("single pictures", 1, ())
     assert measured.sigma(0.5) == pytest.approx([sigma(spec)] * 3, rel=0.05)
 
@@ -65,7 +65,7 @@ def test_one_picture(spec: str) -> None:
 def test_photos(spec: str, photos: Path) -> None:
     clean = [np.array(Image.open(path).convert("RGB")) for path in sorted(photos.glob("*.png"))]
     frames = [noisy(each, spec, i + 1)[i] for i, each in enumerate(clean)]
-    measured = measure.measure(frames)
+    measured = measure.measure_noise(frames)
     assert (measured.method, measured.frames) == ("single pictures", 6)
     assert measured.sigma(0.5) == pytest.approx([sigma(spec)] * 3, rel=0.2)
 
@@ -73,7 +73,7 @@ def test_photos(spec: str, photos: Path) -> None:
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_camera_that_moves(spec: str) -> None:
     scene = test_scene.TestScene(320, 240, frames=10, noise=noise.parse(spec))
-    measured = measure.measure(frame.pixels for frame in scene)
+    measured = measure.measure_noise(frame.pixels for frame in scene)
     assert measured.sigma(0.5) == pytest.approx([sigma(spec)] * 3, rel=0.05)
 
 
@@ -81,7 +81,7 @@ def test_what_moves_is_left_out(photo: NDArray[np.uint8]) -> None:
     frames = noisy(photo, SPECS[1], 20)
     for index, frame in enumerate(frames):
         frame[40:80, 4 * index : 4 * index + 40] = (255 * (index % 2), 200, 40)
-    measured = measure.measure(frames)
+    measured = measure.measure_noise(frames)
     assert measured.method == "still frames"
     assert measured.sigma(0.5) == pytest.approx([sigma(SPECS[1])] * 3, rel=0.05)
 
@@ -89,26 +89,28 @@ def test_what_moves_is_left_out(photo: NDArray[np.uint8]) -> None:
 def test_a_lamp_that_flickers_is_no_noise(photo: NDArray[np.uint8]) -> None:
     lit = [(photo * (0.8 + 0.02 * (i % 2))).astype(np.uint8) for i in range(20)]
     frames = [noisy(each, SPECS[1], i + 1)[i] for i, each in enumerate(lit)]
-    assert measure.measure(frames).sigma(0.5) == pytest.approx([sigma(SPECS[1])] * 3, rel=0.05)
+    assert measure.measure_noise(frames).sigma(0.5) == pytest.approx(
+        [sigma(SPECS[1])] * 3, rel=0.05
+    )
 
 
 def test_different_pictures_are_looked_at_one_by_one(photo: NDArray[np.uint8]) -> None:
     frames = [noisy(np.roll(ramp(), 60 * i, 1), SPECS[1], i + 1)[i] for i in range(4)]
-    measured = measure.measure([*frames, noisy(photo, SPECS[1], 1)[0]])
+    measured = measure.measure_noise([*frames, noisy(photo, SPECS[1], 1)[0]])
     assert measured.frames == 5
     assert measured.sigma(0.5) == pytest.approx([sigma(SPECS[1])] * 3, rel=0.1)
 
 
 def test_each_channel_has_its_own(tmp_path: Path, photo: NDArray[np.uint8]) -> None:
     (tmp_path / "true.toml").write_text("gain = [0.2, 0.5, 1]\nread = [2, 4, 8]\n")
-    measured = measure.measure(noisy(photo, str(tmp_path / "true.toml"), 30))
+    measured = measure.measure_noise(noisy(photo, str(tmp_path / "true.toml"), 30))
     assert measured.gain == pytest.approx([0.2, 0.5, 1], rel=0.1)
     assert measured.read == pytest.approx([2, 4, 8], rel=0.1)
 
 
 def test_gray_frames_give_three_equal_numbers(photo: NDArray[np.uint8]) -> None:
     frames = noisy(np.ascontiguousarray(photo[..., 1]), SPECS[1], 20)
-    measured = measure.measure(frames)
+    measured = measure.measure_noise(frames)
     assert len(set(measured.gain)) == len(set(measured.read)) == 1
     assert measured.sigma(0.5)[0] == pytest.approx(sigma(SPECS[1]), rel=0.05)
 
@@ -120,7 +122,7 @@ def test_noise_that_neighbours_share_is_warned_of(count: int) -> None:
         white = np.random.default_rng(index).normal(0, 20, (241, 321, 3))
         shared = (white[1:, 1:] + white[:-1, 1:] + white[1:, :-1] + white[:-1, :-1]) / 4
         frames.append(np.clip(np.rint(ramp(60, 190) + shared), 0, 255).astype(np.uint8))
-    measured = measure.measure(frames)
+    measured = measure.measure_noise(frames)
     assert measured.correlation > 0.3
     assert "neighbouring pixels share noise" in measured.warnings[0]
     # Averages of four have half the spread; a single picture says it less surely.
@@ -129,7 +131,7 @@ def test_noise_that_neighbours_share_is_warned_of(count: int) -> None:
 
 def test_one_brightness_does_not_tell_gain_and_read_apart() -> None:
     plain = np.full((160, 160, 3), 100, np.uint8)
-    measured = measure.measure(noisy(plain, SPECS[1], 5))
+    measured = measure.measure_noise(noisy(plain, SPECS[1], 5))
     assert measured.gain == (0, 0, 0)
     assert measured.read == pytest.approx([np.sqrt(75)] * 3, rel=0.03)
     assert "can't be told apart" in measured.warnings[0]
@@ -148,20 +150,20 @@ def test_one_brightness_does_not_tell_gain_and_read_apart() -> None:
 @pytest.mark.parametrize("count", [1, 3])
 def test_nothing_to_measure(frame: NDArray[np.uint8], count: int) -> None:
     with pytest.raises(NoiseError) as caught:
-        measure.measure([frame.copy() for _ in range(count)])
+        measure.measure_noise([frame.copy() for _ in range(count)])
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_is_not_overwritten(tmp_path: Path) -> None:
-    measured = measure.measure(noisy(ramp(), SPECS[1], 2))
+    measured = measure.measure_noise(noisy(ramp(), SPECS[1], 2))
     target = tmp_path / "new" / "camera.toml"
-    measure.write(target, measured, "a\nb = 3")
+    measure.write_noise_file(target, measured, "a\nb = 3")
     assert [p.name for p in target.parent.iterdir()] == ["camera.toml"]
     with pytest.raises(SinkError, match="--overwrite"):
-        measure.write(target, measured, "a")
-    measure.write(target, measured, "a", overwrite=True)
+        measure.write_noise_file(target, measured, "a")
+    measure.write_noise_file(target, measured, "a", overwrite=True)
     with pytest.raises(SinkError, match="toml"):
-        measure.write(tmp_path / "camera.txt", measured, "a")
+        measure.write_noise_file(tmp_path / "camera.txt", measured, "a")
     assert noise.parse(str(target)).read[1] == pytest.approx(max(measured.read), abs=1e-3)
 
 

@@ -15,7 +15,7 @@ from edgecae.stream import batch
 
 
 def denoise(source: Path, target: Path, denoiser: Denoiser, **options) -> batch.Outcome:
-    return batch.run(batch.plan([source], target), denoiser, **options)
+    return batch.run_batch(batch.plan_batch([source], target), denoiser, **options)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "1"])
@@ -92,15 +92,15 @@ def test_a_folder_keeps_its_names(denoiser: Denoiser, folder: Path, tmp_path: Pa
 
 def test_an_interrupted_folder_goes_on(denoiser: Denoiser, folder: Path, tmp_path: Path) -> None:
     out, stop = tmp_path / "out", stream.Stop()
-    jobs = batch.plan([folder], out)
-    batch.run(jobs[:2], denoiser)
+    jobs = batch.plan_batch([folder], out)
+    batch.run_batch(jobs[:2], denoiser)
     before = {job.target: job.target.stat().st_mtime_ns for job in jobs[:2]}
     stop.requested = True
-    assert batch.run(jobs, denoiser, stop=stop).stopped
-    outcome = batch.run(jobs, denoiser)
+    assert batch.run_batch(jobs, denoiser, stop=stop).stopped
+    outcome = batch.run_batch(jobs, denoiser)
     assert (outcome.done, outcome.present) == (2, 2)
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert batch.run(jobs, denoiser, overwrite=True).done == 4
+    assert batch.run_batch(jobs, denoiser, overwrite=True).done == 4
 
 
 def test_a_bad_file_in_a_folder_is_named_and_passed_over(
@@ -210,7 +210,7 @@ def test_wrong_inputs(denoiser: Denoiser, photos: Path, tmp_path: Path) -> None:
     ]
     for inputs, output, kind, message in wrong:
         with pytest.raises(kind, match=message):
-            batch.run(batch.plan(inputs, output), denoiser)
+            batch.run_batch(batch.plan_batch(inputs, output), denoiser)
     assert not list(tmp_path.rglob("x.*"))
     assert text.read_text() == "this is not a video"
 

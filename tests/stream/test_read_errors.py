@@ -240,13 +240,13 @@ def test_a_full_disk_ends_a_batch(
     out = tmp_path / "out"
     out.mkdir()
     (out / ".face.png.tmp").symlink_to("/dev/full")
-    jobs = batch.plan(inputs, out)
+    jobs = batch.plan_batch(inputs, out)
     with pytest.raises(SinkError, match="No space left"):
-        batch.run(jobs, denoiser)
+        batch.run_batch(jobs, denoiser)
     (tmp_path / "file").write_text("")
     jobs = [
         batch.Job(inputs[0], tmp_path / "file" / "x.png", True),
         batch.Job(inputs[1], out / "y.png", True),
     ]
-    outcome = batch.run(jobs, denoiser)
+    outcome = batch.run_batch(jobs, denoiser)
     assert (outcome.done, len(outcome.failed)) == (1, 1)

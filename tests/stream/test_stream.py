@@ -693,7 +693,7 @@ def test_the_choice_of_threads() -> None:
     assert tune.best(every, max_latency=10) is short  # none does; this comes closest
     assert tune.best(every, rate=20) is short  # holds it with room, and is shorter
     assert tune.best(every, rate=32) is fast
-    measured = tune.measure(lambda threads: Denoiser("nano", threads), (48, 64, 3), 2)
+    measured = tune.measure_threads(lambda threads: Denoiser("nano", threads), (48, 64, 3), 2)
     assert {(c.threads, c.interpreters) for c in measured} == {(1, 1), (1, 2), (2, 1)}
     assert all(c.rate > 0 and c.milliseconds > 0 for c in measured)
 

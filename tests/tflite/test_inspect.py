@@ -31,7 +31,7 @@ def edgecae(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def rebuilt(name: str, change: Callable[[Any], Any], path: Path) -> Path:
     """A shipped file with something changed."""
-    model = writer.copy_model(model_file.read(models.find(name)).graph.model)
+    model = writer.copy_model(model_file.read(models.find_model(name)).graph.model)
     change(model)
     path.write_bytes(writer.encode(model))
     return path
@@ -59,11 +59,11 @@ def test_json_keeps_the_contract(shipped: str) -> None:
     done = edgecae(shipped, "--json")
     assert done.returncode == 0, done.stderr
     about = json.loads(done.stdout)
-    file = model_file.read(models.find(shipped))
+    file = model_file.read(models.find_model(shipped))
     assert about["macs_per_pixel"] == file.macs_per_pixel
     assert about["macs_per_pixel_padded"] == file.macs_per_pixel_padded
     assert about["parameters"] == file.parameters
-    assert about["bytes"] == models.find(shipped).stat().st_size
+    assert about["bytes"] == models.find_model(shipped).stat().st_size
     assert about["sha256"] == models.hashes()[shipped]
     assert about["shipped"] == shipped
     assert about["integer"]
@@ -144,7 +144,7 @@ def test_profile_from_the_command_line() -> None:
 
 def test_a_model_and_itself() -> None:
     report = inspect.inspect("small")
-    found = inspect.compare(report, report)
+    found = inspect.compare_models(report, report)
     assert found.metadata == {}
     assert found.ops == ()
     assert len(set(found.constants)) == 1
@@ -162,7 +162,7 @@ def test_one_weight_differs(tmp_path: Path) -> None:
 
     path = rebuilt("small", change, tmp_path / "other.tflite")
     other = inspect.inspect(path)
-    found = inspect.compare(inspect.inspect("small"), other)
+    found = inspect.compare_models(inspect.inspect("small"), other)
     before, after, equal = found.constants
     assert before == after == equal + 1
     assert found.ops == ()
@@ -173,7 +173,7 @@ def test_one_weight_differs(tmp_path: Path) -> None:
 
 def test_two_models() -> None:
     one, two = inspect.inspect("nano"), inspect.inspect("base")
-    changes = inspect.compare(one, two).ops
+    changes = inspect.compare_models(one, two).ops
     kinds = [each.change for each in changes]
     assert len(two.file.ops) - len(one.file.ops) == kinds.count("added") - kinds.count("removed")
     for each in changes:
@@ -252,7 +252,7 @@ def test_sizes_that_are_none(size: tuple[int, int]) -> None:
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
-    whole = models.find("small").read_bytes()
+    whole = models.find_model("small").read_bytes()
     for name, content in {
         "text": b"hello, this is a text",
         "cut": whole[:5000],

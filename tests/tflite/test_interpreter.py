@@ -30,8 +30,8 @@ with Denoiser(sys.argv[1], backend=sys.argv[4]) as denoiser:
 
 
 def test_the_preferred_backend_is_litert() -> None:
-    assert interpreter.find().name == "litert"
-    assert str(interpreter.find("litert")).startswith("litert 2.")
+    assert interpreter.find_backend().name == "litert"
+    assert str(interpreter.find_backend("litert")).startswith("litert 2.")
 
 
 @pytest.fixture(scope="module")

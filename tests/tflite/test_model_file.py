@@ -14,7 +14,7 @@ from edgecae.tflite.metadata import Metadata
 
 
 def test_shipped_models_keep_the_contract(shipped: str) -> None:
-    model = model_file.read(models.find(shipped))
+    model = model_file.read(models.find_model(shipped))
     assert model.dtypes == {"int8", "int32"}
     assert model.metadata.precision == "int8"
     assert model.metadata.delay_frames == 0
@@ -29,14 +29,14 @@ def test_the_cost_of_small_adds_up() -> None:
     half = 9 * (12 * 48 + 48 * 32 + 44 * 12) / 4
     quarter = (9 * 48 * 32 + 32 * 192) / 16
     eighth = (9 * (32 * 48 + 48 * 48) + 48 * 128) / 64
-    model = model_file.read(models.find("small"))
+    model = model_file.read(models.find_model("small"))
     assert model.macs_per_pixel == pytest.approx(half + quarter + eighth)
 
 
 def test_height_and_width_are_open(shipped: str) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(models.find(shipped)))
+    interpreter = Interpreter(str(models.find_model(shipped)))
     interpreter.allocate_tensors()  # as it is stored, without a resize
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert interpreter.get_signature_list() == {
@@ -49,7 +49,7 @@ def test_height_and_width_are_open(shipped: str) -> None:
 
 
 def test_metadata_survive_json() -> None:
-    metadata = model_file.read(models.find("small")).metadata
+    metadata = model_file.read(models.find_model("small")).metadata
     assert Metadata.from_json(metadata.to_json()) == metadata
 
 
@@ -72,7 +72,7 @@ def test_no_model_at_all(tmp_path: Path, content: bytes) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_truncated_model_is_refused(tmp_path_factory, data) -> None:
-    whole = models.find("small").read_bytes()
+    whole = models.find_model("small").read_bytes()
     file = tmp_path_factory.mktemp("cut") / "cut.tflite"
     file.write_bytes(whole[: data.draw(st.integers(0, len(whole) // 2))])
     with pytest.raises(ModelFileError):
@@ -82,7 +82,7 @@ def test_a_truncated_model_is_refused(tmp_path_factory, data) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_damaged_model_is_read_or_refused(tmp_path_factory, data) -> None:
-    content = bytearray(models.find("classic").read_bytes())
+    content = bytearray(models.find_model("classic").read_bytes())
     # Most of a file is weights; what can mislead lies at both ends.
     edge = data.draw(st.integers(0, 4000))
     place = edge if data.draw(st.booleans()) else len(content) - 1 - edge
@@ -96,7 +96,7 @@ def test_a_damaged_model_is_read_or_refused(tmp_path_factory, data) -> None:
 
 
 def test_a_model_of_somebody_else_has_no_metadata(tmp_path: Path) -> None:
-    content = models.find("small").read_bytes().replace(b"edgecae\0", b"another\0")
+    content = models.find_model("small").read_bytes().replace(b"edgecae\0", b"another\0")
     file = tmp_path / "other.tflite"
     file.write_bytes(content)
     with pytest.raises(ModelFileError, match="no edgecae metadata"):

@@ -22,12 +22,12 @@ from edgecae.errors import ModelFileError
 from edgecae.tflite import flatbuffer, model_file, operators
 from edgecae.tflite import schema as known
 
-GOOD = models.find("classic").read_bytes()
+GOOD = models.find_model("classic").read_bytes()
 
 
 def rebuilt(change: Callable[[Any], Any], name: str = "classic") -> bytes:
     """A shipped file with fields changed and put together again, its offsets all right."""
-    model = schema.ModelT.InitFromPackedBuf(bytearray(models.find(name).read_bytes()))
+    model = schema.ModelT.InitFromPackedBuf(bytearray(models.find_model(name).read_bytes()))
     change(model)
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
@@ -126,7 +126,7 @@ def metadata(text: bytes) -> Callable[[Any], None]:
 def says(**values: Any) -> Callable[[Any], None]:
     import json
 
-    content = json.loads(model_file.read(models.find("classic")).metadata.to_json())
+    content = json.loads(model_file.read(models.find_model("classic")).metadata.to_json())
     return metadata(json.dumps({**content, **values}).encode())
 
 
@@ -235,7 +235,7 @@ def test_a_file_that_is_only_put_together_again_passes(shipped: str, tmp_path: P
 
 def test_the_cost_is_that_of_the_op_list(shipped: str) -> None:
     """Shapes that are inferred here, and those that LiteRT's converter wrote."""
-    model = model_file.read(models.find(shipped))
+    model = model_file.read(models.find_model(shipped))
     inferred = operators.infer(model.graph, *model.frame_size)
     assert sum(each.macs for each in inferred.values()) == sum(op.macs for op in model.ops)
 

@@ -13,7 +13,7 @@ from edgecae.tflite import model_file, quantization, writer
 
 
 def test_a_file_that_is_written_again_is_the_same_model(shipped: str) -> None:
-    first = model_file.read(models.find(shipped))
+    first = model_file.read(models.find_model(shipped))
     content = writer.encode(writer.copy_model(first.graph.model))
     second = graphs.decode(content)
     assert model_file.check(second) == first.metadata
@@ -31,7 +31,9 @@ def test_a_file_that_is_written_again_is_the_same_model(shipped: str) -> None:
 
 def test_data_begin_at_multiples_of_16_bytes() -> None:
     """As TFLite's schema asks for."""
-    content = writer.encode(writer.copy_model(model_file.read(models.find("nano")).graph.model))
+    content = writer.encode(
+        writer.copy_model(model_file.read(models.find_model("nano")).graph.model)
+    )
     start = np.frombuffer(content, np.uint8).ctypes.data
     places = [
         buffer.data.ctypes.data - start
@@ -43,7 +45,7 @@ def test_data_begin_at_multiples_of_16_bytes() -> None:
 
 
 def test_options_that_edgecae_does_not_know_survive() -> None:
-    model = writer.copy_model(model_file.read(models.find("nano")).graph.model)
+    model = writer.copy_model(model_file.read(models.find_model("nano")).graph.model)
     options = schema.LeakyReluOptionsT()
     options.alpha = 0.25
     theirs = schema.ModelT.InitFromPackedBuf(bytearray(writer.encode(model)))
@@ -62,20 +64,20 @@ def test_options_that_edgecae_does_not_know_survive() -> None:
 
 
 def test_values_survive_quantization() -> None:
-    for op in model_file.read(models.find("base")).graph.operators:
+    for op in model_file.read(models.find_model("base")).graph.operators:
         for tensor in op.inputs:
             if tensor.dtype == "int8" and tensor.data is not None:
                 stored = tensor.data.reshape(tensor.shape)
                 numbers = quantization.dequantize(tensor, stored)
                 np.testing.assert_array_equal(quantization.quantize(tensor, numbers), stored)
-    frame = model_file.read(models.find("nano")).graph.frame
+    frame = model_file.read(models.find_model("nano")).graph.frame
     assert quantization.representable(frame) == pytest.approx((0, 1))
     assert quantization.quantize(frame, np.array([[-1.0, 0.6, 2.0]])).tolist() == [[-128, 25, 127]]
 
 
 def test_an_operation_that_is_added_is_decoded_as_it_was_made() -> None:
     """In the graph of the changed model, and in the file that is written of it."""
-    model = writer.copy_model(model_file.read(models.find("nano")).graph.model)
+    model = writer.copy_model(model_file.read(models.find_model("nano")).graph.model)
     end = int(model.subgraphs[0].outputs[0])
     shape = model.subgraphs[0].tensors[end].shape
     added = writer.add_tensor(model, "added", "int8", shape, scale=[0.5], zero=3)

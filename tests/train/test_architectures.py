@@ -204,4 +204,4 @@ def test_a_layer_that_is_dead_is_named(
     model.get_layer("down2_conv0").bias.assign(np.full(32, -100))
     found = quantize.calibrate(model, [picture])
     assert "down2_conv0: its results lie within" in caplog.text
-    assert found.ranges["down2_conv0"] == (0.0, quantize.SMALLEST_RANGE)
+    assert found.ranges["down2_conv0"] == (0.0, quantize.MIN_RANGE)

@@ -5,7 +5,7 @@ import pytest
 
 from edgecae_train._tf import keras
 from edgecae_train.architectures.unet import UNet
-from edgecae_train.quantization.equalize import HEADROOM, LARGEST_FACTOR, align, equalize
+from edgecae_train.quantization.equalize import HEADROOM, MAX_FACTOR, align, equalize
 from edgecae_train.weights import named_weights
 
 PICTURES = [np.random.default_rng(i).random((2, 32, 32, 3), np.float32) for i in range(2)]
@@ -54,10 +54,10 @@ def test_every_channel_reaches_the_range_of_the_largest() -> None:
     before = ranges()
     equalize(model, architecture.links, PICTURES)
     after = ranges()
-    within = before > before.max() / LARGEST_FACTOR
+    within = before > before.max() / MAX_FACTOR
     assert before[within].max() / before[within].min() > 2
     assert after[within].max() / after[within].min() < 1.3
-    np.testing.assert_allclose(after[~within], before[~within] * LARGEST_FACTOR, rtol=0.3)
+    np.testing.assert_allclose(after[~within], before[~within] * MAX_FACTOR, rtol=0.3)
 
 
 def test_a_channel_that_counts_for_nothing_takes_no_room_from_the_others() -> None:

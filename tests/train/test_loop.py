@@ -175,7 +175,7 @@ def test_a_run_starts_from_a_network_of_other_widths(
     wider = UNet((20, 30, 40), (0, 0, 1), (1, 0), features=18)
     monkeypatch.setitem(architectures.ARCHITECTURES, "wider", wider)
     changes = {"model": "wider", "float.steps": 0, "qat.steps": 1}
-    nano = weights.read_weights(shipped.find("nano"))
+    nano = weights.read_weights(shipped.find_weights("nano"))
     start = channels.Start(nano[0], nano[2])
     loop.train(settings(photos, **changes), tmp_path / "run", start=start)
     fitted, _, values = weights.read_weights(tmp_path / "run" / "float.weights.h5")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgecae.errors import RecipeError
 from edgecae_train import recipe
-from edgecae_train.recipe import Phase, Recipe
+from edgecae_train.recipe import PhaseSettings, Recipe
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda f: f.stem)
@@ -51,7 +51,7 @@ def test_a_change_that_does_not_fit_is_refused() -> None:
 
 @given(st.integers(1, 50), st.integers(51, 400), st.sampled_from(["cosine", "constant", "plateau"]))
 def test_the_rate_climbs_and_then_never_does(warmup: int, steps: int, schedule) -> None:
-    phase = Phase(steps=steps, learning_rate=0.5, warmup=warmup, schedule=schedule)
+    phase = PhaseSettings(steps=steps, learning_rate=0.5, warmup=warmup, schedule=schedule)
     rates = [recipe.rate(phase, step) for step in range(steps)]
     assert rates[:warmup] == sorted(rates[:warmup])
     assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
@@ -60,11 +60,11 @@ def test_the_rate_climbs_and_then_never_does(warmup: int, steps: int, schedule) 
 
 
 def test_a_plateau_lowers_the_rate() -> None:
-    phase = Phase(steps=10, learning_rate=1.0, warmup=0, schedule="plateau", final_rate=0.1)
+    phase = PhaseSettings(steps=10, learning_rate=1.0, warmup=0, schedule="plateau", final_rate=0.1)
     assert [recipe.rate(phase, 5, f) for f in (1, 0.5, 0.01)] == [1, 0.5, 0.1]
 
 
 def test_the_leak_is_closed_after_three_fifths() -> None:
-    phase = Phase(steps=100, learning_rate=1.0, leak=0.2)
+    phase = PhaseSettings(steps=100, learning_rate=1.0, leak=0.2)
     leaks = [recipe.leak(phase, step) for step in (0, 30, 60, 99)]
     assert leaks == pytest.approx([0.2, 0.1, 0, 0])

@@ -146,7 +146,7 @@ def test_a_damaged_checkpoint_is_said_to_be_one(tmp_path: Path) -> None:
 
 
 def test_damaged_weights_are_said_to_be_so(tmp_path: Path) -> None:
-    good = shipped.find("nano").read_bytes()
+    good = shipped.find_weights("nano").read_bytes()
     file = tmp_path / "some.weights.h5"
     for content in (b"", b"text", good[: len(good) // 2], good[:2000], good[2048:]):
         file.write_bytes(content)

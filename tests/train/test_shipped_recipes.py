@@ -63,7 +63,7 @@ def test_the_names_for_a_model_are_those_of_the_shipped_ones() -> None:
 
 @pytest.mark.parametrize("name", models.names())
 def test_a_shipped_model_is_what_its_last_recipe_trains(name: str) -> None:
-    architecture, _, _ = weights.read_weights(shipped.find(name))
+    architecture, _, _ = weights.read_weights(shipped.find_weights(name))
     assert architecture == architectures.get(name)
     last = f"{name}-last" if f"{name}-last" in NETWORKS else name
     assert architecture == network(last)

@@ -218,7 +218,7 @@ def command(
     else:
         chosen = recipe.read(recipe_file) if recipe_file else Recipe()
         if init:
-            architecture, _, values = weights.read_weights(shipped.find(init))
+            architecture, _, values = weights.read_weights(shipped.find_weights(init))
             asked = {
                 setting: changes.get(setting, getattr(chosen, setting) if recipe_file else None)
                 for setting in ("model", "latent", "architecture")

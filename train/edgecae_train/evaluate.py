@@ -149,7 +149,7 @@ def float_network(weights: str | Path) -> tuple[Any, int]:
     Raises:
         RecipeError: there are no such weights.
     """
-    architecture, _, values = weights_files.read_weights(shipped.find(weights))
+    architecture, _, values = weights_files.read_weights(shipped.find_weights(weights))
     network = architecture.build(training=False)
     weights_files.load_weights(network, values)
     return network, architecture.stride

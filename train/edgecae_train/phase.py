@@ -46,10 +46,10 @@ class Phase:
         loss: see :class:`edgecae_train.recipe.Recipe`.
         optimizer_name: ``muon`` or ``adam``.
         clip_norm: see :class:`edgecae_train.recipe.Recipe`.
-        average: see :class:`edgecae_train.recipe.Phase`.
-        weight_decay: see :class:`edgecae_train.recipe.Phase`.
+        average: see :class:`edgecae_train.recipe.PhaseSettings`.
+        weight_decay: see :class:`edgecae_train.recipe.PhaseSettings`.
         leak: the variable that ``network`` was built with, if any.
-        margin: see :class:`edgecae_train.recipe.Phase`.
+        margin: see :class:`edgecae_train.recipe.PhaseSettings`.
         flat_weight: likewise.
         stride: of the network.
     """

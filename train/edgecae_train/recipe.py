@@ -16,7 +16,7 @@ from edgecae.errors import NoiseError, RecipeError
 from edgecae_train.data.batches import BUILTIN
 
 __all__ = [
-    "Phase",
+    "PhaseSettings",
     "QatPhase",
     "Recipe",
     "digest",
@@ -60,7 +60,7 @@ class Early(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     patch: Count = 48
 
 
-class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class PhaseSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Settings of one of the two phases.
 
     Attributes:
@@ -110,12 +110,12 @@ class Phase(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     average: Average = 0.999
 
     @property
-    def sizes(self) -> list[Phase | Early]:
+    def sizes(self) -> list[PhaseSettings | Early]:
         """All that give a batch and a patch which is used."""
         return [self.early, self] if self.early.steps else [self]
 
 
-class QatPhase(Phase, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class QatPhase(PhaseSettings, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The same for the QAT phase, with other defaults.
 
     Averaging does harm here and is off: weights swing between two roundings, and their mean lies
@@ -180,8 +180,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     deterministic: bool = False
     precision: Precision = "auto"
     strategy: Strategy = "auto"
-    float_phase: Phase = msgspec.field(
-        name="float", default=Phase(steps=20_000, learning_rate=4e-3)
+    float_phase: PhaseSettings = msgspec.field(
+        name="float", default=PhaseSettings(steps=20_000, learning_rate=4e-3)
     )
     qat: QatPhase = QatPhase(steps=600, learning_rate=2e-5, warmup=50)
     made_with: dict[str, str] = {}
@@ -266,7 +266,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def rate(phase: Phase, step: int, factor: float = 1.0) -> float:
+def rate(phase: PhaseSettings, step: int, factor: float = 1.0) -> float:
     """Learning rate of a step.
 
     Args:
@@ -287,6 +287,6 @@ LEAKS = 0.6
 """Share of a phase's steps in which ReLU6 leaks."""
 
 
-def leak(phase: Phase, step: int) -> float:
+def leak(phase: PhaseSettings, step: int) -> float:
     """Slope of ReLU6 outside its bounds at a step, counted from 0."""
     return phase.leak * max(0.0, 1.0 - step / (LEAKS * phase.steps))

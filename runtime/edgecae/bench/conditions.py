@@ -75,7 +75,7 @@ def current_conditions(packages: Sequence[str] = PACKAGES) -> Conditions:
     Args:
         packages: whose versions are read, where they are installed.
     """
-    here = machine.look_here()
+    here = machine.read_this_machine()
     versions = {"python": platform.python_version()}
     for package in packages:
         try:

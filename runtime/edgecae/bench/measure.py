@@ -75,7 +75,7 @@ def _rooflines(
         for threads in options.thread_counts:
             tell(f"roofline of {name}, {threads} threads")
             if threads not in best:
-                best[threads] = roofline.best_rate(threads, backends.find(backend))
+                best[threads] = roofline.best_rate(threads, backends.find_backend(backend))
             yield roofline.measure_roofline(name, size, threads, backend, best[threads])
 
 

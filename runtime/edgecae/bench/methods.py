@@ -76,7 +76,7 @@ def find_method(name: str, backend: str = "auto") -> Method:
 
     Args:
         name: see the table at the top of this module.
-        backend: the interpreter of models, see :func:`edgecae.tflite.interpreter.find`.
+        backend: the interpreter of models, see :func:`edgecae.tflite.interpreter.find_backend`.
 
     Raises:
         ModelFileError: there is neither a method nor a model of that name.
@@ -94,8 +94,8 @@ def find_method(name: str, backend: str = "auto") -> Method:
         return Method(name, peer.require(), open_peer, temporal=peer.temporal)
     if name.endswith(FLOAT):
         return _float_network(name)
-    file = model_file.read(models.find(name))
-    made_with = str(interpreter.find(backend))
+    file = model_file.read(models.find_model(name))
+    made_with = str(interpreter.find_backend(backend))
 
     @contextlib.contextmanager
     def open_int8(_sigma: float, threads: int) -> Iterator[Stream]:
@@ -130,7 +130,9 @@ def _float_network(name: str) -> Method:
         denoise = network()
         yield lambda frames: (denoise(frame) for frame in frames)
 
-    macs = model_file.read(models.find(base)).macs_per_pixel if base in models.names() else None
+    macs = (
+        model_file.read(models.find_model(base)).macs_per_pixel if base in models.names() else None
+    )
     return Method(name, "tensorflow", opened, macs, "float32")
 
 
@@ -164,7 +166,7 @@ def float_methods_of(names: Sequence[str]) -> list[str]:
 def _metadata(name: str) -> Metadata | None:
     if name == NOISY or name in peers.PEERS or name.endswith(FLOAT):
         return None
-    return model_file.read(models.find(name)).metadata
+    return model_file.read(models.find_model(name)).metadata
 
 
 def denoise_frames(

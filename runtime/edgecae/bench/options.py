@@ -13,7 +13,7 @@ from edgecae.bench import latency, quality
 from edgecae.bench.case import Case
 from edgecae.bench.peers import PEERS
 from edgecae.bench.peers.base import Peer
-from edgecae.device.machine import look_here
+from edgecae.device.machine import read_this_machine
 from edgecae.errors import SettingError
 from edgecae.tflite.interpreter import BACKENDS
 
@@ -162,7 +162,7 @@ class BenchOptions:
     @property
     def thread_counts(self) -> tuple[int, ...]:
         """Numbers of threads to measure with, each in turn."""
-        return self.threads or tuple(sorted({1, look_here().cpu.usable}))
+        return self.threads or tuple(sorted({1, read_this_machine().cpu.usable}))
 
     @property
     def noise_levels(self) -> tuple[float, ...]:

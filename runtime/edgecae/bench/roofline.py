@@ -208,7 +208,7 @@ def measure_roofline(
         model: name of a shipped model, or an int8 file.
         size: width and height of a frame; None: see :func:`edgecae.tflite.inspect.inspect`.
         threads: of the interpreter.
-        backend: see :func:`edgecae.tflite.interpreter.find`.
+        backend: see :func:`edgecae.tflite.interpreter.find_backend`.
         best_gmacs: of :func:`best_rate`, where it is known already; several models are held against
             the same.
 
@@ -221,7 +221,7 @@ def measure_roofline(
     inspection.file.require_int8()
     profile = inspect.profile(inspection, threads, backend)
     if best_gmacs is None:
-        best_gmacs = best_rate(threads, interpreter.find(backend))
+        best_gmacs = best_rate(threads, interpreter.find_backend(backend))
     return roofline_of_profile(model, inspection, profile, best_gmacs)
 
 

@@ -46,7 +46,7 @@ class _Network:
         self.latent = self.model.latent
         self._largest_area = largest_area
         self._open: interpreter.Interpreter | None = interpreter.Interpreter(
-            self.model.content, threads, interpreter.find(backend)
+            self.model.content, threads, interpreter.find_backend(backend)
         )
 
     @property

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from edgecae.codec.autoencoder import Decoder, Encoder
 from edgecae.errors import FrameError, SourceError
-from edgecae.media.frame import LARGEST_AREA
+from edgecae.media.frame import MAX_FRAME_AREA
 
 __all__ = ["FILTERS", "MAX_FILE_SIZE", "Compressed", "Header", "compress", "decompress"]
 
@@ -164,7 +164,7 @@ class Compressed:
             raise SourceError("it is damaged: its checksum is another")
         if channels not in (1, 3):
             raise SourceError(f"its pictures can't have {channels} channels")
-        if not (width > 0 and height > 0 and width * height <= LARGEST_AREA):
+        if not (width > 0 and height > 0 and width * height <= MAX_FRAME_AREA):
             raise SourceError(f"its picture can't be of {width}×{height}")
         shape = high, wide, deep
         if min(shape) < 1 or math.prod(shape) > MAX_LATENT_SIZE:
@@ -186,9 +186,9 @@ def compress(picture: NDArray[np.uint8], encoder: Encoder) -> Compressed:
         FrameError: it is no such picture, or too large.
         BackendError: the interpreter failed.
     """
-    if math.prod(picture.shape[:2]) > LARGEST_AREA:
+    if math.prod(picture.shape[:2]) > MAX_FRAME_AREA:
         raise FrameError(
-            f"a picture has up to {LARGEST_AREA} pixels, this one is "
+            f"a picture has up to {MAX_FRAME_AREA} pixels, this one is "
             f"{picture.shape[1]}×{picture.shape[0]}"
         )
     latent = encoder.encode(picture)

@@ -49,7 +49,7 @@ def command(
     and subtitles. A folder keeps its names; results that are there already are left alone, so
     that an interrupted run goes on where it stopped.
     """
-    jobs = batch.plan(inputs, output)
+    jobs = batch.plan_batch(inputs, output)
     with (
         Denoiser(model, threads, backend, strength) as denoiser,
         stream.stop_on_signals() as stop,
@@ -58,7 +58,7 @@ def command(
         click.echo(
             f"{denoiser.metadata.name}, {denoiser.backend}, {threads} threads", file=sys.stderr
         )
-        outcome = batch.run(
+        outcome = batch.run_batch(
             jobs,
             denoiser,
             overwrite=overwrite,

@@ -25,7 +25,7 @@ def _section(title: str, findings: Sequence[doctor.Finding]) -> Iterator[str]:
     yield ""
 
 
-def _speeds(report: doctor.Report) -> Iterator[str]:
+def _speeds(report: doctor.DoctorReport) -> Iterator[str]:
     sizes = list(dict.fromkeys((speed.width, speed.height) for speed in report.speeds))
     fps = {(speed.model, speed.width, speed.height): speed for speed in report.speeds}
     threads = f"{report.threads} thread{'s' * (report.threads > 1)}"
@@ -40,7 +40,7 @@ def _speeds(report: doctor.Report) -> Iterator[str]:
     yield ""
 
 
-def _advice(report: doctor.Report) -> Iterator[str]:
+def _advice(report: doctor.DoctorReport) -> Iterator[str]:
     yield click.style("This machine holds, with something left for the rest of a stream", bold=True)
     for advice in report.advice:
         yield f"    {advice}"
@@ -51,7 +51,7 @@ def _advice(report: doctor.Report) -> Iterator[str]:
     yield ""
 
 
-def render(report: doctor.Report) -> str:
+def render(report: doctor.DoctorReport) -> str:
     """The report for people, with the colours of a terminal."""
     lines = [
         *_section("Software", report.software),

@@ -179,7 +179,7 @@ def command(
         about["profile"] = profile.to_dict()
     if other is not None:
         second = inspect.inspect(other, size)
-        difference = inspect.compare(inspection, second)
+        difference = inspect.compare_models(inspection, second)
         about |= {"other": second.to_dict(), "difference": difference.to_dict()}
         models.append((second, about["other"]))
         text = [*_summary(inspection), "", *_summary(second), "", *_difference(difference)]

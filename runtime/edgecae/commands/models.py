@@ -27,7 +27,7 @@ def describe(name: str) -> dict[str, Any]:
     Raises:
         ModelFileError: the file is not the one that was shipped.
     """
-    file = model_file.read(models.find(name))
+    file = model_file.read(models.find_model(name))
     measured = models.figures()
     return {
         "name": name,

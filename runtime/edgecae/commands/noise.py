@@ -98,12 +98,12 @@ def command(
     Frames of a scene in which nothing moves give the best figures; one picture does as well.
     """
     if out is not None:
-        measure.check(out, overwrite)
+        measure.require_writable(out, overwrite)
     settings = sources.Settings(size, fps, pixel_format, stall)
-    measured = measure.measure(frames_of(source_specs, settings, frames))
+    measured = measure.measure_noise(frames_of(source_specs, settings, frames))
     for warning in measured.warnings:
         log.warning("%s", warning)
     if out is not None:
         named = ", ".join(redacted(spec) for spec in source_specs)
-        measure.write(out, measured, named, overwrite)
+        measure.write_noise_file(out, measured, named, overwrite)
     click.echo(json.dumps(measured.to_dict(), indent=2) if as_json else render(measured))

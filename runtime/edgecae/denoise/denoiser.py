@@ -82,10 +82,10 @@ class Denoiser:
             raise BackendError(f"{threads} threads can't run anything; give 1 or more")
         if largest_area < 1:
             raise SettingError(f"largest_area is a number of pixels, not {largest_area}")
-        self.model = model_file.read(models.find(model))
+        self.model = model_file.read(models.find_model(model))
         self.model.require_int8()
         self.model.require_half("")
-        self.backend = backends.find(backend)
+        self.backend = backends.find_backend(backend)
         self._interpreter: backends.Interpreter | None = backends.Interpreter(
             self.model.content, threads, self.backend
         )

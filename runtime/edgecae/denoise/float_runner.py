@@ -54,7 +54,7 @@ def file_denoiser(file: ModelFile, threads: int, backend: str = "auto") -> Denoi
     Args:
         file: read and checked, or just made.
         threads: of the interpreter.
-        backend: see :func:`edgecae.tflite.interpreter.find`.
+        backend: see :func:`edgecae.tflite.interpreter.find_backend`.
 
     Returns:
         What denoises a frame; it raises ``BackendError`` where the interpreter fails.
@@ -62,7 +62,7 @@ def file_denoiser(file: ModelFile, threads: int, backend: str = "auto") -> Denoi
     Raises:
         BackendError: no interpreter is installed, or it does not take the model.
     """
-    runner = interpreter.Interpreter(file.content, threads, interpreter.find(backend))
+    runner = interpreter.Interpreter(file.content, threads, interpreter.find_backend(backend))
     frame, denoised = file.graph.frame, file.graph.denoised
     planned: tuple[int, ...] = ()
 

@@ -18,14 +18,14 @@ import numpy as np
 
 from edgecae import models, native
 from edgecae.device import speeds
-from edgecae.device.machine import Camera, Machine, look_here
+from edgecae.device.machine import Camera, Machine, read_this_machine
 from edgecae.device.speeds import Advice, Speed
 from edgecae.errors import EdgecaeError
 from edgecae.tflite import interpreter, model_file
 
-__all__ = ["Finding", "Report", "examine", "of_cameras", "of_machine", "of_software"]
+__all__ = ["DoctorReport", "Finding", "examine", "of_cameras", "of_machine", "of_software"]
 
-MOST_THREADS = 4
+MAX_THREADS = 4
 """More help little at these sizes, and a stream has other threads to run."""
 
 HOT = 80.0
@@ -68,7 +68,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class DoctorReport:
     """All that is to be said.
 
     Attributes:
@@ -112,8 +112,8 @@ def of_software(
 def _interpreter(architecture: str) -> Finding:
     about = "interpreter"
     try:
-        runtime = interpreter.find()
-        model_file.read(models.find(models.DEFAULT))
+        runtime = interpreter.find_backend()
+        model_file.read(models.find_model(models.DEFAULT))
     except EdgecaeError as error:
         remedy = "pip install ai-edge-litert"
         if architecture not in WHEELS:
@@ -233,7 +233,9 @@ def _in_group_video() -> bool:
         return False
 
 
-def examine(quick: bool = False, threads: int | None = None, root: Path = Path("/")) -> Report:
+def examine(
+    quick: bool = False, threads: int | None = None, root: Path = Path("/")
+) -> DoctorReport:
     """Look at this machine, and measure the shipped models on it.
 
     Args:
@@ -242,8 +244,8 @@ def examine(quick: bool = False, threads: int | None = None, root: Path = Path("
         root: where ``proc``, ``sys`` and ``dev`` are.
     """
     architecture = platform.machine()
-    facts = look_here(root)
-    threads = threads or min(MOST_THREADS, facts.cpu.usable)
+    facts = read_this_machine(root)
+    threads = threads or min(MAX_THREADS, facts.cpu.usable)
     software = of_software(architecture=architecture)
     measured: list[Speed] = []
     if all(finding.grade != "fatal" for finding in software):
@@ -251,13 +253,13 @@ def examine(quick: bool = False, threads: int | None = None, root: Path = Path("
             sizes, budget = speeds.SIZES, speeds.BUDGET
             if quick:
                 sizes, budget = sizes[:1], budget / 4
-            measured = speeds.measure(speeds.candidates(), threads, sizes, budget)
+            measured = speeds.measure_speeds(speeds.candidates(), threads, sizes, budget)
         except EdgecaeError as error:
             remedy = "pip install --force-reinstall edgecae ai-edge-litert"
             software.insert(0, Finding("models", str(error), remedy, "fatal"))
     if quick:
         measured = [speeds.scale(speed, size) for speed in measured for size in speeds.SIZES]
-    return Report(
+    return DoctorReport(
         software=tuple(software),
         machine=tuple(of_machine(facts)),
         cameras=tuple(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Camera", "Cpu", "Machine", "available_cores", "look", "look_here"]
+__all__ = ["Camera", "Cpu", "Machine", "available_cores", "read_machine", "read_this_machine"]
 
 INT8_FEATURES = (
     "amx_int8", "avx512_vnni", "avx_vnni", "avx2",  # x86
@@ -255,7 +255,7 @@ def cameras(root: Path) -> tuple[Camera, ...]:
     return tuple(camera for camera in every if not camera.csi or camera is receivers[0])
 
 
-def look(root: Path, architecture: str, cores: int) -> Machine:
+def read_machine(root: Path, architecture: str, cores: int) -> Machine:
     """Look at a machine.
 
     Args:
@@ -279,9 +279,9 @@ def look(root: Path, architecture: str, cores: int) -> Machine:
     )
 
 
-def look_here(root: Path = Path("/")) -> Machine:
+def read_this_machine(root: Path = Path("/")) -> Machine:
     """Look at this machine; ``root`` as for :func:`look`."""
-    return look(root, platform.machine(), available_cores())
+    return read_machine(root, platform.machine(), available_cores())
 
 
 def available_cores() -> int:

@@ -15,7 +15,7 @@ from edgecae import models
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.tflite import model_file
 
-__all__ = ["SIZES", "Advice", "Speed", "advise", "candidates", "measure", "quality", "scale"]
+__all__ = ["SIZES", "Advice", "Speed", "advise", "candidates", "measure_speeds", "quality", "scale"]
 
 SIZES: tuple[tuple[int, int], ...] = ((640, 480), (1280, 720), (1920, 1080))
 RATES = (30, 25, 15, 10, 5)
@@ -72,7 +72,9 @@ def candidates() -> list[str]:
 
     Left out is a model that another beats in both cost and quality.
     """
-    cost = {name: model_file.read(models.find(name)).macs_per_pixel for name in models.names()}
+    cost = {
+        name: model_file.read(models.find_model(name)).macs_per_pixel for name in models.names()
+    }
     good = quality()
     beaten = {
         name
@@ -89,7 +91,7 @@ def quality() -> dict[str, float]:
     return {n: statistics.fmean(measured[n].values()) for n in models.names() if n in measured}
 
 
-def measure(
+def measure_speeds(
     names: Sequence[str],
     threads: int,
     sizes: Sequence[tuple[int, int]] = SIZES,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LARGEST_AREA", "Frame"]
+__all__ = ["MAX_FRAME_AREA", "Frame"]
 
-LARGEST_AREA = 8192 * 8192
+MAX_FRAME_AREA = 8192 * 8192
 """Pixels of a frame; no source makes or decodes a larger one."""
 
 

@@ -19,7 +19,7 @@ from edgecae.timeout import StillRunningError, call_with_timeout
 
 __all__ = ["VideoStream", "open_container", "reason"]
 
-FASTEST = 1000
+MAX_RATE = 1000
 """Frames a second; what claims more counts ticks of its clock."""
 
 POLL = 0.002
@@ -120,7 +120,7 @@ class VideoStream:
     def rate(self) -> Fraction | None:
         """Nominal frames a second; None where FFmpeg has but the clock's."""
         rate: Fraction | None = self._stream.average_rate or self._stream.guessed_rate
-        return rate if rate and rate <= FASTEST else None
+        return rate if rate and rate <= MAX_RATE else None
 
     def _packets(self) -> Iterator[Any]:
         """Packets of video until the stream ends."""

@@ -16,7 +16,7 @@ from typing import Any
 from edgecae import atomic
 from edgecae.errors import ModelFileError
 
-__all__ = ["DEFAULT", "card", "figures", "find", "hashes", "names", "sha256", "write_hashes"]
+__all__ = ["DEFAULT", "card", "figures", "find_model", "hashes", "names", "sha256", "write_hashes"]
 
 DEFAULT = "small"
 """What is used unless told otherwise."""
@@ -30,7 +30,7 @@ def names() -> list[str]:
     return [path.stem for path in files]
 
 
-def find(model: str | Path) -> Path:
+def find_model(model: str | Path) -> Path:
     """The file of a shipped model's name, or the path as it is.
 
     Raises:

@@ -33,7 +33,7 @@ from edgecae.errors import NoiseError, SinkError
 from edgecae.noise.blocks import BLOCK, Blocks, Floats, split, statistics
 from edgecae.noise.fit import Fit, bin_by_level, fit_line, not_clipped, robust_line
 
-__all__ = ["Measurement", "check", "measure", "write"]
+__all__ = ["Measurement", "measure_noise", "require_writable", "write_noise_file"]
 
 MIN_GOOD_BLOCKS = 96
 """Blocks that a choice by brightness and flatness must leave; else it is relaxed."""
@@ -224,7 +224,7 @@ def _warnings(
     return said
 
 
-def measure(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
+def measure_noise(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
     """Measure the noise that frames of one camera have in common.
 
     Frames of a still scene are compared with each other, and give the better figures; where most
@@ -284,7 +284,7 @@ def measure(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
     )
 
 
-def check(path: Path, overwrite: bool = False) -> None:
+def require_writable(path: Path, overwrite: bool = False) -> None:
     """See whether :func:`write` would write, before the time is spent to measure.
 
     Raises:
@@ -296,7 +296,9 @@ def check(path: Path, overwrite: bool = False) -> None:
         raise SinkError(f"{path} exists; --overwrite replaces it")
 
 
-def write(path: Path, measured: Measurement, source: str, overwrite: bool = False) -> None:
+def write_noise_file(
+    path: Path, measured: Measurement, source: str, overwrite: bool = False
+) -> None:
     """Write a file that :func:`edgecae.noise.parse` reads, whole or not at all.
 
     Args:
@@ -308,7 +310,7 @@ def write(path: Path, measured: Measurement, source: str, overwrite: bool = Fals
     Raises:
         SinkError: it is there already, has another suffix, or can't be written.
     """
-    check(path, overwrite)
+    require_writable(path, overwrite)
     numbers = measured.to_dict()
     shown = "".join(letter if letter.isprintable() else "?" for letter in source)
     text = (

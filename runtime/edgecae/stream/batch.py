@@ -21,7 +21,7 @@ from edgecae.media.sources.video_file import VideoFile
 from edgecae.stream.capture import closing
 from edgecae.stream.watchdog import HungError, StreamHooks
 
-__all__ = ["Job", "Outcome", "denoise_file", "plan", "run"]
+__all__ = ["Job", "Outcome", "denoise_file", "plan_batch", "run_batch"]
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def _may_be_file(path: Path) -> bool:
         return True
 
 
-def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
+def plan_batch(inputs: Sequence[Path], output: Path) -> list[Job]:
     """Say which file each input becomes.
 
     Args:
@@ -224,7 +224,7 @@ def _ends_batch(error: EdgecaeError) -> bool:
     return isinstance(error, SinkError) and getattr(cause, "errno", None) in _TARGET_ERRORS
 
 
-def run(
+def run_batch(
     jobs: Sequence[Job],
     denoiser: Denoiser,
     *,

@@ -161,7 +161,9 @@ class Session:
         """Measure on the first frame's size, and say what came of it."""
         from edgecae.stream import threads as tune
 
-        measured = tune.measure(self._denoiser, frame.pixels.shape, watching=watchdog.watching)
+        measured = tune.measure_threads(
+            self._denoiser, frame.pixels.shape, watching=watchdog.watching
+        )
         rate = float(source.rate) if source.live and source.rate else None
         choice = tune.best(measured, rate, self.max_latency)
         others = "; ".join(str(c) for c in measured if c is not choice)

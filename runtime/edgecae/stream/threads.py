@@ -19,7 +19,7 @@ import numpy as np
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.device import machine
 
-__all__ = ["Choice", "best", "cores", "measure"]
+__all__ = ["Choice", "best", "cores", "measure_threads"]
 
 _SECONDS = 0.4
 """How long each combination is measured, after a first frame that makes the plan."""
@@ -52,7 +52,7 @@ class Choice:
 
 def cores() -> int:
     """How many CPU cores this process may use, by its affinity and its control group's quota."""
-    return machine.look_here().cpu.usable
+    return machine.read_this_machine().cpu.usable
 
 
 def combinations(count: int) -> list[tuple[int, int]]:
@@ -63,7 +63,7 @@ def combinations(count: int) -> list[tuple[int, int]]:
     return sorted(splits)
 
 
-def measure(
+def measure_threads(
     make: Callable[[int], Denoiser],
     shape: tuple[int, ...],
     count: int | None = None,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgecae import native
 from edgecae.errors import BackendError
 
-__all__ = ["BACKENDS", "Backend", "Interpreter", "find"]
+__all__ = ["BACKENDS", "Backend", "Interpreter", "find_backend"]
 
 BACKENDS = {
     "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
@@ -40,7 +40,7 @@ class Backend:
         return f"{self.name} {self.version}"
 
 
-def find(name: str = "auto") -> Backend:
+def find_backend(name: str = "auto") -> Backend:
     """Find an interpreter that can be imported.
 
     Args:

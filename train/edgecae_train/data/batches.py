@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 BUILTIN = "builtin"
 """The name of the generator where a folder may be named."""
 
-LARGEST_SIDE = 1024
+MAX_SIDE = 1024
 """A larger photo is used through crops of this size, so that the window fits in memory."""
 
 WINDOW = 512
@@ -142,8 +142,8 @@ def _read(path: Path, rng: np.random.Generator) -> Pixels:
         raise DataError(str(error)) from error
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
-    top, left = (int(rng.integers(max(0, side - LARGEST_SIDE) + 1)) for side in pixels.shape[:2])
-    crop = pixels[top : top + LARGEST_SIDE, left : left + LARGEST_SIDE]
+    top, left = (int(rng.integers(max(0, side - MAX_SIDE) + 1)) for side in pixels.shape[:2])
+    crop = pixels[top : top + MAX_SIDE, left : left + MAX_SIDE]
     return np.ascontiguousarray(crop)
 
 
@@ -170,7 +170,7 @@ def open_images(data: str, smallest: int, seed: int) -> Images:
     Raises:
         DataError: no such folder, or fewer than two usable images in it.
     """
-    largest = synthetic.SIZE if data == BUILTIN else LARGEST_SIDE
+    largest = synthetic.SIZE if data == BUILTIN else MAX_SIDE
     if smallest > largest:
         raise DataError(f"a patch of {smallest} is too large: {data} has crops up to {largest}")
     if data == BUILTIN:

@@ -25,7 +25,7 @@ _OVERSAMPLING = 2
 """Shapes are drawn this much larger, so that reduction smooths their edges."""
 
 _TEXTURES = 6
-_MOST_LEAVES = 3000
+_MAX_LEAVES = 3000
 _COVERAGE = 2.2
 """How many leaves lie over a point on average, if the largest number of leaves allows."""
 
@@ -54,7 +54,7 @@ def _radii(rng: np.random.Generator, area: int) -> NDArray[np.float64]:
     """Draw radii of density r⁻³, by inverting the distribution, enough to cover an area."""
     smallest = np.exp(rng.uniform(*np.log(_SMALLEST)))
     mean_square = 2 * smallest**2 * np.log(_LARGEST / smallest)
-    count = min(_MOST_LEAVES, int(_COVERAGE * area / (1.5 * mean_square)))
+    count = min(_MAX_LEAVES, int(_COVERAGE * area / (1.5 * mean_square)))
     u = rng.random(count)
     return np.asarray((smallest**-2 - u * (smallest**-2 - _LARGEST**-2)) ** -0.5)
 

@@ -16,7 +16,7 @@ __all__ = ["grain", "texture"]
 
 Field = NDArray[np.float32]
 
-MOST_GRAINS = 6000
+MAX_GRAINS = 6000
 
 
 def texture(rng: np.random.Generator, size: int) -> Field:
@@ -122,7 +122,7 @@ def _strokes(rng: np.random.Generator, size: int) -> Field:
 def _grains(rng: np.random.Generator, size: int) -> Field:
     """Gravel, foliage: small leaves over each other, more or less in one direction."""
     scale = np.exp(rng.uniform(np.log(1.2), np.log(7)))
-    count = min(int(2.5 * size**2 / (3 * scale**2)), MOST_GRAINS)
+    count = min(int(2.5 * size**2 / (3 * scale**2)), MAX_GRAINS)
     corners = np.linspace(0, 2 * np.pi, 7, endpoint=False)
     outline = np.stack([np.cos(corners), rng.uniform(0.25, 1) * np.sin(corners)], axis=1)
     direction, spread = rng.uniform(0, np.pi, 2)

@@ -26,7 +26,7 @@ from edgecae_train.weights import named_weights
 
 __all__ = ["Seen", "align", "equalize", "watch"]
 
-LARGEST_FACTOR = 64.0
+MAX_FACTOR = 64.0
 """How much more than another a channel is enlarged at most."""
 
 HEADROOM = 0.6
@@ -134,7 +134,7 @@ def _best_factors(seen: Sequence[Seen]) -> NDArray[np.float64]:
     def shares(room: NDArray[np.float64]) -> NDArray[np.float64]:
         """One over the factors."""
         needed = (reach / room[..., None]).max((0, 1))
-        return np.asarray(np.maximum(needed, needed.max() / LARGEST_FACTOR))
+        return np.asarray(np.maximum(needed, needed.max() / MAX_FACTOR))
 
     def error(room: NDArray[np.float64]) -> float:
         share = shares(room)
@@ -161,7 +161,7 @@ def _factors(link: Link, seen: Sequence[Seen]) -> NDArray[np.float64]:
     above = np.max([x.above for x in seen], axis=0)
     if link.bound is not None:
         room = HEADROOM * link.bound
-        return np.asarray(np.maximum(room / np.maximum(above, room / LARGEST_FACTOR), 1))
+        return np.asarray(np.maximum(room / np.maximum(above, room / MAX_FACTOR), 1))
     most = np.max([x.most for x in seen], axis=0)
     cut_off = most > 0.99 * CUT_OFF
     factor = _best_factors(seen)

@@ -30,7 +30,7 @@ from edgecae_train.architectures import Architecture
 from edgecae_train.architectures.layers import UnitInterval
 from edgecae_train.quantization.equalize import equalize
 from edgecae_train.quantization.rounding import (
-    SMALLEST_KERNEL,
+    MIN_KERNEL,
     round_depthwise,
     round_kernel,
     second_moments,
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 TAIL = 5e-6
 """Share of an activation's values that lie beyond each end of its range."""
 
-SMALLEST_RANGE = 0.05
+MIN_RANGE = 0.05
 """Of an activation: one that is all zero still needs a scale, and one of its neighbours' order."""
 
 SIGMOID_RANGE = (0.0, 255.0 / 256.0)
@@ -75,9 +75,7 @@ class WeightQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
             depthwise = tf.reshape(inputs, (*shape[:2], 1, shape[2]))
             return tf.reshape(self(depthwise, training, weights), shape)
         axes = (0, 1, 2) if self.per_channel else None
-        limit = tf.maximum(
-            tf.stop_gradient(tf.reduce_max(tf.abs(inputs), axis=axes)), SMALLEST_KERNEL
-        )
+        limit = tf.maximum(tf.stop_gradient(tf.reduce_max(tf.abs(inputs), axis=axes)), MIN_KERNEL)
         rounding = (
             tf.quantization.fake_quant_with_min_max_vars_per_channel
             if self.per_channel
@@ -233,14 +231,14 @@ def calibrate(model: Any, batches: Iterable[NDArray[np.float32]]) -> Calibration
     low, high = np.mean(ends, axis=0).T
     low = np.minimum(low, 0.0)
     for layer, span in zip(ranged, high - low, strict=True):
-        if span < SMALLEST_RANGE:
+        if span < MIN_RANGE:
             log.warning(
                 "%s: its results lie within %g, whatever the picture: it is dead or nearly so, and "
                 "what leads there is lost to the network. A lower learning rate may keep it",
                 layer.name,
-                SMALLEST_RANGE,
+                MIN_RANGE,
             )
-    high = np.maximum(high, low + SMALLEST_RANGE)
+    high = np.maximum(high, low + MIN_RANGE)
     return Calibration(
         {layer.name: (float(a), float(b)) for layer, a, b in zip(ranged, low, high, strict=True)},
         {layer.name: m / len(ends) for layer, m in zip(rounded, moments, strict=True)},

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from edgecae_train._tf import keras
 
-__all__ = ["SMALLEST_KERNEL", "patches", "round_depthwise", "round_kernel", "second_moments"]
+__all__ = ["MIN_KERNEL", "patches", "round_depthwise", "round_kernel", "second_moments"]
 
-SMALLEST_KERNEL = 1e-3
+MIN_KERNEL = 1e-3
 """What counts as the largest magnitude of an output channel's kernel that is smaller, or zero.
 
 A bias has the scale of its input times that of its channel's kernel, in 32 bits: those of channels
@@ -88,8 +88,8 @@ def round_kernel(kernel: NDArray[np.float32], moments: NDArray[np.float64]) -> N
     """
     weights = kernel.reshape(-1, kernel.shape[-1]).astype(np.float64)
     largest = np.abs(weights).max(0)
-    scale = np.maximum(largest, SMALLEST_KERNEL) / 127
-    stays = np.where(largest >= SMALLEST_KERNEL, np.abs(weights).argmax(0), -1)
+    scale = np.maximum(largest, MIN_KERNEL) / 127
+    stays = np.where(largest >= MIN_KERNEL, np.abs(weights).argmax(0), -1)
     kept = np.sign(weights[stays, np.arange(len(stays))]) * 127
     damped = moments + np.eye(len(moments)) * (DAMPING * np.diag(moments).mean() + 1e-9)
     order = np.argsort(-np.diag(damped))  # those that count most have most left to adjust

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecae.errors import RecipeError
 
-__all__ = ["find", "names"]
+__all__ = ["find_weights", "names"]
 
 _FOLDER = Path(__file__).parent
 _ENDING = ".weights.h5"
@@ -18,7 +18,7 @@ def names() -> list[str]:
     return sorted(path.name.removesuffix(_ENDING) for path in _FOLDER.glob(f"*{_ENDING}"))
 
 
-def find(weights: str | Path) -> Path:
+def find_weights(weights: str | Path) -> Path:
     """The weights file of a shipped model's name, of a run directory, or the path as it is.
 
     Raises:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from edgecae.errors import SourceError
 from edgecae.media.buffers import Buffers
-from edgecae.media.frame import LARGEST_AREA
+from edgecae.media.frame import MAX_FRAME_AREA
 from edgecae.media.redact import redacted
 from edgecae.media.sources.base import Settings
 from edgecae.media.sources.video_file import VideoFile
@@ -27,7 +27,7 @@ from edgecae.media.sources.video_file import VideoFile
 __all__ = ["NAME", "open_source", "read_container", "read_raw"]
 
 NAME = Path("standard input")
-FASTEST = 10_000
+MAX_RATE = 10_000
 """Frames a second."""
 
 _RAW = re.compile(
@@ -37,19 +37,19 @@ _RAW = re.compile(
 
 
 def _check_area(where: str, width: int, height: int) -> None:
-    if not 0 < width * height <= LARGEST_AREA:
+    if not 0 < width * height <= MAX_FRAME_AREA:
         raise SourceError(
-            f"{where} has frames of {width}×{height}; there may be 1 to {LARGEST_AREA} pixels"
+            f"{where} has frames of {width}×{height}; there may be 1 to {MAX_FRAME_AREA} pixels"
         )
 
 
 def _rate(spec: str, text: str) -> str:
     try:
-        if 0 < Fraction(text) <= FASTEST:
+        if 0 < Fraction(text) <= MAX_RATE:
             return text
     except (ValueError, ZeroDivisionError):
         pass
-    raise SourceError(f"source {spec!r}: {text} is no rate; 30 or 30000/1001 is, up to {FASTEST}")
+    raise SourceError(f"source {spec!r}: {text} is no rate; 30 or 30000/1001 is, up to {MAX_RATE}")
 
 
 def read_raw(spec: str, pipe: BinaryIO, buffers: Buffers | None = None) -> VideoFile:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgecae import noise as noise_models
 from edgecae.errors import NoiseError, SourceError
 from edgecae.media.buffers import Buffers
-from edgecae.media.frame import LARGEST_AREA, Frame
+from edgecae.media.frame import MAX_FRAME_AREA, Frame
 from edgecae.media.redact import redacted
 from edgecae.media.sources.base import Settings
 
@@ -59,8 +59,8 @@ class TestScene:
     ) -> None:
         if width < 1 or height < 1 or rate < 1 or frames < 0:
             raise SourceError("test: width, height and rate must be 1 or more, frames 0 or more")
-        if width * height > LARGEST_AREA:
-            raise SourceError(f"test: {width}×{height} is more than {LARGEST_AREA} pixels")
+        if width * height > MAX_FRAME_AREA:
+            raise SourceError(f"test: {width}×{height} is more than {MAX_FRAME_AREA} pixels")
         self.name = f"test scene, {width}×{height}"
         self.rate = Fraction(rate)
         self.width, self.height, self.frames = width, height, frames

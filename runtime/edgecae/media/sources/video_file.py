@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edgecae.errors import SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.file_reader import FileReader
-from edgecae.media.frame import LARGEST_AREA, Frame
+from edgecae.media.frame import MAX_FRAME_AREA, Frame
 from edgecae.media.sources.base import Settings
 
 __all__ = ["Broken", "VideoFile", "colour_matrix", "open_source", "to_rgb"]
@@ -161,7 +161,7 @@ class VideoFile:
             raise SourceError(f"{path} holds no video") from failed
         self.stream = streams.video[0]
         self.stream.thread_type = "AUTO"
-        self.stream.codec_context.options = {"max_pixels": str(LARGEST_AREA)}
+        self.stream.codec_context.options = {"max_pixels": str(MAX_FRAME_AREA)}
         self.passengers = [
             stream
             for stream in (*streams.audio, *streams.subtitles)

@@ -6,7 +6,7 @@ float32 alike.
 
 from __future__ import annotations
 
-from edgecae.tflite.inspect.comparison import Difference, OpChange, compare
+from edgecae.tflite.inspect.comparison import Difference, OpChange, compare_models
 from edgecae.tflite.inspect.drawing import draw
 from edgecae.tflite.inspect.inspection import (
     DEFAULT_SIZE,
@@ -30,7 +30,7 @@ __all__ = [
     "Problem",
     "Profile",
     "Target",
-    "compare",
+    "compare_models",
     "draw",
     "inspect",
     "inspect_file",

@@ -11,7 +11,7 @@ from typing import Any
 from edgecae.tflite.inspect.inspection import Inspection
 from edgecae.tflite.macs import Op
 
-__all__ = ["Difference", "OpChange", "compare"]
+__all__ = ["Difference", "OpChange", "compare_models"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _place(given: tuple[int, Op] | None) -> dict[str, Any] | None:
     return None if given is None else {"index": given[0], **dataclasses.asdict(given[1])}
 
 
-def compare(before: Inspection, after: Inspection) -> Difference:
+def compare_models(before: Inspection, after: Inspection) -> Difference:
     """Compare two model files."""
     one, two = (dataclasses.asdict(inspection.file.metadata) for inspection in (before, after))
     constants = [_constants(inspection) for inspection in (before, after)]

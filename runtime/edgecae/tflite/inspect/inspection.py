@@ -140,7 +140,7 @@ def inspect(model: str | Path, size: tuple[int, int] | None = None) -> Inspectio
         ModelFileError: there is no such file, or it is not one of edgecae's.
         SettingError: the model can't take frames of this size.
     """
-    return inspect_file(model_file.read(models.find(model)), size)
+    return inspect_file(model_file.read(models.find_model(model)), size)
 
 
 def inspect_file(file: ModelFile, size: tuple[int, int] | None = None) -> Inspection:

@@ -75,12 +75,12 @@ def profile(inspection: Inspection, threads: int = 1, backend: str = "auto") -> 
     Args:
         inspection: of the model; its memory's frame size is the one that is timed.
         threads: of the interpreter.
-        backend: see :func:`edgecae.tflite.interpreter.find`.
+        backend: see :func:`edgecae.tflite.interpreter.find_backend`.
 
     Raises:
         BackendError: no interpreter is installed, or it does not take an operation.
     """
-    found = backends.find(backend)
+    found = backends.find_backend(backend)
     width, height = inspection.memory.width, inspection.memory.height
     inferred = infer(inspection.graph, height, width)
     runs = {}
@@ -133,7 +133,7 @@ def load(
         content: of the file, which was just made.
         values: of each input; None: zeros.
         threads: of the interpreter.
-        backend: from :func:`edgecae.tflite.interpreter.find`.
+        backend: from :func:`edgecae.tflite.interpreter.find_backend`.
 
     Returns:
         What runs it once.

@@ -17,9 +17,9 @@ from edgecae.media.sinks.base import Control, Settings
 if TYPE_CHECKING:
     from edgecae.media.sinks.view import address
 
-__all__ = ["LARGEST_SIDE", "View", "open_sink"]
+__all__ = ["MAX_JPEG_SIDE", "View", "open_sink"]
 
-LARGEST_SIDE = 65500
+MAX_JPEG_SIDE = 65500
 """Pixels: JPEG's own limit, as libjpeg has it."""
 
 
@@ -71,11 +71,11 @@ class View:
         Raises:
             SinkError: the frame is larger than a JPEG can be.
         """
-        if max(frame.pixels.shape[:2]) > LARGEST_SIDE:
+        if max(frame.pixels.shape[:2]) > MAX_JPEG_SIDE:
             height, width = frame.pixels.shape[:2]
             raise SinkError(
                 f"sink view: a frame of {width}×{height} does not fit into a JPEG, whose sides end "
-                f"at {LARGEST_SIDE}"
+                f"at {MAX_JPEG_SIDE}"
             )
         self._feed.put(frame)
 

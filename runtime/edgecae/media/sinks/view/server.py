@@ -52,7 +52,7 @@ IDLE = 15.0
 PATIENCE = 1.0
 """Seconds that a viewer waits for a picture before it gets just the figures."""
 
-LARGEST_REQUEST = 1024
+MAX_REQUEST = 1024
 """Bytes of a request's body, and of a message from a viewer."""
 
 STATUS_AGE = 0.25
@@ -113,7 +113,7 @@ class Server:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        app = web.Application(client_max_size=LARGEST_REQUEST, middlewares=[self._guard()])
+        app = web.Application(client_max_size=MAX_REQUEST, middlewares=[self._guard()])
         app.on_response_prepare.append(self._finish_headers)
         app.router.add_get("/", self._show)
         app.router.add_get("/status", self._tell)
@@ -263,7 +263,7 @@ class Server:
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         """Pictures, one for each time that the client asks."""
         socket = web.WebSocketResponse(
-            timeout=1.0, autoping=False, max_msg_size=LARGEST_REQUEST, compress=False
+            timeout=1.0, autoping=False, max_msg_size=MAX_REQUEST, compress=False
         )
         await socket.prepare(request)
         transport = request.transport
