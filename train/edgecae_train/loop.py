@@ -31,8 +31,7 @@ from edgecae_train.checkpoint import State
 from edgecae_train.data.batches import Batches, open_images, prefetch
 from edgecae_train.phase import Phase
 from edgecae_train.quantization.quantize import post_training, quantize
-from edgecae_train.recipe import PhaseSettings as PhaseSettings
-from edgecae_train.recipe import Recipe
+from edgecae_train.recipe import PhaseSettings, Recipe
 
 __all__ = ["Event", "held_out_folder", "train"]
 
