@@ -64,6 +64,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"edgecae\.(denoise\.(blend|tiling)|stream\.watchdog|timeout)\..*"),
     ("py:.*", r"edgecae\.tflite\.(graph|interpreter|operators)\..*"),
     ("py:.*", r"edgecae_train\.(architectures|channels)\b.*"),
+    ("py:.*", r"edgecae_convert\.(report\.analysis|trained_model|verify)\..*"),
 ]
 
 html_theme = "furo"
