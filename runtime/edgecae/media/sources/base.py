@@ -28,6 +28,8 @@ class Settings:
         buffers: where pixels of frames come from, and where the stream gives them back.
         pending: attempts to open a source that have not come back; as long as one has not, another
             with these settings is not begun, and the source is offline.
+        warned: what people were told of the source once; they are not told again each time that it
+            is opened again with these settings.
     """
 
     size: tuple[int, int] | None = field(
@@ -49,6 +51,7 @@ class Settings:
     )
     buffers: Buffers = field(default_factory=Buffers)
     pending: PendingCalls = field(default_factory=PendingCalls)
+    warned: set[str] = field(default_factory=set)
 
 
 class Source(Protocol):
