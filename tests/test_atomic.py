@@ -15,7 +15,8 @@ import pytest
 
 from edgecae import atomic
 from edgecae.errors import SinkError
-from edgecae.media import images
+from edgecae.media import images, sinks
+from edgecae.media.frame import Frame
 
 WRITE = """
 import sys, time
@@ -90,6 +91,17 @@ def test_content_is_on_the_disk_before_it_has_its_name(
         (False, path.stat().st_ino, False),
         (True, tmp_path.stat().st_ino, True),
     ]
+
+
+def test_frames_in_a_folder_are_not_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    with sinks.image_folder.ImageFolder(tmp_path / "out") as sink:
+        sink.write(Frame(np.full((4, 4, 3), 9, np.uint8), 0.0))
+    assert (images.read(tmp_path / "out" / "frame000000.png").pixels == 9).all()
+    assert flushed == []
 
 
 @pytest.mark.parametrize("links", [True, False])

@@ -1,9 +1,9 @@
 """Atomic writes: a file is there whole, or as it was before.
 
 The content goes to a temporary file in the same folder, whose name no other process has. It is
-flushed to the disk, and then gets its own name in one step. Whoever reads meanwhile sees the old
-file or the new one. A process that is killed leaves the old file, and a hidden one that ends in
-``.tmp``.
+flushed to the disk (unless ``durable`` is false), and then gets its own name in one step. Whoever
+reads meanwhile sees the old file or the new one. A process that is killed leaves the old file, and
+a hidden one that ends in ``.tmp``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def write_bytes(path: Path, content: bytes, overwrite: bool = True) -> None:
 
 
 @contextlib.contextmanager
-def writing(path: Path, overwrite: bool = True) -> Iterator[Path]:
+def writing(path: Path, overwrite: bool = True, durable: bool = True) -> Iterator[Path]:
     """Write a file under a temporary name, which becomes ``path`` when the block ends well.
 
     A symbolic link is followed. The file keeps the permissions of the one that it replaces; a new
@@ -58,6 +58,9 @@ def writing(path: Path, overwrite: bool = True) -> Iterator[Path]:
         path: the file to make.
         overwrite: replace a file that exists; else the block may end in an error even where the
             file did not exist at its begin.
+        durable: flush the file to the disk before it gets its name, so that it is whole after a
+            power cut as well. A flush may take longer than the write; False is for files that come
+            many times a second.
 
     Yields:
         The temporary file, which is there and empty: write it, and close it before the block ends.
@@ -74,14 +77,16 @@ def writing(path: Path, overwrite: bool = True) -> Iterator[Path]:
         temporary = target.with_name(f".{target.name[:MAX_STEM]}.{os.urandom(6).hex()}.tmp")
         temporary.touch(exist_ok=False)  # with the permissions that the umask leaves
         yield temporary
-        _flush(temporary)
+        if durable:
+            _flush(temporary)
         with contextlib.suppress(OSError):  # a new file, or a file system without permissions
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         if overwrite:
             temporary.replace(target)
         elif not _rename_to_new(temporary, target):
             raise SinkError(f"{path} exists; --overwrite replaces it")
-        _flush_folder(target.parent)
+        if durable:
+            _flush_folder(target.parent)
     except EdgecaeError:
         raise
     except OSError as error:

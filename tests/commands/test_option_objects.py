@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgecae.bench.options import BenchOptions
-from edgecae.commands.option_objects import options_of
+from edgecae.commands.option_objects import option_of, options_of
 from edgecae.errors import SettingError
 
 
@@ -66,6 +66,44 @@ def test_a_type_in_the_metadata_is_checked() -> None:
     done = CliRunner().invoke(work, ["--number", "0", "x"])
     assert done.exit_code == 2
     assert "x>=1" in done.output
+
+
+@dataclass(frozen=True)
+class OuterOptions:
+    what: str = field(metadata={"help": "Of all."})
+    work: WorkOptions = field(default_factory=WorkOptions)
+    last: int = field(default=7, metadata={"help": "At the end."})
+
+
+@dataclass(frozen=True)
+class AloneOptions:
+    other: int = field(default=1, metadata={"help": "No option of the command."})
+    alone: int = field(default=2, metadata={"help": "One field alone."})
+
+
+@click.command()
+@options_of(OuterOptions, number={"type": click.IntRange(5)})
+@option_of(AloneOptions, "alone", metavar="F")
+def outer(outer_options: OuterOptions, alone: int) -> None:
+    click.echo(f"{outer_options} {alone}")
+
+
+def test_an_inner_dataclass_has_its_options_in_its_place() -> None:
+    given = ["--what", "x", "--number", "6", "--last", "8"]
+    done = CliRunner().invoke(outer, given)
+    assert done.output.strip() == f"{OuterOptions('x', WorkOptions(6), 8)} 2"
+    shown = CliRunner().invoke(outer, ["--help"]).output
+    assert "--alone F" in shown
+    assert "--other" not in shown
+    places = [shown.index(flag) for flag in ("--what", "--number", "--name", "--last")]
+    assert places == sorted(places)
+    assert "x>=5" in CliRunner().invoke(outer, ["--what", "x", "--number", "4"]).output
+
+
+def test_a_field_without_a_default_is_required() -> None:
+    done = CliRunner().invoke(outer, [])
+    assert done.exit_code == 2
+    assert "Missing option '--what'" in done.output
 
 
 def test_the_call_that_the_command_makes_refuses_what_the_command_does() -> None:

@@ -53,6 +53,22 @@ def test_live_streams(server: Network, path: str) -> None:
     assert time.monotonic() - left < 1
 
 
+@pytest.mark.parametrize(("path", "sound"), [("live.ts", True), ("mjpeg", False)])
+def test_sound_that_is_left_out_is_named_once(
+    path: str, sound: bool, server: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the stream is opened again; another stream says it again."""
+    url = f"{server.http}/{path}"
+    for _ in range(2):
+        caplog.clear()
+        settings = sources.Settings(stall=5.0)
+        for _ in range(2):
+            with sources.open_source(url, settings) as source:
+                next(iter(source))
+        said = [(r.levelname, r.getMessage()) for r in caplog.records if "sound" in r.getMessage()]
+        assert said == [("WARNING", f"{source.name}: its sound is left out")] * sound
+
+
 def test_sound_does_not_pass_for_a_picture(server: Network) -> None:
     """The picture ends after a second, the sound goes on for 20: the stream is silent."""
     with sources.open_source(f"{server.http}/blind.ts", sources.Settings(stall=2.5)) as source:

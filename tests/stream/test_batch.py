@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +183,35 @@ def test_a_video_that_is_cut_off_gives_what_is_there(
     outcome = denoise(cut, tmp_path / "out.mkv", denoiser)
     assert 0 < outcome.frames < 8
     assert len(frames_of(tmp_path / "out.mkv")[0]) == outcome.frames
+
+
+def test_of_two_that_make_one_video_the_second_fails(
+    denoiser: Denoiser, pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    """The first goes on undisturbed; its part is not touched."""
+    source, target = make_clip(tmp_path / "in.mkv", pictures), tmp_path / "out" / "result.mkv"
+    code = (
+        "import sys\n"
+        "from edgecae.commands.cli import main\n"
+        f"sys.argv = ['edgecae', 'denoise', {str(source)!r}, '-o', {str(target)!r}]\n"
+        "main()"
+    )
+    others: list[subprocess.CompletedProcess[str]] = []
+
+    def report(stats: stream.Stats) -> None:
+        if not others:
+            others.append(
+                subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+            )
+
+    outcome = denoise(source, target, denoiser, report=report)
+    (other,) = others
+    assert other.returncode == 1
+    assert "result.mkv can't be written: another process is writing it" in other.stderr
+    assert outcome.done == 1
+    assert len(frames_of(target)[0]) == len(pictures)
+    assert list(target.parent.iterdir()) == [target]
+    assert denoise(source, target, denoiser, overwrite=True).done == 1
 
 
 def test_wrong_inputs(denoiser: Denoiser, photos: Path, tmp_path: Path) -> None:

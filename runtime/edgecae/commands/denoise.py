@@ -9,9 +9,11 @@ import click
 
 from edgecae import stream
 from edgecae.commands import options, process, progress
+from edgecae.commands.option_objects import option_of
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SourceError
 from edgecae.stream import batch
+from edgecae.stream.session import Session
 
 __all__ = ["command"]
 
@@ -27,9 +29,11 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="File, or folder where there are several inputs or a folder of them.",
 )
-@options.denoiser
+@option_of(Session, "model", **options.DENOISER["model"])
+@option_of(Session, "backend", **options.DENOISER["backend"])
+@option_of(Session, "strength", **options.DENOISER["strength"])
 @options.threads
-@options.codec
+@option_of(Session, "codec")
 @options.overwrite
 @click.pass_context
 def command(

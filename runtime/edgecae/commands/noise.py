@@ -6,7 +6,6 @@ import itertools
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.commands import options
+from edgecae.commands.option_objects import options_of
 from edgecae.media import sources
 from edgecae.media.redact import redacted
 from edgecae.noise import measure
@@ -78,17 +78,14 @@ def render(measured: measure.Measurement) -> str:
     metavar="N",
     help="Use the first N frames.",
 )
-@options.camera
+@options_of(sources.Settings, **options.CAMERA)
 @options.overwrite
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     source_specs: tuple[str, ...],
     out: Path | None,
     frames: int,
-    size: tuple[int, int] | None,
-    fps: Fraction | None,
-    pixel_format: str | None,
-    stall: float,
+    settings: sources.Settings,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -99,7 +96,6 @@ def command(
     """
     if out is not None:
         measure.require_writable(out, overwrite)
-    settings = sources.Settings(size, fps, pixel_format, stall)
     measured = measure.measure_noise(frames_of(source_specs, settings, frames))
     for warning in measured.warnings:
         log.warning("%s", warning)

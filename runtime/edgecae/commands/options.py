@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -10,20 +9,19 @@ import click
 from click.shell_completion import CompletionItem
 
 from edgecae import models
-from edgecae.media.sinks.base import DEFAULT_CODEC
 from edgecae.tflite.interpreter import BACKENDS
 
 __all__ = [
+    "CAMERA",
+    "DENOISER",
+    "POSITIVE",
     "Strength",
-    "camera",
-    "codec",
+    "ThreadsOrAuto",
     "complete_model",
     "complete_path",
-    "denoiser",
     "overwrite",
     "size",
     "threads",
-    "threads_or_auto",
 ]
 
 
@@ -66,14 +64,6 @@ class Strength(click.ParamType):  # type: ignore[type-arg]
 
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there already.")
 
-codec = click.option(
-    "--codec",
-    default=DEFAULT_CODEC,
-    show_default=True,
-    help="Codec of a video, as FFmpeg names it; ffv1 is lossless.",
-)
-
-
 _THREADS = click.IntRange(1, 64)
 
 threads = click.option(
@@ -85,19 +75,16 @@ threads = click.option(
 )
 
 
-def _threads_or_auto(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
-    return None if value == "auto" else int(_THREADS(value, param, ctx))
+class ThreadsOrAuto(click.ParamType):  # type: ignore[type-arg]
+    """A number of threads, or ``auto``, which becomes None."""
 
+    name = "N|auto"
 
-threads_or_auto = click.option(
-    "--threads",
-    metavar="N|auto",
-    callback=_threads_or_auto,
-    default="2",
-    show_default=True,
-    help="Threads of the interpreter; auto: measure, on the first frame's size, what is best on "
-    "this device: threads in one interpreter, or several interpreters over successive frames.",
-)
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """See :class:`click.ParamType`."""
+        return None if value == "auto" else int(_THREADS.convert(value, param, ctx))
 
 
 def size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -122,54 +109,18 @@ def _rate(ctx: click.Context, param: click.Parameter, value: str | None) -> Frac
     return rate
 
 
-def camera(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--size``, ``--fps``, ``--pixel-format`` and ``--stall``."""
-    for option in (
-        click.option(
-            "--stall",
-            type=click.FloatRange(min=0, min_open=True),
-            default=5.0,
-            show_default=True,
-            metavar="SECONDS",
-            help="A camera or a network stream that is silent for so long is opened again.",
-        ),
-        click.option("--pixel-format", metavar="F", help="Of a camera, as FFmpeg names it."),
-        click.option("--fps", metavar="RATE", callback=_rate, help="Frames a second of a camera."),
-        click.option(
-            "--size", metavar="WxH", callback=size, help="Width and height of a camera's frames."
-        ),
-    ):
-        command = option(command)
-    return command
+POSITIVE = click.FloatRange(min=0, min_open=True)
 
+CAMERA: dict[str, dict[str, Any]] = {
+    "size": {"callback": size},
+    "rate": {"callback": _rate},
+    "stall": {"type": POSITIVE},
+}
+"""What :func:`.options_of` needs for :class:`edgecae.media.sources.Settings`, by field."""
 
-def denoiser(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--model``, ``--backend`` and ``--strength``."""
-    for option in (
-        click.option(
-            "--strength",
-            type=Strength(),
-            metavar="0…1|auto",
-            default=1.0,
-            show_default=True,
-            help="Share of the denoised picture in the result; the rest is the noisy one. auto: by "
-            "the noise of each frame.",
-        ),
-        click.option(
-            "--backend",
-            type=click.Choice(["auto", *BACKENDS]),
-            default="auto",
-            show_default=True,
-            help="TFLite interpreter.",
-        ),
-        click.option(
-            "--model",
-            default=models.DEFAULT,
-            show_default=True,
-            metavar="NAME|FILE",
-            shell_complete=complete_model,
-            help="Shipped model, or a file that edgecae convert --int8 made.",
-        ),
-    ):
-        command = option(command)
-    return command
+DENOISER: dict[str, dict[str, Any]] = {
+    "model": {"shell_complete": complete_model},
+    "backend": {"type": click.Choice(["auto", *BACKENDS])},
+    "strength": {"type": Strength()},
+}
+"""Likewise for the fields that a denoiser is made of."""

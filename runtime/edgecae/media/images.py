@@ -129,8 +129,13 @@ def upright(picture: Picture) -> Picture:
     return Picture(turned(picture.pixels), None if alpha is None else turned(alpha))
 
 
-def write(path: Path, picture: Picture) -> None:
+def write(path: Path, picture: Picture, durable: bool = True) -> None:
     """Write an image, whole or not at all; the suffix of ``path`` says in which format.
+
+    Args:
+        path: the file to make.
+        picture: what it shall hold.
+        durable: flush it to the disk, see :func:`edgecae.atomic.writing`.
 
     Raises:
         SinkError: the suffix is unknown, the format can't hold the picture, or writing failed.
@@ -141,7 +146,7 @@ def write(path: Path, picture: Picture) -> None:
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(picture.alpha))
     kind = Image.registered_extensions()[path.suffix.lower()]
-    with atomic.writing(path) as temporary:
+    with atomic.writing(path, durable=durable) as temporary:
         try:
             image.save(temporary, format=kind, **_SAVE.get(kind, {}), **picture.info)
         except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -20,6 +21,11 @@ from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
 from edgecae.stream.capture import closing
 from edgecae.stream.watchdog import HungError, StreamHooks
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Job", "Outcome", "denoise_file", "plan_batch", "run_batch"]
 
@@ -145,11 +151,12 @@ def denoise_file(
         How many pictures were denoised.
 
     A video is written beside the target, as ``.NAME.part.SUFFIX``, and renamed when it is whole.
-    Where the source can't be read to its end, what came of it stays there.
+    Where the source can't be read to its end, what came of it stays there, until the next attempt
+    replaces it.
 
     Raises:
         SourceError: the file is neither an image nor a video, or can't be read to its end.
-        SinkError: the result can't be written.
+        SinkError: the result can't be written, or another process is writing it.
     """
     if job.target.exists() and not overwrite:
         raise SinkError(f"{job.target} exists; --overwrite replaces it")
@@ -161,17 +168,7 @@ def denoise_file(
         return 1
     if _is_image(job.target):
         raise SinkError(f"{job.source} is no image; {job.target} would be one")
-    part = job.target.with_name(f".{job.target.stem}.part{job.target.suffix}")
-    try:
-        stats = _denoise_video(job.source, part, denoiser, codec, stop, report, hooks)
-        if not (stop and stop.requested):
-            _rename(part, job.target)
-    except SourceError:
-        raise
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    part.unlink(missing_ok=True)  # of a job that was stopped
+    stats = _denoise_video(job, denoiser, codec, stop, report, hooks)
     if stats.broken:
         log.warning("%s: %d packets could not be decoded", job.source, stats.broken)
     return stats.frames
@@ -187,26 +184,72 @@ def _rename(part: Path, target: Path) -> None:
         raise SinkError(f"{target} can't be written: {error.strerror}") from error
 
 
+@contextlib.contextmanager
+def _part_of(target: Path) -> Iterator[Path]:
+    """Make the part of a video, for this process alone; an empty one is removed in the end.
+
+    The part of an earlier process is taken over. The lock on it goes away with its process, however
+    that ends. Where the system has no such locks (Windows, some network file systems), nothing
+    keeps two processes apart.
+
+    Raises:
+        SinkError: the part can't be written, or another process is writing it.
+    """
+    part = target.with_name(f".{target.stem}.part{target.suffix}")
+    if fcntl is None:
+        yield part
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file = part.open("ab")
+    except OSError as error:
+        raise SinkError(f"{target} can't be written: {error.strerror}") from error
+    with file:
+        taken = False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The process that had it may have renamed it since it was opened here.
+            taken = not os.path.samestat(part.stat(), os.fstat(file.fileno()))
+        except (BlockingIOError, FileNotFoundError):
+            taken = True
+        except OSError as error:
+            log.debug("%s: no lock: %s", part, error.strerror)
+        if taken:
+            raise SinkError(f"{target} can't be written: another process is writing it")
+        try:
+            yield part
+        finally:
+            with contextlib.suppress(OSError):
+                if part.stat().st_size == 0:
+                    part.unlink()
+
+
 def _denoise_video(
-    path: Path,
-    target: Path,
+    job: Job,
     denoiser: Denoiser,
     codec: str,
     stop: stream.Stop | None,
     report: Callable[[stream.Stats], None],
     hooks: StreamHooks | None,
 ) -> stream.Stats:
+    """Denoise a video; see :func:`denoise_file`."""
     stats = stream.Stats()
-    with closing(VideoFile(path), stats) as source:
+    with closing(VideoFile(job.source), stats) as source, _part_of(job.target) as part:
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SinkError(f"{target} can't be written: {error.strerror}") from error
-        denoiser.reset()
-        with VideoSink(target, source, source.rate, codec, overwrite=True) as sink:
-            stream.run(source, denoiser, [sink], stop, report, stats=stats, hooks=hooks)
-    if not stats.frames and not (stop and stop.requested):
-        raise SourceError(f"{path} holds no frame that can be decoded")
+            denoiser.reset()
+            with VideoSink(part, source, source.rate, codec, overwrite=True) as sink:
+                stream.run(source, denoiser, [sink], stop, report, stats=stats, hooks=hooks)
+            stopped = stop is not None and stop.requested
+            if not stats.frames and not stopped:
+                raise SourceError(f"{job.source} holds no frame that can be decoded")
+            if not stopped:
+                _rename(part, job.target)
+        except SourceError:
+            raise
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        part.unlink(missing_ok=True)  # of a job that was stopped
     return stats
 
 

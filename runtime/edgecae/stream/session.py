@@ -35,37 +35,105 @@ log = logging.getLogger(__name__)
 class Session:
     """Which source goes through which model to which sinks, and how.
 
+    The metadata of a field are those of its option on the command line.
+
     Attributes:
         source: description, see :mod:`edgecae.media.sources`.
         sinks: descriptions, see :mod:`edgecae.media.sinks`.
         model: name of a shipped model, or path of a model file.
         backend: see :class:`edgecae.Denoiser`.
         strength: likewise.
-        threads: of one interpreter; None: chosen by measuring, see :mod:`.tune`.
-        max_latency: milliseconds that a frame may take in the network, where threads are chosen.
+        threads: of one interpreter; None: chosen by measuring, see :mod:`.threads`.
         camera: what is asked of the source.
-        overwrite: whether sinks may replace what is there.
-        codec: of recordings.
+        max_latency: milliseconds that a frame may take in the network, where threads are chosen.
         segment: seconds after which a recording goes on in another file; None: never.
-        metrics: where to answer Prometheus, ``PORT`` or ``HOST:PORT``; None: nowhere.
-        measure_noise: whether figures shall have the noise where nothing else needs it.
         hang: seconds that a frame may take.
+        metrics: where to answer Prometheus, ``PORT`` or ``HOST:PORT``; None: nowhere.
+        codec: of recordings.
+        overwrite: whether sinks may replace what is there.
+        measure_noise: whether figures shall have the noise where nothing else needs it.
     """
 
-    source: str
-    sinks: Sequence[str]
-    model: str = models.DEFAULT
-    backend: str = "auto"
-    strength: float | None = 1.0
-    threads: int | None = 2
-    max_latency: float | None = None
+    source: str = field(
+        metadata={
+            "metavar": "S",
+            "help": "Camera (0, /dev/video0, picamera2:), stream (rtsp://, http://), video file, "
+            "folder or glob of images, - (standard input), raw:640x480:rgb24@30 (the same, no "
+            "header) or test:640x480@30?noise=gaussian:25&live=yes.",
+        }
+    )
+    sinks: Sequence[str] = field(
+        metadata={
+            "flag": "--sink",
+            "multiple": True,
+            "metavar": "S",
+            "help": "Video file, folder for PNG files, - (Y4M to standard output), raw:rgb24 (the "
+            "same, no header), view: (a web page), camera:/dev/video9 or null:. May be given "
+            "several times.",
+        }
+    )
+    model: str = field(
+        default=models.DEFAULT,
+        metadata={
+            "metavar": "NAME|FILE",
+            "help": "Shipped model, or a file that edgecae convert --int8 made.",
+        },
+    )
+    backend: str = field(default="auto", metadata={"help": "TFLite interpreter."})
+    strength: float | None = field(
+        default=1.0,
+        metadata={
+            "metavar": "0…1|auto",
+            "help": "Share of the denoised picture in the result; the rest is the noisy one. auto: "
+            "by the noise of each frame.",
+        },
+    )
+    threads: int | None = field(
+        default=2,
+        metadata={
+            "metavar": "N|auto",
+            "help": "Threads of the interpreter; auto: measure, on the first frame's size, what is "
+            "best on this device: threads in one interpreter, or several interpreters over "
+            "successive frames.",
+        },
+    )
     camera: sources.Settings = field(default_factory=sources.Settings)
+    max_latency: float | None = field(
+        default=None,
+        metadata={
+            "metavar": "MS",
+            "help": "Milliseconds that a frame may take in the network; for --threads auto.",
+        },
+    )
+    segment: float | None = field(
+        default=None,
+        metadata={
+            "metavar": "SECONDS",
+            "help": "Go on in another file after so long; files are numbered, or named by strftime "
+            "patterns.",
+        },
+    )
+    hang: float = field(
+        default=LIMIT,
+        metadata={
+            "metavar": "SECONDS",
+            "help": "End with status 70 when one frame takes longer.",
+        },
+    )
+    metrics: str | None = field(
+        default=None,
+        metadata={
+            "metavar": "[HOST:]PORT",
+            "help": "Answer Prometheus at http://HOST:PORT/metrics; HOST is 127.0.0.1 unless "
+            "given.",
+        },
+    )
+    codec: str = field(
+        default=DEFAULT_CODEC,
+        metadata={"help": "Codec of a video, as FFmpeg names it; ffv1 is lossless."},
+    )
     overwrite: bool = False
-    codec: str = DEFAULT_CODEC
-    segment: float | None = None
-    metrics: str | None = None
     measure_noise: bool = False
-    hang: float = LIMIT
 
     def run(
         self,

@@ -14,7 +14,8 @@ __all__ = ["ImageFolder", "names_folder", "open_sink"]
 class ImageFolder:
     """One PNG a frame, named as in the source, or ``frame000000.png`` and on.
 
-    Where a name comes twice, the second gets a number.
+    Where a name comes twice, the second gets a number. Files are not flushed to the disk one by
+    one, which a live stream has no time for: a power cut may cost the last ones.
 
     Args:
         folder: made if it is not there.
@@ -52,7 +53,7 @@ class ImageFolder:
         if frame.name:  # a camera's frames have none, and never end
             self._written.add(name)
         picture = images.Picture(frame.pixels, frame.alpha, frame.info)
-        images.write(self._folder / f"{name}.png", picture)
+        images.write(self._folder / f"{name}.png", picture, durable=False)
 
     def __enter__(self) -> ImageFolder:
         return self

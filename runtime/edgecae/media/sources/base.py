@@ -18,6 +18,8 @@ __all__ = ["Settings", "Source"]
 class Settings:
     """What the user asks of a source; each takes what applies to it.
 
+    The metadata of a field are those of its option on the command line.
+
     Attributes:
         size: width and height that a camera shall give.
         rate: frames a second that a camera shall give.
@@ -26,14 +28,30 @@ class Settings:
         buffers: where pixels of frames come from, and where the stream gives them back.
         pending: attempts to open a source that have not come back; as long as one has not, another
             with these settings is not begun, and the source is offline.
+        warned: what people were told of the source once; they are not told again each time that it
+            is opened again with these settings.
     """
 
-    size: tuple[int, int] | None = None
-    rate: Fraction | None = None
-    pixel_format: str | None = None
-    stall: float = 5.0
+    size: tuple[int, int] | None = field(
+        default=None, metadata={"metavar": "WxH", "help": "Width and height of a camera's frames."}
+    )
+    rate: Fraction | None = field(
+        default=None,
+        metadata={"flag": "--fps", "metavar": "RATE", "help": "Frames a second of a camera."},
+    )
+    pixel_format: str | None = field(
+        default=None, metadata={"metavar": "F", "help": "Of a camera, as FFmpeg names it."}
+    )
+    stall: float = field(
+        default=5.0,
+        metadata={
+            "metavar": "SECONDS",
+            "help": "A camera or a network stream that is silent for so long is opened again.",
+        },
+    )
     buffers: Buffers = field(default_factory=Buffers)
     pending: PendingCalls = field(default_factory=PendingCalls)
+    warned: set[str] = field(default_factory=set)
 
 
 class Source(Protocol):

@@ -6,6 +6,7 @@ what has a duration, as a file on a web server has.
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -15,6 +16,8 @@ from edgecae.media.redact import redacted
 from edgecae.media.sources.base import Settings
 
 __all__ = ["PROTOCOLS", "open_source"]
+
+log = logging.getLogger(__name__)
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/{0,2})(?P<rest>.+)", re.DOTALL)
 _RTSP = "rtsp,rtsps,rtp,srtp,udp,tcp,tls"
@@ -48,6 +51,8 @@ def _open(url: str, scheme: str, stall: float) -> Any:
 def open_source(spec: str, settings: Settings) -> VideoStream | None:
     """Open a stream; None for what is no URL.
 
+    Its sound is left out, which one warning says.
+
     Raises:
         OfflineError: nobody answers, or with something that is no video.
         RefusedError: the user or password is wrong.
@@ -74,4 +79,9 @@ def open_source(spec: str, settings: Settings) -> VideoStream | None:
     opened = open_container(
         name, url, settings, lambda: _open(url, scheme, settings.stall), refusal
     )
-    return VideoStream(opened, name, settings, live=not opened.duration)
+    stream = VideoStream(opened, name, settings, live=not opened.duration)
+    warning = f"{name}: its sound is left out"
+    if opened.streams.audio and warning not in settings.warned:
+        settings.warned.add(warning)
+        log.warning("%s", warning)
+    return stream
