@@ -48,7 +48,7 @@ class Measure:
 
     name = "PSNR"
 
-    wants_before = False
+    needs_original = False
     wants_slates = False
     recovers = False
 

@@ -25,7 +25,7 @@ from edgecae.media import sinks, sources
 from edgecae.media.redact import redacted
 from edgecae.stream import batch
 
-QUICK = sources.Settings(stall=1.0)
+QUICK = sources.SourceSettings(stall=1.0)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Network]
 def test_live_streams(server: Network, path: str) -> None:
     """All but MJPEG have sound, as most cameras do."""
     url = {"rtsp": server.rtsp, "udp": server.udp}.get(path, f"{server.http}/{path}")
-    with sources.open_source(url, sources.Settings(stall=1.5)) as source:
+    with sources.open_source(url, sources.SourceSettings(stall=1.5)) as source:
         assert source.live
         frames = iter(source)
         for frame in itertools.islice(frames, 12):
@@ -61,7 +61,7 @@ def test_sound_that_is_left_out_is_named_once(
     url = f"{server.http}/{path}"
     for _ in range(2):
         caplog.clear()
-        settings = sources.Settings(stall=5.0)
+        settings = sources.SourceSettings(stall=5.0)
         for _ in range(2):
             with sources.open_source(url, settings) as source:
                 next(iter(source))
@@ -71,7 +71,9 @@ def test_sound_that_is_left_out_is_named_once(
 
 def test_sound_does_not_pass_for_a_picture(server: Network) -> None:
     """The picture ends after a second, the sound goes on for 20: the stream is silent."""
-    with sources.open_source(f"{server.http}/blind.ts", sources.Settings(stall=2.5)) as source:
+    with sources.open_source(
+        f"{server.http}/blind.ts", sources.SourceSettings(stall=2.5)
+    ) as source:
         came: list[float] = []
         with pytest.raises(OfflineError, match=r"silent for 2\.5 s"):
             came.extend(time.monotonic() for _ in source)
@@ -236,7 +238,7 @@ def test_a_sink_is_no_url(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     with sources.open_source("test:8x8?frames=1") as source:
         with pytest.raises(SinkError, match="nothing is sent to a URL") as caught:
-            sinks.open_sink(spec, sinks.Settings(source))
+            sinks.open_sink(spec, sinks.SinkSettings(source))
     assert "s3cret" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
@@ -256,7 +258,7 @@ def test_what_has_a_colon_may_be_a_sink(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with sources.open_source("test:8x8?frames=1") as source:
-        with sinks.open_sink(spec, sinks.Settings(source)):
+        with sinks.open_sink(spec, sinks.SinkSettings(source)):
             pass
 
 

@@ -26,7 +26,7 @@ def test_a_recording_goes_on_once_there_is_room(
     first = f"a.{suffix}" if segment is None else f"a-0001.{suffix}"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with sources.open_source("test:64x48@10?frames=60&noise=gaussian:50") as source:
-        settings = sinks.Settings(source, segment=segment, overwrite=True, codec="ffv1")
+        settings = sinks.SinkSettings(source, segment=segment, overwrite=True, codec="ffv1")
         frames = list(source)
         with sinks.recording.Recording(tmp_path / f"a.{suffix}", settings) as sink:
             try:
@@ -56,7 +56,7 @@ def test_a_recording_that_is_taken_away_goes_on_in_another_file(
 ) -> None:
     target, aside = tmp_path / "a.mkv", tmp_path / "aside.mkv"
     with sources.open_source("test:64x48@10?frames=40") as source:
-        with sinks.recording.Recording(target, sinks.Settings(source, overwrite=True)) as sink:
+        with sinks.recording.Recording(target, sinks.SinkSettings(source, overwrite=True)) as sink:
             for index, frame in enumerate(source):
                 if index == 5:
                     target.rename(aside)
@@ -72,7 +72,7 @@ def test_a_recording_waits_for_a_folder_that_vanished(tmp_path: Path) -> None:
     folder, aside = tmp_path / "usb", tmp_path / "aside"
     folder.mkdir()
     with sources.open_source("test:64x48@10?frames=60") as source:
-        with sinks.recording.Recording(folder / "a.mkv", sinks.Settings(source)) as sink:
+        with sinks.recording.Recording(folder / "a.mkv", sinks.SinkSettings(source)) as sink:
             failed = 0
             for index, frame in enumerate(source):
                 if index == 20:

@@ -70,7 +70,7 @@ def test_the_battery_knows_every_source() -> None:
 
 @pytest.mark.parametrize("kind", [*SPECS, *LIVE])
 def test_a_source_keeps_the_contract(kind: str, spec: str) -> None:
-    with sources.open_source(spec, sources.Settings(size=(64, 48))) as source:
+    with sources.open_source(spec, sources.SourceSettings(size=(64, 48))) as source:
         frames = list(itertools.islice(source, 6) if source.live else source)
         assert source.name
         assert source.broken == 0
@@ -124,7 +124,7 @@ def live(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
 @pytest.mark.parametrize("kind", list(LIVE))
 def test_a_live_source_that_is_not_there(kind: str, live: Any) -> None:
     with offline_within(STALL + 1):
-        sources.open_source(live.spec, sources.Settings(stall=STALL))
+        sources.open_source(live.spec, sources.SourceSettings(stall=STALL))
     live.start()
     with sources.open_source(live.spec) as source:  # it is worth another try
         next(iter(source))
@@ -134,7 +134,7 @@ def test_a_live_source_that_is_not_there(kind: str, live: Any) -> None:
 def test_a_live_source_that_breaks_off_and_comes_back(kind: str, live: Any) -> None:
     for _ in range(2):
         live.start()
-        with sources.open_source(live.spec, sources.Settings(stall=STALL)) as source:
+        with sources.open_source(live.spec, sources.SourceSettings(stall=STALL)) as source:
             frames = iter(source)
             next(frames)
             live.die()
@@ -145,7 +145,7 @@ def test_a_live_source_that_breaks_off_and_comes_back(kind: str, live: Any) -> N
 @pytest.mark.parametrize("kind", list(LIVE))
 def test_a_live_source_that_falls_silent(kind: str, live: Any) -> None:
     live.start()
-    settings = sources.Settings(stall=STALL)
+    settings = sources.SourceSettings(stall=STALL)
     with sources.open_source(live.spec, settings) as source:
         frames = iter(source)
         next(frames)
@@ -165,7 +165,7 @@ def test_a_camera_is_asked_for_what_the_user_asks(
 ) -> None:
     device = LIVE["camera"](monkeypatch, tmp_path)
     device.start()
-    asked = sources.Settings(size=(1280, 720), rate=Fraction(15), pixel_format="mjpeg")
+    asked = sources.SourceSettings(size=(1280, 720), rate=Fraction(15), pixel_format="mjpeg")
     with sources.open_source("/dev/v4l/by-id/usb-cam-index0", asked):
         assert device.asked.items() >= {
             "video_size": "1280x720", "framerate": "15", "input_format": "mjpeg",
@@ -188,13 +188,13 @@ def test_why_a_camera_can_not_be_opened(
 
     monkeypatch.setattr(sources.camera, "open_device", refuse)
     with pytest.raises(SourceError, match=said) as caught:
-        sources.open_source("0", sources.Settings(size=(9, 9)))
+        sources.open_source("0", sources.SourceSettings(size=(9, 9)))
     assert type(caught.value) is kind
 
 
 def test_ffmpeg_understands_that_a_camera_is_not_waited_for() -> None:
     """The flag has no name among FFmpeg's options; see AVFMT_FLAG_NONBLOCK in avformat.h."""
-    options = sources.camera._options(sources.Settings())
+    options = sources.camera._options(sources.SourceSettings())
     for asked, flag in ((options, 4), ({}, 0)):
         with av.open("testsrc", format="lavfi", container_options=asked) as container:
             assert container.flags & 4 == flag
@@ -205,7 +205,9 @@ def test_the_pi_camera_gives_rgb_and_everything_back(
 ) -> None:
     pi = LIVE["pi_camera"](monkeypatch, tmp_path)
     pi.start()
-    with sources.open_source("picamera2:", sources.Settings((64, 48), Fraction(25))) as source:
+    with sources.open_source(
+        "picamera2:", sources.SourceSettings((64, 48), Fraction(25))
+    ) as source:
         assert pi.open == 1
         frames = list(itertools.islice(source, 3))
     assert (pi.open, pi.held) == (0, 0)
@@ -308,7 +310,9 @@ def test_a_sink_takes_every_frame(kind: str, tmp_path: Path, screen: Screen) -> 
     if kind == "pipe":
         sys.stdout = (tmp_path / "out.raw").open("w")
     with sources.open_source("test:64x48@10?frames=5") as source:
-        settings = sinks.Settings(source, codec="ffv1", segment=9 if kind == "recording" else None)
+        settings = sinks.SinkSettings(
+            source, codec="ffv1", segment=9 if kind == "recording" else None
+        )
         with sinks.open_sink(spec, settings) as sink:
             assert type(sink).__module__.endswith(kind)
             expected = []
@@ -333,7 +337,7 @@ def test_a_sink_takes_every_frame(kind: str, tmp_path: Path, screen: Screen) -> 
 
 def test_a_virtual_camera_follows_the_size_of_frames(screen: Screen) -> None:
     with sources.open_source("test:8x8@25?frames=1") as source:
-        with sinks.open_sink("camera:/dev/video9", sinks.Settings(source)) as sink:
+        with sinks.open_sink("camera:/dev/video9", sinks.SinkSettings(source)) as sink:
             assert sink.wants_slates
             for shape in [(8, 8, 3), (8, 8, 3), (6, 10, 3), (6, 10)]:
                 sink.write(Frame(np.full(shape, 9, np.uint8), 0.0))
@@ -345,7 +349,7 @@ def test_a_virtual_camera_follows_the_size_of_frames(screen: Screen) -> None:
 def test_a_virtual_camera_that_went_away_is_opened_anew(screen: Screen) -> None:
     frame = Frame(np.full((8, 8, 3), 9, np.uint8), 0.0)
     with sources.open_source("test:8x8@25?frames=1") as source:
-        with sinks.open_sink("camera:/dev/video9", sinks.Settings(source)) as sink:
+        with sinks.open_sink("camera:/dev/video9", sinks.SinkSettings(source)) as sink:
             assert sink.recovers
             sink.write(frame)
             screen.away = True
@@ -363,7 +367,7 @@ def test_a_virtual_camera_that_can_not_be(monkeypatch: pytest.MonkeyPatch, scree
         raise RuntimeError("'/dev/video9' is not a v4l2loopback device")
 
     with sources.open_source("test:8x8?frames=1") as source:
-        settings = sinks.Settings(source)
+        settings = sinks.SinkSettings(source)
         monkeypatch.setattr(sys.modules["pyvirtualcam"], "Camera", refuse)
         with sinks.open_sink("camera:/dev/video9", settings) as sink:
             with pytest.raises(SinkError, match="modprobe"):
@@ -385,14 +389,14 @@ def test_a_sink_overwrites_only_when_told(kind: str, tmp_path: Path) -> None:
         target.write_text("precious")
     with sources.open_source("test:8x8?frames=1") as source:
         with pytest.raises(SinkError, match="--overwrite"):
-            sinks.open_sink(str(target), sinks.Settings(source))
-        with sinks.open_sink(str(target), sinks.Settings(source, overwrite=True)) as sink:
+            sinks.open_sink(str(target), sinks.SinkSettings(source))
+        with sinks.open_sink(str(target), sinks.SinkSettings(source, overwrite=True)) as sink:
             sink.write(next(iter(source)))
 
 
 def test_a_video_has_one_size(tmp_path: Path) -> None:
     with sources.open_source("test:8x8?frames=1") as source:
-        with sinks.open_sink(str(tmp_path / "x.mkv"), sinks.Settings(source)) as sink:
+        with sinks.open_sink(str(tmp_path / "x.mkv"), sinks.SinkSettings(source)) as sink:
             sink.write(Frame(np.zeros((16, 16, 3), np.uint8), 0.0))
             with pytest.raises(SinkError, match="a frame of 32×16"):
                 sink.write(Frame(np.zeros((16, 32, 3), np.uint8), 0.0))
@@ -403,7 +407,7 @@ def test_a_video_has_one_size(tmp_path: Path) -> None:
 )
 def test_videos_that_can_not_be(name: str, codec: str, tmp_path: Path) -> None:
     with sources.open_source("test:8x8?frames=1") as source, pytest.raises(SinkError):
-        sinks.open_sink(str(tmp_path / name), sinks.Settings(source, codec=codec))
+        sinks.open_sink(str(tmp_path / name), sinks.SinkSettings(source, codec=codec))
     assert not list(tmp_path.iterdir())
 
 
@@ -411,14 +415,14 @@ def test_a_source_is_not_overwritten_while_it_is_read(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "a.mkv", [np.zeros((48, 64, 3), np.uint8)] * 3)
     before = clip.read_bytes()
     with sources.open_source(str(clip)) as source, pytest.raises(SinkError, match="at once"):
-        sinks.open_sink(str(clip), sinks.Settings(source, overwrite=True))
+        sinks.open_sink(str(clip), sinks.SinkSettings(source, overwrite=True))
     assert clip.read_bytes() == before
 
 
 def test_a_wrong_codec_leaves_an_existing_file(tmp_path: Path) -> None:
     (tmp_path / "a.mkv").write_text("precious")
     with sources.open_source("test:8x8?frames=1") as source, pytest.raises(SinkError):
-        sinks.open_sink(str(tmp_path / "a.mkv"), sinks.Settings(source, True, "none"))
+        sinks.open_sink(str(tmp_path / "a.mkv"), sinks.SinkSettings(source, True, "none"))
     assert (tmp_path / "a.mkv").read_text() == "precious"
 
 
@@ -427,7 +431,7 @@ def test_images_of_the_same_name_are_all_kept(denoiser: Denoiser, tmp_path: Path
     for suffix in ("png", "bmp", "tif"):
         Image.new("RGB", (16, 16)).save(tmp_path / "in" / f"a.{suffix}")
     with sources.open_source(str(tmp_path / "in")) as source:
-        with sinks.open_sink(str(tmp_path / "out"), sinks.Settings(source)) as sink:
+        with sinks.open_sink(str(tmp_path / "out"), sinks.SinkSettings(source)) as sink:
             stream.run(source, denoiser, [sink])
     assert len(list((tmp_path / "out").iterdir())) == 3
 
@@ -436,7 +440,7 @@ def test_mpeg_ts(denoiser: Denoiser, tmp_path: Path) -> None:
     frames = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(8)]
     clip = make_clip(tmp_path / "in.mkv", frames, sound=True)
     with sources.open_source(str(clip)) as source:
-        with sinks.open_sink(str(tmp_path / "out.ts"), sinks.Settings(source)) as sink:
+        with sinks.open_sink(str(tmp_path / "out.ts"), sinks.SinkSettings(source)) as sink:
             stream.run(source, denoiser, [sink])
     assert len(frames_of(tmp_path / "out.ts")[0]) == 8
     assert sound_of(tmp_path / "out.ts")
@@ -450,7 +454,7 @@ def test_images_keep_what_goes_with_them(denoiser: Denoiser, tmp_path: Path) -> 
     (tmp_path / "in").mkdir()
     image.save(tmp_path / "in" / "a.png", exif=exif)
     with sources.open_source(str(tmp_path / "in")) as source:
-        with sinks.open_sink(str(tmp_path / "out"), sinks.Settings(source)) as sink:
+        with sinks.open_sink(str(tmp_path / "out"), sinks.SinkSettings(source)) as sink:
             stream.run(source, denoiser, [sink])
     with Image.open(tmp_path / "out" / "a.png") as result:
         assert result.getexif()[0x0110] == "a camera"
@@ -462,7 +466,7 @@ def test_two_recordings_both_have_the_sound(denoiser: Denoiser, tmp_path: Path) 
     clip = make_clip(tmp_path / "in.mkv", frames, sound=True)
     with sources.open_source(str(clip)) as source, contextlib.ExitStack() as stack:
         opened = [
-            stack.enter_context(sinks.open_sink(str(tmp_path / name), sinks.Settings(source)))
+            stack.enter_context(sinks.open_sink(str(tmp_path / name), sinks.SinkSettings(source)))
             for name in ("a.mkv", "b.mp4")
         ]
         stream.run(source, denoiser, opened)
@@ -471,7 +475,7 @@ def test_two_recordings_both_have_the_sound(denoiser: Denoiser, tmp_path: Path) 
 
 def test_gray_frames_can_be_recorded(tmp_path: Path) -> None:
     with sources.open_source("test:8x8?frames=1") as source:
-        with sinks.open_sink(str(tmp_path / "x.mkv"), sinks.Settings(source)) as sink:
+        with sinks.open_sink(str(tmp_path / "x.mkv"), sinks.SinkSettings(source)) as sink:
             sink.write(Frame(np.full((32, 32), 77, np.uint8), 0.0))
     assert np.abs(frames_of(tmp_path / "x.mkv")[0][0].astype(int) - 77).max() <= 2
 

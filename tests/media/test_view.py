@@ -58,7 +58,7 @@ def test_a_port_in_use() -> None:
 
 def test_what_other_machines_reach_has_a_token(capsys: pytest.CaptureFixture[str]) -> None:
     with sources.open_source("test:8x8") as source:
-        with sinks.open_sink("view:0.0.0.0:0", sinks.Settings(source)) as sink:
+        with sinks.open_sink("view:0.0.0.0:0", sinks.SinkSettings(source)) as sink:
             said = capsys.readouterr().err
             assert said == f"open {sink.url}\n"
             token = sink.url.partition("?token=")[2]

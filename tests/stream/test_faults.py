@@ -621,7 +621,7 @@ def test_a_hundred_thousand_frames() -> None:
                 pages = int(Path("/proc/self/statm").read_text().split()[1])
                 marks.append((pages * resource.getpagesize(), threading.active_count()))
 
-    settings = sources.Settings()
+    settings = sources.SourceSettings()
     spec = f"test:16x16?frames={frames}"
     with Denoiser("nano") as denoiser, sources.open_source(spec, settings) as source:
         stats = stream.run(source, denoiser, [Watch()], buffers=settings.buffers)

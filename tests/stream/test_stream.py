@@ -25,7 +25,7 @@ from edgecae.media.sources import video_file
 from edgecae.stream import capture, metrics, overload, pipeline, sink_worker
 from edgecae.stream import threads as tune
 from edgecae.stream.capture import Reconnecting, open_lasting
-from edgecae.stream.channel import Channel, ClosedError
+from edgecae.stream.channel import ClosedError, FrameQueue
 from edgecae.stream.control import StreamControl
 from edgecae.stream.slate import slate
 
@@ -102,7 +102,7 @@ def nano() -> Iterator[Denoiser]:
 @pytest.mark.parametrize("newest", [True, False])
 def test_a_channel_is_bounded_and_keeps_the_order(newest: bool) -> None:
     gone: list[int] = []
-    channel: Channel[int] = Channel(2, newest, gone.append)
+    channel: FrameQueue[int] = FrameQueue(2, newest, gone.append)
 
     def send() -> None:
         for number in range(50):
@@ -126,7 +126,7 @@ def test_a_channel_is_bounded_and_keeps_the_order(newest: bool) -> None:
 
 def test_a_channel_that_is_closed_lets_the_sender_go() -> None:
     gone: list[int] = []
-    channel: Channel[int] = Channel(1, False, gone.append)
+    channel: FrameQueue[int] = FrameQueue(1, False, gone.append)
     channel.put(1)
     sender = threading.Thread(target=channel.put, args=(2,))
     sender.start()
@@ -270,7 +270,7 @@ def test_what_is_a_bug_in_a_sink_is_not_tried_again(nano: Denoiser) -> None:
 
 def test_the_picture_before_goes_to_those_who_ask(nano: Denoiser) -> None:
     class Both(Keep):
-        wants_before = True
+        needs_original = True
 
     both, plain = Both(), Keep()
     spec = "test:48x32?frames=8&noise=gaussian:25"
@@ -298,7 +298,7 @@ def lasting(
     """A stand-in for a camera, which is there, and the source that a stream makes of it."""
     there = camera(monkeypatch, tmp_path)  # type: ignore[call-arg]
     there.start()
-    settings, spec = sources.Settings(stall=stall), there.spec  # type: ignore[attr-defined]
+    settings, spec = sources.SourceSettings(stall=stall), there.spec  # type: ignore[attr-defined]
     return there, Reconnecting(
         "camera",
         lambda: sources.open_source(spec, settings),
@@ -521,7 +521,7 @@ def test_a_slate_has_any_shape(shape: tuple[int, ...]) -> None:
 
 def test_another_size_goes_on_in_another_file(nano: Denoiser, tmp_path: Path) -> None:
     source = reconnecting([(32, 48), 0.05, (32, 48), 0.05, (64, 48), 0.05])
-    settings = sinks.Settings(source, codec="ffv1")
+    settings = sinks.SinkSettings(source, codec="ffv1")
     with sinks.open_sink(str(tmp_path / "a.mkv"), settings) as sink:
         stream.run(source, nano, [sink])
     shapes = {p.name: [f.shape for f in frames_of(p)[0]] for p in sorted(tmp_path.iterdir())}
@@ -531,7 +531,7 @@ def test_another_size_goes_on_in_another_file(nano: Denoiser, tmp_path: Path) ->
 def test_segments_are_numbered_from_the_first_free_one(nano: Denoiser, tmp_path: Path) -> None:
     (tmp_path / "a-0001.mkv").write_text("precious")
     with sources.open_source("test:32x32@10?frames=25") as source:
-        settings = sinks.Settings(source, segment=1.0)
+        settings = sinks.SinkSettings(source, segment=1.0)
         with sinks.open_sink(str(tmp_path / "a.mkv"), settings) as sink:
             stream.run(source, nano, [sink])
     assert (tmp_path / "a-0001.mkv").read_text() == "precious"
@@ -542,7 +542,7 @@ def test_segments_are_numbered_from_the_first_free_one(nano: Denoiser, tmp_path:
 
 def test_segments_can_be_named_by_the_time(nano: Denoiser, tmp_path: Path) -> None:
     with sources.open_source("test:32x32@10?frames=3") as source:
-        settings = sinks.Settings(source, segment=60.0)
+        settings = sinks.SinkSettings(source, segment=60.0)
         with sinks.open_sink(str(tmp_path / "door-%Y.mkv"), settings) as sink:
             stream.run(source, nano, [sink])
     (written,) = tmp_path.iterdir()
@@ -566,7 +566,7 @@ def test_memory_and_threads_stay_as_they_are(nano: Denoiser) -> None:
     tracemalloc.start()
     try:
         # Longer than the window of the percentiles, which fills up first.
-        settings = sources.Settings()
+        settings = sources.SourceSettings()
         with sources.open_source("test:48x48?frames=2500", settings) as source:
             stream.run(source, nano, [Watch()], buffers=settings.buffers)
     finally:
@@ -577,11 +577,11 @@ def test_memory_and_threads_stay_as_they_are(nano: Denoiser) -> None:
 
 
 def test_buffers_are_used_again(nano: Denoiser) -> None:
-    settings = sources.Settings()
+    settings = sources.SourceSettings()
     seen: set[int] = set()
 
     class Watch(sinks.null.Null):
-        wants_before = True
+        needs_original = True
 
         def write(self, frame: Frame) -> None:
             assert frame.before is not None
@@ -622,8 +622,8 @@ def test_what_goes_wrong_in_a_source_is_raised(nano: Denoiser) -> None:
 def test_only_live_sources_are_opened_again() -> None:
     stop = stream.Stop()
     with pytest.raises(SourceError):
-        open_lasting("none.mp4", sources.Settings(), stop, "none.mp4")
-    settings = sources.Settings()
+        open_lasting("none.mp4", sources.SourceSettings(), stop, "none.mp4")
+    settings = sources.SourceSettings()
     with open_lasting("test:8x8?frames=1", settings, stop, "test") as source:
         assert not source.live
     with open_lasting("test:8x8?frames=1&live=yes", settings, stop, "test") as source:
@@ -649,13 +649,13 @@ def wait_until_closed(source: Opened) -> bool:
 def test_a_stop_while_a_source_is_opened_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     release, late, stop = threading.Event(), Opened([]), stream.Stop()
 
-    def open_slowly(spec: str, settings: sources.Settings) -> Opened:
+    def open_slowly(spec: str, settings: sources.SourceSettings) -> Opened:
         stop.requested = True
         release.wait(30)
         return late
 
     monkeypatch.setattr(capture, "open_source", open_slowly)
-    with open_lasting("slow", sources.Settings(), stop, "slow") as source:
+    with open_lasting("slow", sources.SourceSettings(), stop, "slow") as source:
         assert list(source) == []
     assert not late.closed
     release.set()

@@ -27,7 +27,7 @@ SETTLE = 10
 
 
 def frames_of(
-    specs: Sequence[str], settings: sources.Settings, count: int
+    specs: Sequence[str], settings: sources.SourceSettings, count: int
 ) -> Iterator[NDArray[np.uint8]]:
     """Pixels of the first frames of sources, one source after the other, ``count`` in all.
 
@@ -78,14 +78,14 @@ def render(measured: measure.Measurement) -> str:
     metavar="N",
     help="Use the first N frames.",
 )
-@options_of(sources.Settings, **options.CAMERA)
+@options_of(sources.SourceSettings, **options.CAMERA)
 @options.overwrite
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     source_specs: tuple[str, ...],
     out: Path | None,
     frames: int,
-    settings: sources.Settings,
+    settings: sources.SourceSettings,
     overwrite: bool,
     as_json: bool,
 ) -> None:

@@ -116,7 +116,7 @@ CAMERA: dict[str, dict[str, Any]] = {
     "rate": {"callback": _rate},
     "stall": {"type": POSITIVE},
 }
-"""What :func:`.options_of` needs for :class:`edgecae.media.sources.Settings`, by field."""
+"""What :func:`.options_of` needs for :class:`edgecae.media.sources.SourceSettings`, by field."""
 
 DENOISER: dict[str, dict[str, Any]] = {
     "model": {"shell_complete": complete_model},

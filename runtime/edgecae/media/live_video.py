@@ -13,8 +13,8 @@ from typing import Any
 
 from edgecae.errors import OfflineError, SourceError
 from edgecae.media.frame import Frame
-from edgecae.media.sources.base import Settings
-from edgecae.media.sources.video_file import Broken
+from edgecae.media.sources.base import SourceSettings
+from edgecae.media.sources.video_file import DecodeErrors
 from edgecae.timeout import StillRunningError, call_with_timeout
 
 __all__ = ["VideoStream", "open_container", "reason"]
@@ -41,7 +41,7 @@ def reason(error: Exception) -> str:
 def open_container(
     name: str,
     address: str,
-    settings: Settings,
+    settings: SourceSettings,
     opener: Callable[[], Any],
     refusal: Callable[[Exception], SourceError | None] = lambda error: None,
 ) -> Any:
@@ -97,14 +97,16 @@ class VideoStream:
         SourceError: there is no video in it.
     """
 
-    def __init__(self, container: Any, name: str, settings: Settings, live: bool = True) -> None:
+    def __init__(
+        self, container: Any, name: str, settings: SourceSettings, live: bool = True
+    ) -> None:
         from av.stream import Discard
 
         self._container = container
         self._settings = settings
         self._failures = _failures()
         self.name, self.live = name, live
-        self._broken = Broken()
+        self._broken = DecodeErrors()
         if not container.streams.video:
             container.close()
             raise SourceError(f"{name} holds no video")

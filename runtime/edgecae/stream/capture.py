@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from edgecae.errors import OfflineError, RefusedError, SourceError
 from edgecae.media.frame import Frame
-from edgecae.media.sources import Settings, Source, open_source
-from edgecae.stream.channel import Channel
+from edgecae.media.sources import Source, SourceSettings, open_source
+from edgecae.stream.channel import FrameQueue
 from edgecae.stream.stats import Stats
 from edgecae.stream.stop import Stop
 from edgecae.timeout import call_with_timeout
@@ -130,7 +130,7 @@ class Reconnecting:
         self._close()
 
 
-def open_lasting(spec: str, settings: Settings, stop: Stop, name: str) -> Source:
+def open_lasting(spec: str, settings: SourceSettings, stop: Stop, name: str) -> Source:
     """Open a source; a live one so that it outlives its own absence.
 
     Args:
@@ -195,7 +195,9 @@ class Capture:
         error: what ended it, if anything did.
     """
 
-    def __init__(self, source: Source, channel: Channel[Frame], stats: Stats, stop: Stop) -> None:
+    def __init__(
+        self, source: Source, channel: FrameQueue[Frame], stats: Stats, stop: Stop
+    ) -> None:
         self._source, self._channel, self._stats, self._stop = source, channel, stats, stop
         self.error: BaseException | None = None
         # Whoever comes second, the thread at its end or the one that waits for it, closes.

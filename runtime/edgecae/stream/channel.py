@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-__all__ = ["Channel", "ClosedError"]
+__all__ = ["ClosedError", "FrameQueue"]
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ class ClosedError(Exception):
     """A channel that is closed and empty: nothing will come any more."""
 
 
-class Channel(Generic[T]):
+class FrameQueue(Generic[T]):
     """Items from one thread for another, in order, never more than ``size`` of them.
 
     Args:

@@ -24,8 +24,8 @@ from edgecae.media.frame import Frame
 from edgecae.media.sinks import Sink
 from edgecae.media.sources import Source
 from edgecae.stream.capture import CLOCK, Capture, offline_since
-from edgecae.stream.channel import Channel, ClosedError
-from edgecae.stream.sink_worker import Outlet, Shared, latency_into
+from edgecae.stream.channel import ClosedError, FrameQueue
+from edgecae.stream.sink_worker import Shared, SinkWorker, latency_into
 from edgecae.stream.slate import slate
 from edgecae.stream.stats import Stats
 from edgecae.stream.stop import Stop
@@ -151,9 +151,13 @@ class _Stream:
         self.source, self.stop, self.stats = source, stop, stats
         stats.source = source
         self.buffers, self.report, self.watchdog = buffers, report, watchdog
-        self.frames: Channel[Frame] = Channel(1 if source.live else 2, source.live, self._dropped)
+        self.frames: FrameQueue[Frame] = FrameQueue(
+            1 if source.live else 2, source.live, self._dropped
+        )
         self.capture = Capture(source, self.frames, stats, stop)
-        self.outlets = [Outlet(sink, source.live, stats, self.frames.wake) for sink in sinks]
+        self.sink_workers = [
+            SinkWorker(sink, source.live, stats, self.frames.wake) for sink in sinks
+        ]
         self.done = latency_into(stats)
         self._shape: tuple[int, ...] | None = None
         self._slated = 0.0
@@ -166,32 +170,34 @@ class _Stream:
         """Hand a denoised frame to every sink that still works."""
         self._shape = frame.pixels.shape
         self.watchdog.beat(waits=not self.source.live)  # as long as a file's sinks are busy
-        self._send(frame, self.outlets, self.done)
+        self._send(frame, self.sink_workers, self.done)
         self.watchdog.beat()
         self.report(self.stats)
 
-    def _send(self, frame: Frame, outlets: Sequence[Outlet], done: Callable[[Frame], None]) -> None:
-        takers = [outlet for outlet in outlets if outlet.takes]
+    def _send(
+        self, frame: Frame, sink_workers: Sequence[SinkWorker], done: Callable[[Frame], None]
+    ) -> None:
+        takers = [worker for worker in sink_workers if worker.takes]
         if not takers:
             return
         shared = Shared(frame, len(takers), self.buffers, done)
-        for outlet in takers:
-            outlet.put(shared)
+        for worker in takers:
+            worker.put(shared)
 
-    def look_around(self) -> bool:
-        """Between two frames: whether to go on."""
+    def check_workers(self) -> bool:
+        """Look after the workers between two frames; return whether to go on."""
         self.watchdog.beat()
-        failed = [(each, each.error) for each in self.outlets if each.error is not None]
+        failed = [(each, each.error) for each in self.sink_workers if each.error is not None]
         if failed and not self.source.live:
             return False
-        if failed and len(failed) == len(self.outlets):
+        if failed and len(failed) == len(self.sink_workers):
             raise failed[-1][1]
-        for outlet, error in failed:
-            if not outlet.recovers:
-                self.outlets.remove(outlet)
+        for worker, error in failed:
+            if not worker.recovers:
+                self.sink_workers.remove(worker)
                 log.error("%s; the stream goes on without it", error)
-            elif not outlet.said:
-                outlet.said = True
+            elif not worker.said:
+                worker.said = True
                 log.error("%s; trying again, the stream goes on meanwhile", error)
         since = offline_since(self.source)
         if since is not None:
@@ -206,28 +212,28 @@ class _Stream:
         self._slated = now
         ticks = round((now - (self.stats.started or now)) / CLOCK)
         frame = Frame(slate(self._shape, since), now, ticks, CLOCK)
-        wanting = [outlet for outlet in self.outlets if outlet.sink.wants_slates]
+        wanting = [worker for worker in self.sink_workers if worker.sink.wants_slates]
         self._send(frame, wanting, lambda frame: None)
 
     def finish(self, failing: bool) -> None:
         """End the threads: the source first, then sinks, which get what was denoised."""
-        live, outlets = self.source.live, self.outlets
+        live, sink_workers = self.source.live, self.sink_workers
         self.watchdog.beat(waits=True)
         self.frames.close(drain=False)
-        for outlet in outlets:
-            outlet.close(drain=not failing)
+        for worker in sink_workers:
+            worker.close(drain=not failing)
         self.stats.stuck = not self.capture.join(_PATIENCE if live else 1.0)
         until = time.monotonic() + _PATIENCE
-        for outlet in outlets:
-            while not outlet.join(0.2):
+        for worker in sink_workers:
+            while not worker.join(0.2):
                 late = time.monotonic() > until
                 if late and (live or failing or self.stop.requested):
-                    log.warning("%s takes no frames any more: left behind", outlet.sink.name)
+                    log.warning("%s takes no frames any more: left behind", worker.sink.name)
                     break
-        unsaid = [outlet for outlet in outlets if outlet.error is not None and not outlet.said]
-        for outlet in unsaid:
-            if outlet.recovers:  # it would have been tried again: no reason to fail
-                log.error("%s", outlet.error)
+        unsaid = [worker for worker in sink_workers if worker.error is not None and not worker.said]
+        for worker in unsaid:
+            if worker.recovers:  # it would have been tried again: no reason to fail
+                log.error("%s", worker.error)
         errors = [each.error for each in unsaid if each.error and not each.recovers]
         if not failing:
             if self.capture.error is not None:
@@ -310,16 +316,16 @@ def _loop(
     watchdog: Watchdog,
 ) -> None:
     """Denoise until the source ends, fails, or somebody asks to stop; see :func:`run`."""
-    keep = any(outlet.sink.wants_before for outlet in stream.outlets)
+    keep = any(worker.sink.needs_original for worker in stream.sink_workers)
     stats, report = stream.stats, stream.report
     failing = True
     with watchdog, contextlib.ExitStack() as stack:
         workers: _Denoisers | None = None
         stream.capture.start()
-        for outlet in stream.outlets:
-            outlet.start()
+        for worker in stream.sink_workers:
+            worker.start()
         try:
-            while stream.look_around():
+            while stream.check_workers():
                 try:
                     frame = stream.frames.get(_IDLE)
                 except ClosedError:

@@ -97,7 +97,7 @@ class Session:
             "successive frames.",
         },
     )
-    camera: sources.Settings = field(default_factory=sources.Settings)
+    camera: sources.SourceSettings = field(default_factory=sources.SourceSettings)
     max_latency: float | None = field(
         default=None,
         metadata={
@@ -164,7 +164,7 @@ class Session:
                 closing(open_lasting(self.source, self.camera, stop, redacted(self.source)), stats)
             )
             control = StreamControl(source, stats, [], self.strength)
-            settings = sinks.Settings(source, self.overwrite, self.codec, self.segment, control)
+            settings = sinks.SinkSettings(source, self.overwrite, self.codec, self.segment, control)
             opened = [
                 stack.enter_context(sinks.open_sink(spec, settings))
                 for spec in dict.fromkeys(self.sinks)

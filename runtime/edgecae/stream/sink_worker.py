@@ -13,10 +13,10 @@ from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
 from edgecae.media.sinks import Sink
 from edgecae.stream.capture import BACKOFF
-from edgecae.stream.channel import Channel, ClosedError
+from edgecae.stream.channel import ClosedError, FrameQueue
 from edgecae.stream.stats import Stats
 
-__all__ = ["Outlet", "Shared"]
+__all__ = ["Shared", "SinkWorker"]
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Shared:
                     self._buffers.give(pixels)
 
 
-class Outlet:
+class SinkWorker:
     """The thread that hands frames to one sink.
 
     A sink that failed and may recover gets none for a while, and then one as another attempt; the
@@ -84,7 +84,7 @@ class Outlet:
         self.takes, self.recovers, self.said = True, newest and sink.recovers, False
         self.frames = self.dropped = 0
         self._wait, self._again = 0.0, -math.inf
-        self._channel: Channel[Shared] = Channel(WAITING, newest, self._drop)
+        self._channel: FrameQueue[Shared] = FrameQueue(WAITING, newest, self._drop)
         self._thread = threading.Thread(target=self._work, name=f"sink {sink.name}", daemon=True)
 
     def start(self) -> None:

@@ -28,12 +28,12 @@ from edgecae.media.sinks import (
     view,
     virtual_camera,
 )
-from edgecae.media.sinks.base import Settings, Sink
+from edgecae.media.sinks.base import Sink, SinkSettings
 
-__all__ = ["OPENERS", "Settings", "Sink", "open_sink"]
+__all__ = ["OPENERS", "Sink", "SinkSettings", "open_sink"]
 
 
-OPENERS: tuple[Callable[[str, Settings], Sink | None], ...] = (
+OPENERS: tuple[Callable[[str, SinkSettings], Sink | None], ...] = (
     null.open_sink,
     view.open_sink,
     pipe.open_sink,
@@ -45,7 +45,7 @@ OPENERS: tuple[Callable[[str, Settings], Sink | None], ...] = (
 """Tried in this order; each returns None for a description that is not its own."""
 
 
-def open_sink(spec: str, settings: Settings) -> Sink:
+def open_sink(spec: str, settings: SinkSettings) -> Sink:
     """Open the sink of a description.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from edgecae.media.frame import Frame
 from edgecae.media.sources.base import Source
 
-__all__ = ["DEFAULT_CODEC", "FALLBACK_RATE", "Control", "Settings", "Sink"]
+__all__ = ["DEFAULT_CODEC", "FALLBACK_RATE", "Control", "Sink", "SinkSettings"]
 
 DEFAULT_CODEC = "auto"
 """H.264 where the container holds it, else the container's own default."""
@@ -43,7 +43,7 @@ class Control(Protocol):
 
 
 @dataclass(frozen=True)
-class Settings:
+class SinkSettings:
     """What a sink may want to know before the first frame.
 
     Attributes:
@@ -74,7 +74,7 @@ class Sink(Protocol):
         """For people."""
 
     @property
-    def wants_before(self) -> bool:
+    def needs_original(self) -> bool:
         """Whether frames shall come with ``before``, the picture as it was."""
 
     @property

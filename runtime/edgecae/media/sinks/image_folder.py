@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
-from edgecae.media.sinks.base import Settings
+from edgecae.media.sinks.base import SinkSettings
 
 __all__ = ["ImageFolder", "names_folder", "open_sink"]
 
@@ -25,7 +25,7 @@ class ImageFolder:
         SinkError: the folder can't be made, or is not empty and ``overwrite`` was not given.
     """
 
-    wants_before = False
+    needs_original = False
     wants_slates = False
     recovers = True
 
@@ -68,6 +68,6 @@ def names_folder(spec: str) -> bool:
     return path.is_dir() or spec.endswith("/") or not path.suffix
 
 
-def open_sink(spec: str, settings: Settings) -> ImageFolder | None:
+def open_sink(spec: str, settings: SinkSettings) -> ImageFolder | None:
     """Open a folder; None for a path that names a file."""
     return ImageFolder(Path(spec), settings.overwrite) if names_folder(spec) else None

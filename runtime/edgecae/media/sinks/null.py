@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecae.media.frame import Frame
-from edgecae.media.sinks.base import Settings
+from edgecae.media.sinks.base import SinkSettings
 
 __all__ = ["Null", "open_sink"]
 
@@ -11,7 +11,7 @@ __all__ = ["Null", "open_sink"]
 class Null:
     """Takes every frame and keeps none."""
 
-    wants_before = False
+    needs_original = False
     wants_slates = False
     recovers = False
     name = "null:"
@@ -26,6 +26,6 @@ class Null:
         """Nothing is held open."""
 
 
-def open_sink(spec: str, settings: Settings) -> Null | None:  # noqa: ARG001
+def open_sink(spec: str, settings: SinkSettings) -> Null | None:  # noqa: ARG001
     """Open ``null:``; None for any other description."""
     return Null() if spec == "null:" else None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.redact import redacted
-from edgecae.media.sinks.base import FALLBACK_RATE, Settings
+from edgecae.media.sinks.base import FALLBACK_RATE, SinkSettings
 from edgecae.media.sources.base import Source
 from edgecae.media.sources.video_file import VideoFile, colour_matrix
 
@@ -45,7 +45,7 @@ class PipeSink:
         SinkError: PyAV is not installed, or FFmpeg knows no such format.
     """
 
-    wants_before = False
+    needs_original = False
     wants_slates = False
     recovers = False
     name = "standard output"
@@ -153,7 +153,7 @@ def is_pipe(spec: str) -> bool:
     return spec == "-" or spec.startswith("raw:")
 
 
-def open_sink(spec: str, settings: Settings) -> PipeSink | None:
+def open_sink(spec: str, settings: SinkSettings) -> PipeSink | None:
     """Open standard output; None for any other description."""
     if not is_pipe(spec):
         return None

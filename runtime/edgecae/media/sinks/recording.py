@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
-from edgecae.media.sinks.base import Settings
+from edgecae.media.sinks.base import SinkSettings
 from edgecae.media.sinks.image_folder import names_folder
 from edgecae.media.sinks.video_file import VideoSink
 
@@ -41,11 +41,11 @@ class Recording:
         SinkError: as :class:`VideoSink`.
     """
 
-    wants_before = False
+    needs_original = False
     wants_slates = True
     recovers = True
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: SinkSettings) -> None:
         self.name = str(path)
         self._path, self._settings = path, settings
         self._number = 0
@@ -142,7 +142,7 @@ class Recording:
         self._close(*error)
 
 
-def open_sink(spec: str, settings: Settings) -> Recording | None:
+def open_sink(spec: str, settings: SinkSettings) -> Recording | None:
     """Open a recording; None where the frames of a file go into one video."""
     path = Path(spec)
     if names_folder(spec) or not (settings.source.live or settings.segment is not None):

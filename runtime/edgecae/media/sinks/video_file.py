@@ -15,7 +15,7 @@ from typing import Any
 
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
-from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, Settings
+from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, SinkSettings
 from edgecae.media.sources.video_file import VideoFile, colour_matrix
 
 __all__ = ["VideoSink", "open_sink"]
@@ -65,7 +65,7 @@ class VideoSink:
             codec.
     """
 
-    wants_before = False
+    needs_original = False
     wants_slates = True
     recovers = False
 
@@ -168,7 +168,7 @@ class VideoSink:
             )
             if self._source.rotation:
                 stream.set_display_rotation(self._source.rotation)
-            for passenger in self._source.passengers:
+            for passenger in self._source.other_streams:
                 self._board(passenger)
         self._stream = stream
 
@@ -268,7 +268,7 @@ class VideoSink:
                 self._forget()
 
 
-def open_sink(spec: str, settings: Settings) -> VideoSink | None:
+def open_sink(spec: str, settings: SinkSettings) -> VideoSink | None:
     """Open a video file for writing."""
     source = settings.source if isinstance(settings.source, VideoFile) else None
     return VideoSink(Path(spec), source, settings.source.rate, settings.codec, settings.overwrite)

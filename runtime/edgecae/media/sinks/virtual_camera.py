@@ -13,7 +13,7 @@ import numpy as np
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.redact import redacted
-from edgecae.media.sinks.base import FALLBACK_RATE, Settings
+from edgecae.media.sinks.base import FALLBACK_RATE, SinkSettings
 
 __all__ = ["VirtualCamera", "open_sink"]
 
@@ -30,7 +30,7 @@ class VirtualCamera:
             opened.
     """
 
-    wants_before = False
+    needs_original = False
     wants_slates = True
     recovers = True
 
@@ -89,7 +89,7 @@ class VirtualCamera:
         self._close()
 
 
-def open_sink(spec: str, settings: Settings) -> VirtualCamera | None:
+def open_sink(spec: str, settings: SinkSettings) -> VirtualCamera | None:
     """Open ``camera:DEVICE``; None for any other description.
 
     Raises:

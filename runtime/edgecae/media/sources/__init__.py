@@ -20,12 +20,12 @@ from collections.abc import Callable
 from edgecae.errors import SourceError
 from edgecae.media.redact import redacted
 from edgecae.media.sources import camera, image_files, network, pi_camera, pipe, scene, video_file
-from edgecae.media.sources.base import Settings, Source
+from edgecae.media.sources.base import Source, SourceSettings
 
-__all__ = ["OPENERS", "Settings", "Source", "open_source"]
+__all__ = ["OPENERS", "Source", "SourceSettings", "open_source"]
 
 
-OPENERS: tuple[Callable[[str, Settings], Source | None], ...] = (
+OPENERS: tuple[Callable[[str, SourceSettings], Source | None], ...] = (
     scene.open_source,
     pipe.open_source,
     network.open_source,
@@ -37,7 +37,7 @@ OPENERS: tuple[Callable[[str, Settings], Source | None], ...] = (
 """Tried in this order; each returns None for a description that is not its own."""
 
 
-def open_source(spec: str, settings: Settings | None = None) -> Source:
+def open_source(spec: str, settings: SourceSettings | None = None) -> Source:
     """Open the source of a description.
 
     Args:
@@ -48,7 +48,7 @@ def open_source(spec: str, settings: Settings | None = None) -> Source:
         OfflineError: it is a live source, and not there now.
         SourceError: nothing of that description can be opened.
     """
-    settings = settings or Settings()
+    settings = settings or SourceSettings()
     for opener in OPENERS:
         source = opener(spec, settings)
         if source is not None:

@@ -11,11 +11,11 @@ from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
 from edgecae.timeout import PendingCalls
 
-__all__ = ["Settings", "Source"]
+__all__ = ["Source", "SourceSettings"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class SourceSettings:
     """What the user asks of a source; each takes what applies to it.
 
     The metadata of a field are those of its option on the command line.
@@ -59,10 +59,10 @@ class Source(Protocol):
 
     A source is opened by making it, read by iterating over it once, and closed by leaving its
     ``with`` block. What goes wrong in it is a :class:`SourceError`. Every frame has pixels of its
-    own, taken from ``Settings.buffers``.
+    own, taken from ``SourceSettings.buffers``.
 
     A *live* source gives frames at its own pace, whether they are taken or not: the newest one
-    counts. Where it is not there, breaks off, ends, or is silent for ``Settings.stall`` seconds, it
+    counts. Where it is not there, breaks off, ends, or is silent for ``SourceSettings.stall`` seconds, it
     raises :class:`OfflineError`, on opening or while it is read; it must never block for longer
     than that. It is then closed and opened again. The iteration of any other source ends
     where its frames do.

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgecae.errors import OfflineError, SourceError
 from edgecae.media.live_video import VideoStream, open_container, reason
-from edgecae.media.sources.base import Settings
+from edgecae.media.sources.base import SourceSettings
 
 __all__ = ["open_device", "open_source"]
 
@@ -32,7 +32,7 @@ def open_device(device: str, options: dict[str, str], stall: float) -> Any:
     return av.open(device, format="v4l2", container_options=options, timeout=stall)
 
 
-def _options(settings: Settings) -> dict[str, str]:
+def _options(settings: SourceSettings) -> dict[str, str]:
     """FFmpeg's options of v4l2 for what the user asks."""
     asked = {
         "video_size": settings.size and f"{settings.size[0]}x{settings.size[1]}",
@@ -42,7 +42,7 @@ def _options(settings: Settings) -> dict[str, str]:
     return {"fflags": _NONBLOCK} | {key: value for key, value in asked.items() if value}
 
 
-def open_source(spec: str, settings: Settings) -> VideoStream | None:
+def open_source(spec: str, settings: SourceSettings) -> VideoStream | None:
     """Open a camera; None for any other description.
 
     Raises:

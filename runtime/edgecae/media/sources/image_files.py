@@ -12,7 +12,7 @@ from pathlib import Path
 from edgecae.errors import SourceError
 from edgecae.media.frame import Frame
 from edgecae.media.redact import redacted
-from edgecae.media.sources.base import Settings
+from edgecae.media.sources.base import SourceSettings
 
 __all__ = ["ImageFiles", "open_source"]
 
@@ -73,7 +73,7 @@ class ImageFiles:
         """Files are closed as soon as they are read."""
 
 
-def open_source(spec: str, settings: Settings) -> ImageFiles | None:  # noqa: ARG001
+def open_source(spec: str, settings: SourceSettings) -> ImageFiles | None:  # noqa: ARG001
     """Open a folder, a glob or an image file; None for any other description."""
     from edgecae.media import images
 

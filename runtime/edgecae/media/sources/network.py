@@ -13,7 +13,7 @@ from typing import Any
 from edgecae.errors import RefusedError, SourceError
 from edgecae.media.live_video import VideoStream, open_container, reason
 from edgecae.media.redact import redacted
-from edgecae.media.sources.base import Settings
+from edgecae.media.sources.base import SourceSettings
 
 __all__ = ["PROTOCOLS", "open_source"]
 
@@ -48,7 +48,7 @@ def _open(url: str, scheme: str, stall: float) -> Any:
     return av.open(url, container_options=options, timeout=stall)
 
 
-def open_source(spec: str, settings: Settings) -> VideoStream | None:
+def open_source(spec: str, settings: SourceSettings) -> VideoStream | None:
     """Open a stream; None for what is no URL.
 
     Its sound is left out, which one warning says.

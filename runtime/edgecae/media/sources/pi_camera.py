@@ -14,7 +14,7 @@ from typing import Any
 
 from edgecae.errors import OfflineError, SourceError
 from edgecae.media.frame import Frame
-from edgecae.media.sources.base import Settings
+from edgecae.media.sources.base import SourceSettings
 from edgecae.timeout import call_with_timeout
 
 __all__ = ["PiCamera", "open_source"]
@@ -40,7 +40,7 @@ class PiCamera:
     live = True
     broken = 0
 
-    def __init__(self, index: int, settings: Settings) -> None:
+    def __init__(self, index: int, settings: SourceSettings) -> None:
         self.name = f"Pi camera {index}"
         self.rate = settings.rate or RATE
         self._settings = settings
@@ -122,7 +122,7 @@ def _close(camera: Any) -> None:
     camera.close()
 
 
-def open_source(spec: str, settings: Settings) -> PiCamera | None:
+def open_source(spec: str, settings: SourceSettings) -> PiCamera | None:
     """Open ``picamera2:``; None for any other description."""
     match = _SPEC.fullmatch(spec)
     return PiCamera(int(match["index"] or 0), settings) if match else None

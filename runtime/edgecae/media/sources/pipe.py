@@ -21,7 +21,7 @@ from edgecae.errors import SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_FRAME_AREA
 from edgecae.media.redact import redacted
-from edgecae.media.sources.base import Settings
+from edgecae.media.sources.base import SourceSettings
 from edgecae.media.sources.video_file import VideoFile
 
 __all__ = ["NAME", "open_source", "read_container", "read_raw"]
@@ -101,7 +101,7 @@ def read_container(pipe: BinaryIO, buffers: Buffers | None = None) -> VideoFile:
     return source
 
 
-def open_source(spec: str, settings: Settings) -> VideoFile | None:
+def open_source(spec: str, settings: SourceSettings) -> VideoFile | None:
     """Open standard input; None for any other description."""
     if spec == "-":
         return read_container(_standard_input(), settings.buffers)

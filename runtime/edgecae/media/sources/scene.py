@@ -17,7 +17,7 @@ from edgecae.errors import NoiseError, SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_FRAME_AREA, Frame
 from edgecae.media.redact import redacted
-from edgecae.media.sources.base import Settings
+from edgecae.media.sources.base import SourceSettings
 
 __all__ = ["TestScene", "open_source"]
 
@@ -118,7 +118,7 @@ class TestScene:
         """Nothing is held open."""
 
 
-def open_source(spec: str, settings: Settings) -> TestScene | None:
+def open_source(spec: str, settings: SourceSettings) -> TestScene | None:
     """Open ``test:…``; None for any other description.
 
     Raises:

@@ -19,9 +19,9 @@ from edgecae.errors import SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.file_reader import FileReader
 from edgecae.media.frame import MAX_FRAME_AREA, Frame
-from edgecae.media.sources.base import Settings
+from edgecae.media.sources.base import SourceSettings
 
-__all__ = ["Broken", "VideoFile", "colour_matrix", "open_source", "to_rgb"]
+__all__ = ["DecodeErrors", "VideoFile", "colour_matrix", "open_source", "to_rgb"]
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def to_rgb(picture: Any, buffers: Buffers) -> NDArray[np.uint8]:
     return pixels
 
 
-class Broken:
+class DecodeErrors:
     """What a source has that can't be shown: counted, named, passed over.
 
     Attributes:
@@ -109,8 +109,8 @@ class VideoFile:
     Attributes:
         path: of the file; None for a pipe.
         stream: PyAV's video stream, which a sink may copy settings from.
-        passengers: the streams of sound and subtitles.
-        on_packet: called, each of them, with every packet of the passengers, in the file's order.
+        other_streams: the streams of sound and subtitles.
+        on_packet: called, each of them, with every packet of these, in the order of the file.
         rotation: by how many degrees a player turns the pictures, counter-clockwise.
 
     Raises:
@@ -135,7 +135,7 @@ class VideoFile:
         self._buffers = buffers or Buffers()
         self.name = str(path)
         self.path = None if pipe else path
-        self._broken = Broken()
+        self._broken = DecodeErrors()
         self.on_packet: list[Callable[[Any], None]] = []
         try:
             self._file = pipe or path.open("rb", buffering=0)
@@ -162,7 +162,7 @@ class VideoFile:
         self.stream = streams.video[0]
         self.stream.thread_type = "AUTO"
         self.stream.codec_context.options = {"max_pixels": str(MAX_FRAME_AREA)}
-        self.passengers = [
+        self.other_streams = [
             stream
             for stream in (*streams.audio, *streams.subtitles)
             if stream.codec_context is not None
@@ -175,12 +175,12 @@ class VideoFile:
         return self.stream.average_rate or self.stream.guessed_rate
 
     def _packets(self) -> Iterator[Any]:
-        """Packets of video, the last of which is empty; those of the passengers are handed on.
+        """Packets of video, the last of which is empty; those of the other_streams are handed on.
 
         Raises:
             SourceError: after the last packet: the file could not be read to its end.
         """
-        packets = self._container.demux(self.stream, *self.passengers)
+        packets = self._container.demux(self.stream, *self.other_streams)
         end = 0.0
         try:
             for packet in packets:
@@ -246,7 +246,7 @@ class VideoFile:
             self._file.close()
 
 
-def open_source(spec: str, settings: Settings) -> VideoFile | None:
+def open_source(spec: str, settings: SourceSettings) -> VideoFile | None:
     """Open a video file; None if there is no such file."""
     path = Path(spec)
     return VideoFile(path, buffers=settings.buffers) if path.is_file() else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
-from edgecae.media.sinks.base import Control, Settings
+from edgecae.media.sinks.base import Control, SinkSettings
 
 if TYPE_CHECKING:
     from edgecae.media.sinks.view import address
@@ -39,7 +39,7 @@ class View:
         SinkError: aiohttp or simplejpeg is not installed, or the port can't be had.
     """
 
-    wants_before = True
+    needs_original = True
     wants_slates = False  # the page itself says since when the source is offline
     recovers = False
 
@@ -86,7 +86,7 @@ class View:
         self._server.close()
 
 
-def open_sink(spec: str, settings: Settings) -> View | None:
+def open_sink(spec: str, settings: SinkSettings) -> View | None:
     """Open ``view:…``; None for any other description.
 
     Where a token had to be made, the URL that holds it is printed on standard error.
