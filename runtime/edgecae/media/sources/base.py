@@ -64,8 +64,8 @@ class Source(Protocol):
     A *live* source gives frames at its own pace, whether they are taken or not: the newest one
     counts. Where it is not there, breaks off, ends, or is silent for as long as ``stall`` of its
     settings says, it raises :class:`OfflineError`, on opening or while it is read; it must never
-    block for longer than that. It is then closed and opened again. The iteration of any other source ends
-    where its frames do.
+    block for longer than that. It is then closed and opened again.
+    The iteration of any other source ends where its frames do.
     """
 
     @property
