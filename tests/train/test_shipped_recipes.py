@@ -17,6 +17,7 @@ from edgecae_train.architectures.unet import UNet
 NETWORKS = {
     "nano": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
     "nano-last": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
+    "nano-flat": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
     "small-start": UNet((40, 32, 48), (0, 0, 1), (1, 0)),
     "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
     "small-open": UNet((40, 32, 48), (0, 0, 1), (1, 0)),
@@ -31,6 +32,7 @@ NETWORKS = {
 
 LEGS = [
     ("nano", "nano-last"),
+    ("nano-last", "nano-flat"),
     ("small-start", "small"),
     ("base-start", "base-start-last"),
     ("base-start-last", "base"),

@@ -196,14 +196,15 @@ def _part_of(target: Path) -> Iterator[Path]:
         SinkError: the part can't be written, or another process is writing it.
     """
     part = target.with_name(f".{target.stem}.part{target.suffix}")
-    if fcntl is None:
-        yield part
-        return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         file = part.open("ab")
     except OSError as error:
         raise SinkError(f"{target} can't be written: {error.strerror}") from error
+    if fcntl is None:
+        file.close()
+        yield part
+        return
     with file:
         taken = False
         try:
