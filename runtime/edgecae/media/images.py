@@ -135,7 +135,7 @@ def write(path: Path, picture: Picture, durable: bool = True) -> None:
     Args:
         path: the file to make.
         picture: what it shall hold.
-        durable: flush it to the disk, see :func:`edgecae.atomic.writing`.
+        durable: flush it to the disk before it gets its name.
 
     Raises:
         SinkError: the suffix is unknown, the format can't hold the picture, or writing failed.
