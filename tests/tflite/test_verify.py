@@ -385,7 +385,7 @@ def test_verifying_is_quick() -> None:
         "import time\n"
         "from edgecae import models\n"
         "from edgecae.tflite import model_file\n"
-        "path = models.find('base')\n"
+        "path = models.find_model('base')\n"
         "start = time.process_time()\n"
         "model_file.read(path)\n"
         "print(time.process_time() - start)"
