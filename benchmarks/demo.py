@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae import Denoiser, noise, stream
+from edgecae import Denoiser, native, noise, stream
+from edgecae.commands.logs import quiet_tensorflow
+from edgecae.commands.stderr import silenced
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
 from edgecae.quality import psnr
-from edgecae_train import evaluate, samples
 from edgecae_train.data import synthetic
 
 SIGMA = 25
@@ -72,6 +73,12 @@ class Measure:
 
 def main(folder: Path) -> None:
     """Make the clip, stream it, print the figures."""
+    # The program owns its process, so it may hold back what C++ libraries say about themselves.
+    native.install(silenced)
+    quiet_tensorflow()
+    with native.quiet():
+        from edgecae_train import evaluate, samples
+
     level, rng = noise.gaussian(SIGMA), np.random.default_rng(0)
     clean = list(scene())
     noisy = [level.add(frame, rng) for frame in clean]
