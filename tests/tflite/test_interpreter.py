@@ -82,8 +82,8 @@ def test_both_agree_within_rounding(
     figures = {
         "largest_difference": int(differences.max()),
         "share_that_differs": round(float((differences > 0).mean()), 6),
-        "psnr_litert": np.mean([psnr(clean[n], ours[n]) for n in clean]),
-        "psnr_tflite_runtime": np.mean([psnr(clean[n], theirs[n]) for n in clean]),
+        "psnr_litert": float(np.mean([psnr(clean[n], ours[n]) for n in clean])),
+        "psnr_tflite_runtime": float(np.mean([psnr(clean[n], theirs[n]) for n in clean])),
     }
     for name, value in figures.items():
         record_property(name, value)
