@@ -68,7 +68,8 @@ ARCHITECTURES: dict[str, Architecture] = {
 """By the name that ``--model`` takes: that of the shipped model which has it. What a recipe trains
 on the way there differs in a few numbers, which the recipe gives (``[architecture]``)."""
 
-KINDS: dict[str, type[Any]] = {"classic": Classic, "unet": UNet}
+KINDS: dict[str, type[Any]] = {each.kind: type(each) for each in ARCHITECTURES.values()}
+"""The class of each family."""
 
 
 def get(name: str, latent: int = 0, numbers: Mapping[str, Any] | None = None) -> Architecture:
