@@ -113,3 +113,11 @@ def test_the_call_that_the_command_makes_refuses_what_the_command_does() -> None
     assert "cbm3d" not in named
     with pytest.raises(SettingError, match="no peer is called 'cbmm3d'; there are bilateral"):
         BenchOptions(without=("cbmm3d",))
+
+
+def test_a_command_that_has_no_place_for_the_object_is_an_error_at_once() -> None:
+    """Whoever renames a dataclass hears of it on import, not from the user of a command."""
+    with pytest.raises(TypeError, match="misnamed lacks the parameter work_options"):
+
+        @options_of(WorkOptions)
+        def misnamed(options: WorkOptions) -> None: ...

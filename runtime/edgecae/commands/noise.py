@@ -85,7 +85,7 @@ def command(
     source_specs: tuple[str, ...],
     out: Path | None,
     frames: int,
-    settings: sources.SourceSettings,
+    source_settings: sources.SourceSettings,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -96,7 +96,7 @@ def command(
     """
     if out is not None:
         measure.require_writable(out, overwrite)
-    measured = measure.measure_noise(frames_of(source_specs, settings, frames))
+    measured = measure.measure_noise(frames_of(source_specs, source_settings, frames))
     for warning in measured.warnings:
         log.warning("%s", warning)
     if out is not None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -43,10 +44,16 @@ def options_of(
 
     Returns:
         A decorator, to stand below ``click.command``.
+
+    Raises:
+        TypeError: the command has no parameter for the object (raised where it is decorated).
     """
     name = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind.__name__).lstrip("_")
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        if name not in inspect.signature(command).parameters:
+            raise TypeError(f"{command.__name__} lacks the parameter {name}, a {kind.__name__}")
+
         @functools.wraps(command)
         def with_object(*args: Any, **values: Any) -> Any:
             return command(*args, **{name: _make(kind, values)}, **values)
