@@ -200,7 +200,7 @@ def test_a_layer_that_is_dead_is_named(
     monkeypatch.setattr(logging.getLogger("edgecae"), "propagate", True)
     model = ARCHITECTURES["nano"].build(training=False)
     quantize.calibrate(model, [picture])
-    assert not caplog.records
+    assert "its results lie within" not in caplog.text  # TensorFlow may log what it likes
     model.get_layer("down2_conv0").bias.assign(np.full(32, -100))
     found = quantize.calibrate(model, [picture])
     assert "down2_conv0: its results lie within" in caplog.text
