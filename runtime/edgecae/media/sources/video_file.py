@@ -48,16 +48,28 @@ def colour_matrix(colorspace: int) -> str:
 def to_rgb(picture: Any, buffers: Buffers) -> NDArray[np.uint8]:
     """The pixels of PyAV's picture, uint8, H×W×3, in an array from ``buffers``.
 
+    Rounded to the nearest level: FFmpeg's fast conversion rounds down, and a video that goes
+    through it becomes one level darker each time. Each chroma sample is repeated, so that a picture
+    that nothing changed is stored as it came.
+
     Raises:
         SourceError: FFmpeg can't convert its pixel format.
     """
     import av
+    from av.video.reformatter import Interpolation
 
+    exact = Interpolation.POINT | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
     matrix = colour_matrix(picture.colorspace)
     try:
         if any(component.bits > 16 for component in picture.format.components):
             raise ValueError  # FFmpeg aborts the process on some of these
-        rgb = picture.reformat(format="rgb24", src_colorspace=matrix, dst_colorspace=matrix)
+        rgb = picture.reformat(
+            format="rgb24",
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            interpolation=exact,
+            threads=1,
+        )
     except (av.FFmpegError, OSError, ValueError) as error:
         name = picture.format.name
         raise SourceError(f"frames of pixel format {name} can't be made RGB") from error
