@@ -23,13 +23,13 @@ MIDDLE = 0.5
 
 
 def _noisy(
-    clean: NDArray[np.uint8], model: noise.Noise, frames: int
+    clean: NDArray[np.uint8], model: noise.PoissonGaussian, frames: int
 ) -> Iterator[NDArray[np.uint8]]:
     for index in range(frames):
         yield model.add(clean, np.random.default_rng(index))
 
 
-def _errors(paths: list[Path], model: noise.Noise, frames: int) -> tuple[str, str]:
+def _errors(paths: list[Path], model: noise.PoissonGaussian, frames: int) -> tuple[str, str]:
     """Relative errors of σ at middle brightness: of all, and of those without a warning."""
     true = float(np.sqrt(model.gain[0] * 255 * MIDDLE + model.read[0] ** 2))
     errors: list[float] = []
@@ -62,7 +62,8 @@ def _added(folder: Path, count: int) -> None:
     print("|---|---|---|---|---|")
     for gain in GAINS:
         for read in READS:
-            model = noise.parse(f"poisson-gaussian:{gain:g},{read:g}")
+            spec = f"poisson-gaussian:{gain:g},{read:g}"
+            model = noise.PoissonGaussian(spec, (gain, gain), (read, read))
             still, _ = _errors(paths[:5], model, 30)
             single, silent = _errors(paths, model, 1)
             print(f"| {gain:g} | {read:g} | {still} | {single} | {silent} |", flush=True)

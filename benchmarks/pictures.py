@@ -4,7 +4,8 @@
 
 Columns are the clean crop, the noisy one, and the models. ``before-after``, of the first page, is a
 picture that is not hard, and what ``small`` makes of it. The crops are those of ``tests/data``
-(public domain), which no model learned from.
+(public domain), which no model learned from. ``camera-noise`` shows each part of the noise
+``camera:`` alone, beside white noise.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from edgecae import Denoiser
 from edgecae.media import images
 from edgecae.media.images import Picture
-from edgecae.noise import gaussian
+from edgecae.noise import gaussian, parse
 from edgecae.quality import psnr
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +49,18 @@ CASES = {
 """By name: crop, kind of noise, σ."""
 
 
+CAMERA_PARTS = ("", "bayer", "denoise", "scale", "sharpen", "raw", "jpeg", "video", "chroma")
+CAMERA_SEED = 2
+"""Of the first draws in which every part does something that one can see."""
+
+
+def camera_part(clean: Pixels, part: str) -> Pixels:
+    """Noise of one part of ``camera:`` alone; of no part, it is white."""
+    shares = ",".join(f"{name}={int(name == part)}" for name in CAMERA_PARTS if name)
+    model = parse(f"camera:level=20,{shares}")
+    return model.add(clean, np.random.default_rng(CAMERA_SEED))
+
+
 def strip(name: str, pictures: list[Pixels], zoom: int) -> None:
     """Write pictures side by side."""
     tiles = [
@@ -72,6 +85,10 @@ def main() -> None:
     clean, *shown = portrait()
     print("before-after", *(f"{psnr(clean, picture):.2f}" for picture in shown))
     strip("before-after", shown, ZOOM)
+    face = images.read(ROOT / "tests" / "data" / "face.png").pixels[-SIDE:, :SIDE]
+    parts = [camera_part(face, part) for part in CAMERA_PARTS]
+    sheet = [np.concatenate(parts[first : first + 3], axis=1) for first in (0, 3, 6)]
+    strip("camera-noise", [np.concatenate(sheet)], ZOOM)
     for name, (crop, noise, sigma) in CASES.items():
         clean = images.read(ROOT / "tests" / "data" / f"{crop}.png").pixels
         noisy = noise(clean, sigma)

@@ -162,7 +162,7 @@ def convert(
         converted=quality,
         backend=str(interpreter.find_backend()),
         ranges=networks.ranges,
-        measured_on=f"{len(validation.clean)} {trained.held_out_from}"
+        measured_on=f"{validation.count} {trained.held_out_from}"
         + ("" if shape is None else f", mirrored or cropped to {shape[1]}x{shape[0]}"),
         quantized=networks.simulated,
         halves=halves,
@@ -199,7 +199,7 @@ def _details(
     side = COMPARED_SIDE // model.metadata.stride * model.metadata.stride
     frames = [
         np.ascontiguousarray(image[:side, :side] if model.open_size else image)
-        for image in validation.noisy[COMPARED_NOISE][:COMPARED_FRAMES]
+        for image, _ in validation.pairs[COMPARED_NOISE][:COMPARED_FRAMES]
     ]
     return Details(
         figures={form: verify.figures(validation, denoise) for form, denoise in forms.items()},

@@ -125,11 +125,12 @@ def figures(validation: HeldOut, denoise: Denoise | None) -> dict[str, dict[str,
     """
     measures = {"psnr": quality.psnr, "ssim": quality.ssim, "mse": quality.mse}
     found = {}
-    for spec, noisy in validation.noisy.items():
-        results = noisy if denoise is None else [denoise(image) for image in noisy]
-        pairs = list(zip(validation.clean, results, strict=True))
+    for spec, pairs in validation.pairs.items():
+        results = [
+            (target, noisy if denoise is None else denoise(noisy)) for noisy, target in pairs
+        ]
         found[spec] = {
-            name: float(np.mean([measure(*pair) for pair in pairs]))
+            name: float(np.mean([measure(*each) for each in results]))
             for name, measure in measures.items()
         }
     return found

@@ -37,6 +37,7 @@ def test_a_range_is_read_back_unless_it_runs_backwards(a: float, b: float) -> No
 def test_any_text_parses_or_is_refused(text: str) -> None:
     with contextlib.suppress(NoiseError):
         parsed = noise.parse(text)
+        assert isinstance(parsed, noise.PoissonGaussian)
         assert 0 <= parsed.read[0] <= parsed.read[1] <= 255
 
 

@@ -54,6 +54,20 @@ def test_held_out_images_are_never_trained_on(folder: Path) -> None:
     assert not seen & {image.tobytes() for image in images.held_out()}
 
 
+def test_photos_of_another_folder_are_validated_on(tmp_path: Path, photos: Path) -> None:
+    held_out = tmp_path / "held-out"
+    held_out.mkdir()
+    names = sorted(p.name for p in photos.glob("*.png"))[:2]
+    for name in names:
+        (held_out / name).symlink_to(photos / name)
+    images = open_images(str(photos), 32, 0, str(held_out))
+    assert [path.name for path in images.validation] == names  # type: ignore[attr-defined]
+    # What is in both folders is not trained on.
+    assert not {path.name for path in images.training} & set(names)  # type: ignore[attr-defined]
+    with pytest.raises(DataError, match="neither a folder"):
+        open_images(str(photos), 32, 0, str(tmp_path / "missing"))
+
+
 @pytest.mark.parametrize("what", ["missing", "empty", "one image"])
 def test_too_little_data_is_an_error(photos: Path, tmp_path: Path, what: str) -> None:
     path = tmp_path / "data"

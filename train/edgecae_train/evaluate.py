@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgecae.denoise import tiling
 from edgecae.denoise.float_runner import Denoise, frame_denoiser
-from edgecae.noise import Noise, gaussian
+from edgecae.noise import Mixture, Noise, PoissonGaussian, gaussian
 from edgecae.quality import psnr
 from edgecae_train import shipped
 from edgecae_train import weights as weights_files
@@ -56,12 +56,15 @@ class HeldOut:
     """Held-out images with noise on them that is the same at every measurement.
 
     Attributes:
-        clean: uint8 images, H×W×3.
-        noisy: the same with noise, by the noise's description.
+        pairs: noisy image and target, each uint8, H×W×3, by the noise's description.
     """
 
-    clean: tuple[Pixels, ...]
-    noisy: Mapping[str, tuple[Pixels, ...]]
+    pairs: Mapping[str, tuple[tuple[Pixels, Pixels], ...]]
+
+    @property
+    def count(self) -> int:
+        """How many images there are."""
+        return len(next(iter(self.pairs.values())))
 
     def measure(self, denoise: Denoise | None) -> dict[str, float]:
         """Mean PSNR in dB by noise; of the noisy images themselves where ``denoise`` is None."""
@@ -69,12 +72,12 @@ class HeldOut:
             spec: float(
                 np.mean(
                     [
-                        psnr(clean, image if denoise is None else denoise(image))
-                        for clean, image in zip(self.clean, images, strict=True)
+                        psnr(target, noisy if denoise is None else denoise(noisy))
+                        for noisy, target in pairs
                     ]
                 )
             )
-            for spec, images in self.noisy.items()
+            for spec, pairs in self.pairs.items()
         }
 
 
@@ -99,10 +102,16 @@ def flat_psnr(denoise: Denoise, side: int = 24) -> float:
 
 
 def levels(noise: Noise, sigmas: Sequence[float] = (5, 15, 25, 50)) -> list[Noise]:
-    """The Gaussian levels that a noise model spans, or where there are none the model itself."""
+    """The Gaussian levels that a noise model spans, or where there are none the model itself.
+
+    Of a mixture, those of all its kinds.
+    """
+    if isinstance(noise, Mixture):
+        return [level for kind in noise.kinds for level in levels(kind, sigmas)]
+    if not isinstance(noise, PoissonGaussian) or noise.gain != (0, 0):
+        return [noise]
     low, high = noise.read
-    spanned = [gaussian(s) for s in sigmas if noise.gain == (0, 0) and low <= s <= high]
-    return spanned or [noise]
+    return [gaussian(s) for s in sigmas if low <= s <= high] or [noise]
 
 
 def held_out(images: Sequence[Pixels], stride: int, noises: Sequence[Noise]) -> HeldOut:
@@ -120,11 +129,11 @@ def held_out(images: Sequence[Pixels], stride: int, noises: Sequence[Noise]) -> 
         )
         for image in images
     )
-    noisy = {}
+    pairs = {}
     for noise in noises:
         rng = np.random.default_rng(0)
-        noisy[str(noise)] = tuple(noise.add(image, rng) for image in clean)
-    return HeldOut(clean, noisy)
+        pairs[str(noise)] = tuple(noise.pair(image, rng) for image in clean)
+    return HeldOut(pairs)
 
 
 def float_denoiser(weights: str | Path) -> Denoise:

@@ -335,7 +335,7 @@ def train(
         tf.config.experimental.enable_op_determinism()
     sizes = [*settings.float_phase.sizes, *settings.qat.sizes]
     smallest = max(size.patch for size in sizes)
-    images = open_images(settings.data, smallest, settings.seed)
+    images = open_images(settings.data, smallest, settings.seed, settings.held_out)
     noises = evaluate.levels(noise_models.parse(settings.noise))
     validation = evaluate.held_out(images.held_out(), architecture.stride, noises)
     run = _Run(settings, directory, architecture, chosen, images, validation, report)

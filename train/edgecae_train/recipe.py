@@ -139,6 +139,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             of its dataclass in :mod:`edgecae_train.architectures`, such as ``channels``.
         name: what the model file is called; like the architecture unless given.
         data: folder of photos, or ``builtin``.
+        held_out: folder of photos to validate on; without one, a few of ``data`` are held out by
+            their names. Photos of sources that training does not see tell more.
         noise: see :mod:`edgecae.noise`.
         gray: share of the patches that are gray, with the same noise in all channels, as frames
             of a gray camera come to a colour network.
@@ -168,6 +170,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     architecture: dict[str, Any] = {}
     name: str = ""
     data: str = BUILTIN
+    held_out: str = ""
     noise: str = "gaussian:0-55"
     gray: Share = 0.05
     flat: Share = 0.0
@@ -237,11 +240,14 @@ def with_changes(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
 def located(recipe: Recipe) -> Recipe:
     """The recipe with nothing in it that depends on the folder where it is read.
 
-    The path of the photos becomes an absolute one; of a noise file, the numbers are taken over, so
+    Paths of photos become absolute ones; of a noise file, the numbers are taken over, so
     that the run, and what is made from it, need the file no more.
     """
     data = recipe.data if recipe.data == BUILTIN else str(Path(recipe.data).resolve())
-    return msgspec.structs.replace(recipe, data=data, noise=str(noise.parse(recipe.noise)))
+    held_out = recipe.held_out and str(Path(recipe.held_out).resolve())
+    return msgspec.structs.replace(
+        recipe, data=data, held_out=held_out, noise=str(noise.parse(recipe.noise))
+    )
 
 
 def dumps(recipe: Recipe) -> str:

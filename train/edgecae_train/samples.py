@@ -66,10 +66,10 @@ def comparison(columns: Sequence[tuple[str, Pixels]]) -> Image.Image:
 def samples(path: Path, images: HeldOut, denoise: Denoise, count: int = 4, side: int = 192) -> None:
     """Write a sheet with clean, noisy and denoised crops of the first held-out images."""
     rows = []
-    specs = list(images.noisy)
-    for index, clean in enumerate(images.clean[:count]):
+    specs = list(images.pairs)
+    for index in range(min(count, images.count)):
         spec = specs[index % len(specs)]
-        noisy = images.noisy[spec][index]
+        noisy, clean = images.pairs[spec][index]
         result = denoise(noisy)
         size = min(side, *clean.shape[:2])
         top, left = ((length - size) // 2 for length in clean.shape[:2])

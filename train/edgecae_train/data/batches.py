@@ -35,6 +35,8 @@ BUILTIN = "builtin"
 MAX_SIDE = 1024
 """A larger photo is used through crops of this size, so that the window fits in memory."""
 
+MIN_PHOTOS = 2
+
 WINDOW = 512
 """How many images are held in memory at once."""
 
@@ -159,13 +161,32 @@ def _usable(path: Path, smallest: int) -> bool:
     return True
 
 
-def open_images(data: str, smallest: int, seed: int) -> Images:
+def _usable_files(folder: Path, smallest: int) -> list[Path]:
+    """The images below a folder that a patch fits into, in an order that names alone decide."""
+    if not folder.is_dir():
+        raise DataError(f"data {str(folder)!r} is neither a folder nor {BUILTIN!r}")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.SUFFIXES)
+    usable = [path for path in files if _usable(path, smallest)]
+    if len(usable) < MIN_PHOTOS:
+        raise DataError(
+            f"{folder} holds {len(usable)} usable images of {len(files)} image files; training "
+            "needs at least two, one of them to validate on"
+        )
+
+    def rank(path: Path) -> str:
+        return hashlib.sha256(path.relative_to(folder).as_posix().encode()).hexdigest()
+
+    return sorted(usable, key=rank)
+
+
+def open_images(data: str, smallest: int, seed: int, held_out: str = "") -> Images:
     """Open a folder of photos (recursively) or the generator.
 
     Args:
         data: a folder, or ``builtin``.
         smallest: images with a shorter side are skipped.
         seed: chooses the order, or the generated series.
+        held_out: a folder to validate on; without one, a tenth of ``data`` and 16 at most.
 
     Raises:
         DataError: no such folder, or fewer than two usable images in it.
@@ -175,23 +196,15 @@ def open_images(data: str, smallest: int, seed: int) -> Images:
         raise DataError(f"a patch of {smallest} is too large: {data} has crops up to {largest}")
     if data == BUILTIN:
         return Builtin(seed)
-    folder = Path(data)
-    if not folder.is_dir():
-        raise DataError(f"data {data!r} is neither a folder nor {BUILTIN!r}")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.SUFFIXES)
-    usable = [path for path in files if _usable(path, smallest)]
-    if len(usable) < 2:
-        raise DataError(
-            f"{folder} holds {len(usable)} usable images of {len(files)} image files; training "
-            "needs at least two, one of them to validate on"
-        )
-
-    def rank(path: Path) -> str:
-        return hashlib.sha256(path.relative_to(folder).as_posix().encode()).hexdigest()
-
-    ranked = sorted(usable, key=rank)
-    held_out = min(16, max(1, len(ranked) // 10))
-    return Folder(tuple(sorted(ranked[held_out:])), tuple(sorted(ranked[:held_out])), seed)
+    files = _usable_files(Path(data), smallest)
+    if held_out:
+        validation = _usable_files(Path(held_out), smallest)
+        seen = {path.resolve() for path in validation}
+        training = [path for path in files if path.resolve() not in seen]
+    else:
+        count = min(16, max(1, len(files) // 10))
+        training, validation = files[count:], files[:count]
+    return Folder(tuple(sorted(training)), tuple(sorted(validation)), seed)
 
 
 @dataclass
@@ -254,12 +267,12 @@ class Batches:
                 clean[index] = flat.patch(rng, self.patch)
         gray = draws[:, 4] < self.gray
         clean[gray] = np.rint(clean[gray] @ LUMA)[..., None]
-        noisy = self.noise.add(clean, rng, fast_normals)
+        noisy, target = self.noise.pair(clean, rng, fast_normals)
         noisy[gray] = noisy[gray][..., 1:2]
         if self.flat:
             noiseless = drawn.all(axis=1)
-            noisy[noiseless] = clean[noiseless]
-        return noisy, clean
+            noisy[noiseless] = target[noiseless] = clean[noiseless]
+        return noisy, target
 
 
 @contextmanager

@@ -1,0 +1,171 @@
+"""Noise as a camera's own processing leaves it, with its parameters drawn for each picture.
+
+What happens, in this order. Each part has a share of the pictures that it is applied to:
+
+1. ``bayer``: the noise is that of a Bayer sensor, demosaicked; else every pixel has its own.
+2. ``denoise``: the camera's noise reduction blurred it, its colour more than its brightness.
+3. ``scale``: the picture was enlarged.
+4. ``sharpen``: the picture was sharpened.
+5. ``raw``: the noise was made in linear light, as shot and read noise, before white balance and
+   tone curve; else its σ follows a power of brightness.
+6. One of: ``jpeg``; ``video`` (blocks of H.264 or H.265 on a moving clip); ``chroma`` (4:2:0 or
+   4:2:2 and nothing else, as webcams and decoders give it). Their sum is 1 at most.
+
+A picture that is gray all over is taken as that of a single-plane camera (monochrome, infrared):
+its noise is the same in all channels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.errors import NoiseError
+from edgecae.noise.base import Noise
+from edgecae.noise.camera import coding, field, sensor
+from edgecae.noise.normals import Normals, standard_normals
+from edgecae.noise.numbers import number_range
+
+__all__ = ["FORM", "CameraNoise", "parse_camera"]
+
+FORM = "camera:NAME=VALUE,…"
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+MIN_LEVEL = 0.1
+_HEVC_SHARE = 0.25
+_QUALITY = (55, 97)
+_CRF = (16, 36)
+_SUBSAMPLINGS, _SUBSAMPLING_SHARES = ("4:2:0", "4:2:2", "4:4:4"), (0.55, 0.15, 0.3)
+
+
+@dataclass(frozen=True)
+class CameraNoise(Noise):
+    """Noise of a camera's pictures.
+
+    Attributes:
+        level: lowest and highest σ of the noise at a medium gray before it is stored, on the 0–255
+            scale; drawn evenly on a scale of ratios.
+        bayer, denoise, scale, sharpen, raw, jpeg, video, chroma: share of the pictures that each
+            part is applied to, 0 to 1; see the top of this module.
+    """
+
+    level: tuple[float, float] = (0.7, 30.0)
+    bayer: float = 0.6
+    denoise: float = 0.7
+    scale: float = 0.3
+    sharpen: float = 0.4
+    raw: float = 0.5
+    jpeg: float = 0.45
+    video: float = 0.1
+    chroma: float = 0.25
+
+    def pair(
+        self, clean: Pixels, rng: np.random.Generator, normals: Normals | None = None
+    ) -> tuple[Pixels, Pixels]:
+        """See :meth:`edgecae.noise.base.Noise.pair`."""
+        batch = clean[None] if clean.ndim < 4 else clean
+        if batch.ndim == 3:  # one picture H×W
+            batch = batch[..., None]
+        if batch.shape[-1] == 1:
+            batch = np.repeat(batch, 3, axis=-1)
+        gray = (batch == batch[..., :1]).all(axis=(1, 2, 3))
+        noisy = self._exposed(batch, rng, normals or standard_normals, gray)
+        target = batch.copy()
+        for index in range(len(batch)):
+            self._store(noisy, target, index, bool(gray[index]), rng)
+        if clean.shape[-1] == 3 and clean.ndim > 2:
+            return noisy.reshape(clean.shape), target.reshape(clean.shape)
+        return noisy[0, ..., 0].reshape(clean.shape), target[0, ..., 0].reshape(clean.shape)
+
+    def _exposed(
+        self, clean: Pixels, rng: np.random.Generator, normals: Normals, gray: NDArray[np.bool_]
+    ) -> Pixels:
+        """Pictures as the camera's processing gives them, before they are stored."""
+        count = len(clean)
+        draws = rng.random((count, 4)).astype(np.float32)
+        low, high = np.log(np.maximum(self.level, MIN_LEVEL))
+        level = np.exp(low + (high - low) * draws[:, 0]) if self.level[1] else 0 * draws[:, 0]
+        noise = normals(rng, clean.shape).astype(np.float32, copy=False)
+        mosaic = (draws[:, 1] < self.bayer) & ~gray
+        if mosaic.any():
+            phase = (int(rng.integers(2)), int(rng.integers(2)))
+            noise[mosaic] = field.demosaicked(noise[mosaic], phase)
+        noise[gray] = noise[gray][..., :1]
+        filters = field.draw_filters(rng, count, self.denoise, self.sharpen, self.scale)
+        noise = field.normalized(field.filtered(noise, filters))
+        linear = draws[:, 2] < self.raw
+        result = np.empty_like(noise)
+        if linear.any():
+            result[linear] = sensor.add_in_linear_light(
+                clean[linear], noise[linear], level[linear], rng
+            )
+        if not linear.all():
+            shaped = ~linear
+            power = 1.2 * draws[shaped, 3] - 0.4
+            result[shaped] = sensor.add_shaped(clean[shaped], noise[shaped], level[shaped], power)
+        # White balance alone would colour the noise of a camera that has no colours.
+        result[gray] = result[gray][..., 1:2]
+        return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+
+    def _store(
+        self, noisy: Pixels, target: Pixels, index: int, gray: bool, rng: np.random.Generator
+    ) -> None:
+        """Store one picture of a batch and read it again, in place."""
+        draw = float(rng.random())
+        picture, clean = noisy[index], target[index]
+        way = coding.Subsampling(limited=False, smooth=True)
+        if draw < self.jpeg:
+            low, high = _QUALITY
+            subsampling = str(rng.choice(_SUBSAMPLINGS, p=_SUBSAMPLING_SHARES))
+            noisy[index] = coding.jpeg(picture, int(rng.integers(low, high + 1)), subsampling)
+            if subsampling == "4:4:4":
+                return
+            way = dataclasses.replace(way, rows=subsampling == "4:2:0")
+        elif draw < self.jpeg + self.video:
+            encoder = "libx265" if rng.random() < _HEVC_SHARE else "libx264"
+            crf = int(rng.integers(_CRF[0], _CRF[1] + 1))
+            noisy[index] = coding.video(picture, clean, encoder, crf, rng)
+            way = coding.Subsampling()
+        elif draw < self.jpeg + self.video + self.chroma:
+            way = coding.draw_subsampling(rng)
+            noisy[index] = coding.subsampled(picture, way)
+        else:
+            return
+        if gray:
+            noisy[index] = noisy[index][..., 1:2]
+        else:
+            target[index] = coding.subsampled(clean, way)
+
+
+def parse_camera(settings: str, spec: str) -> CameraNoise:
+    """Read what follows ``camera:``, such as ``level=2-20,jpeg=0``.
+
+    Raises:
+        NoiseError: a name that no parameter has, or a value out of its range.
+    """
+    shares = [f.name for f in dataclasses.fields(CameraNoise) if f.name not in ("spec", "level")]
+    values: dict[str, Any] = {}
+    for setting in filter(None, settings.split(",")):
+        name, separator, text = (part.strip() for part in setting.partition("="))
+        if not separator or name not in ("level", *shares) or name in values:
+            raise NoiseError(
+                f"noise {spec!r}: {setting.strip()!r} is not one of level=LOW-HIGH and, once each, "
+                f"{', '.join(shares)} (=SHARE)"
+            )
+        low, high = number_range(text, spec)
+        if name != "level" and (low < high or high > 1):
+            raise NoiseError(f"noise {spec!r}: {name} is a share, one number from 0 to 1")
+        values[name] = (low, high) if name == "level" else high
+    noise = CameraNoise(spec, **values)
+    if noise.jpeg + noise.video + noise.chroma > 1 + 1e-9:
+        raise NoiseError(
+            f"noise {spec!r}: jpeg, video and chroma exclude each other; their shares are "
+            f"{noise.jpeg:g}, {noise.video:g} and {noise.chroma:g}, more than 1 together"
+        )
+    return noise

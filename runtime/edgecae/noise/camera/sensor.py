@@ -1,0 +1,87 @@
+"""How strong a camera's noise is where: by brightness, channel and exposure.
+
+Two ways. *Linear light*: shot and read noise are added to what the sensor saw, that is before white
+balance and tone curve (Foi et al., "Practical Poissonian-Gaussian noise modeling and fitting for
+single-image raw data", 2008; Brooks et al., "Unprocessing images for learned raw denoising", 2019,
+has the ranges). *Shaped*: σ follows a power of brightness, for pipelines of which less is known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["add_in_linear_light", "add_shaped"]
+
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+_FINE = 2048
+"""Entries of a tone curve's table, over the square root of linear light: even steps to the eye."""
+
+
+def _tone_curve(gamma: float, contrast: float, linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear light to display brightness, both in [0, 1]: a power, bent into an S."""
+    power = linear ** (1 / gamma)
+    return (1 - contrast) * power + contrast * (3 - 2 * power) * power**2
+
+
+def add_in_linear_light(
+    clean: Pixels, field: Floats, level: Floats, rng: np.random.Generator
+) -> Floats:
+    """Add noise before white balance and tone curve, both drawn for each patch.
+
+    Args:
+        clean: N×H×W×3.
+        field: see :mod:`edgecae.noise.camera.field`.
+        level: σ that the green of a medium gray gets, N, 0–255 scale.
+        rng: where curves and white balance are drawn from.
+
+    Returns:
+        Noisy pictures, float32, on the 0–255 scale, neither rounded nor beyond it.
+    """
+    count = len(clean)
+    grid = np.linspace(0, 1, _FINE)
+    linear = np.empty((count, 256), np.float32)
+    sigma = np.empty((count, 256, 3), np.float32)
+    tone = np.empty((count, _FINE), np.float32)
+    for n in range(count):
+        gamma, contrast = rng.uniform(1.8, 2.4), rng.uniform(0, 0.4)
+        # Read noise as a share of shot noise, in units of the brightest signal.
+        read = np.exp(rng.uniform(np.log(5e-5), np.log(3e-2)))
+        gains = np.array([rng.uniform(1.2, 2.4), 1.0, rng.uniform(1.2, 2.4)])
+        curve = _tone_curve(gamma, contrast, grid**2)
+        light = np.interp(np.arange(256) / 255, curve, grid) ** 2
+        middle = light[128]
+        slope = 255 * (_tone_curve(gamma, contrast, middle + np.array([-1e-4, 1e-4])) @ [-1, 1])
+        shot = (level[n] * 2e-4 / slope) ** 2 / (middle + read)
+        linear[n] = light
+        sigma[n] = np.sqrt(shot * gains * (light[:, None] + gains * read))
+        tone[n] = 255 * curve
+    patch = np.arange(count)[:, None, None, None]
+    exposed = linear[patch, clean]
+    exposed += field * sigma[patch, clean, np.arange(3)]
+    np.clip(exposed, 0, 1, out=exposed)
+    np.sqrt(exposed, out=exposed)
+    exposed *= _FINE - 1
+    return np.asarray(tone[patch, np.rint(exposed).astype(np.int32)])
+
+
+def add_shaped(clean: Pixels, field: Floats, level: Floats, power: Floats) -> Floats:
+    """Add noise whose σ is ``level`` at a medium gray and goes with a power of brightness.
+
+    Args:
+        clean: N×H×W×3.
+        field: see :mod:`edgecae.noise.camera.field`.
+        level: N, 0–255 scale.
+        power: N; 0 for noise that does not depend on brightness.
+
+    Returns:
+        Noisy pictures, float32, on the 0–255 scale, neither rounded nor clipped.
+    """
+    brightness = (np.arange(256, dtype=np.float32) + 8) / 136
+    sigma = level[:, None] * brightness ** power[:, None]
+    noise = sigma[np.arange(len(clean))[:, None, None, None], clean]
+    noise *= field
+    noise += clean
+    return np.asarray(noise, np.float32)
