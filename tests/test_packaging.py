@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import tomllib
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import ROOT
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -24,6 +27,67 @@ def test_oldest_lists_the_lower_bounds_of_what_a_device_installs() -> None:
     listed = [line for line in lines if not line.startswith("#")]
     assert set(listed) == bounds
     assert listed == sorted(listed)
+
+
+def locked(name: str) -> dict[str, list[tuple[str, Marker | None, int]]]:
+    """Version, marker and count of hashes of each package in a lock file; some have several."""
+    found: dict[str, list[tuple[str, Marker | None, int]]] = {}
+    text = (ROOT / "deploy" / name).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    for entry in "\n".join(lines).replace("\\\n", " ").splitlines():
+        head, *hashes = entry.split("--hash=")
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64} *", each) for each in hashes)
+        requirement = Requirement(head.strip())
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "=="
+        place = found.setdefault(requirement.name, [])
+        place.append((specifier.version, requirement.marker, len(hashes)))
+    return found
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_the_lock_has_what_an_image_installs_with_hashes(python: str) -> None:
+    lock = locked("requirements.txt")
+    assert all(count for entries in lock.values() for _, _, count in entries)
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *extras["video"], *extras["view"], *extras["metrics"]]
+    system = {"python_version": python, "python_full_version": f"{python}.0"}
+    for requirement in map(Requirement, wanted):
+        (version,) = [
+            version
+            for version, marker, _ in lock[requirement.name]
+            if marker is None or marker.evaluate(system)
+        ]
+        assert requirement.specifier.contains(version), requirement
+
+
+def test_the_lock_of_the_build_has_its_requirements() -> None:
+    lock = locked("requirements-build.txt")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for requirement in map(Requirement, project["build-system"]["requires"]):
+        ((version, _, hashes),) = lock[requirement.name]
+        assert requirement.specifier.contains(version)
+        assert hashes
+
+
+@pytest.mark.slow
+def test_pip_resolves_the_lock_by_its_hashes(tmp_path: Path) -> None:
+    """Against the package index: a file that was exchanged there would be refused."""
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"]
+    for name in ("requirements.txt", "requirements-build.txt"):
+        file = ROOT / "deploy" / name
+        done = subprocess.run(
+            [*pip, "--require-hashes", "-r", str(file)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    changed = tmp_path / "changed.txt"
+    text = (ROOT / "deploy" / "requirements-build.txt").read_text(encoding="utf-8")
+    changed.write_text(re.sub(r"sha256:....", "sha256:0000", text), encoding="utf-8")
+    done = subprocess.run(
+        [*pip, "--require-hashes", "-r", str(changed)], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "DO NOT MATCH" in done.stderr
 
 
 def test_the_changelog_has_this_version_and_what_is_unreleased() -> None:
