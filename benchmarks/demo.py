@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import Denoiser, native, noise, stream
-from edgecae.commands.logs import quiet_tensorflow
+from edgecae.commands.logs import prepare_tensorflow
 from edgecae.commands.stderr import silenced
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.video_file import VideoSink
@@ -75,7 +75,7 @@ def main(folder: Path) -> None:
     """Make the clip, stream it, print the figures."""
     # The program owns its process, so it may hold back what C++ libraries say about themselves.
     native.install(silenced)
-    quiet_tensorflow()
+    prepare_tensorflow()
     with native.quiet():
         from edgecae_train import evaluate, samples
 

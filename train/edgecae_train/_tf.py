@@ -7,6 +7,7 @@ The Keras that QAT needs is Keras 2 (``tf_keras``): tfmot refuses the models of 
 import contextlib
 import os
 import random
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,11 +15,24 @@ import numpy as np
 
 from edgecae import native
 
-with native.quiet():  # oneDNN and CUDA introduce themselves whatever the log level
+__all__ = ["find_devices", "keras", "seeded", "tf", "tfmot"]
+
+
+@contextlib.contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Put the global generators of Python and numpy back to where they were."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+# oneDNN and CUDA introduce themselves whatever the log level; Keras draws random names.
+with native.quiet(), _generators_kept():
     import tensorflow as tf
     import tf_keras as keras
-
-__all__ = ["find_devices", "keras", "seeded", "tf", "tfmot"]
 
 
 def _import_tfmot() -> Any:
@@ -26,12 +40,18 @@ def _import_tfmot() -> Any:
 
     It sets ``TF_USE_LEGACY_KERAS``, from which ``tf.keras`` learns on its first use which Keras it
     is. That use comes before, so that the host's own setting decides. Where ``tf.keras`` is
-    Keras 3, tfmot takes ``tf_keras``.
+    Keras 3, tfmot takes ``tf_keras``. Where it is not, nothing needs Keras 3; tfmot would load all
+    of it, in seconds, to look for a module that only Keras 2 had.
     """
-    _ = tf.keras.__version__
+    hidden = tf.keras.layers.__name__.startswith("tf_keras") and "keras" not in sys.modules
     before = os.environ.get("TF_USE_LEGACY_KERAS")
-    import tensorflow_model_optimization
-
+    if hidden:
+        sys.modules["keras"] = None  # type: ignore[assignment] # an import of it fails
+    try:
+        import tensorflow_model_optimization
+    finally:
+        if hidden:
+            del sys.modules["keras"]
     if before is None:
         os.environ.pop("TF_USE_LEGACY_KERAS", None)
     else:
@@ -39,7 +59,8 @@ def _import_tfmot() -> Any:
     return tensorflow_model_optimization
 
 
-tfmot: Any = _import_tfmot()
+with _generators_kept():
+    tfmot: Any = _import_tfmot()
 
 
 def find_devices() -> None:
@@ -52,12 +73,8 @@ def find_devices() -> None:
 def seeded(seed: int) -> Iterator[None]:
     """Seed TensorFlow and Keras, for networks that are built inside.
 
-    Keras seeds the global generators of Python and numpy as well; they are put back.
+    Keras seeds the global generators of Python and numpy as well; they are put back afterwards.
     """
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
+    with _generators_kept():
         keras.utils.set_random_seed(seed)
         yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)

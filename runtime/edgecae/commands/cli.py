@@ -88,7 +88,7 @@ class LazyGroup(click.Group):
         target, extra, _ = COMMANDS[cmd_name]
         module, _, attribute = target.partition(":")
         if extra == "train":
-            logs.quiet_tensorflow()
+            logs.prepare_tensorflow()
         try:
             with native.quiet():
                 command = getattr(importlib.import_module(module), attribute)

@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import Any, TextIO
 
-__all__ = ["FORMATS", "JsonFormatter", "JsonLines", "TextFormatter", "quiet_tensorflow", "set_up"]
+__all__ = ["FORMATS", "JsonFormatter", "JsonLines", "TextFormatter", "prepare_tensorflow", "set_up"]
 
 FORMATS = ("text", "json")
 
@@ -122,11 +122,13 @@ def set_up(verbosity: int = 0, style: str = "text") -> contextlib.AbstractContex
     return stack
 
 
-def quiet_tensorflow() -> None:
-    """Keep TensorFlow's messages about its own inside off standard error.
+def prepare_tensorflow() -> None:
+    """Keep TensorFlow's messages about its own inside off standard error, and Keras 3 unloaded.
 
     Call it before TensorFlow is imported, in a process that this program owns. What goes wrong
     still comes as an exception; ``TF_CPP_MIN_LOG_LEVEL`` in the environment decides otherwise.
+    Training uses Keras 2. Unless told so, TensorFlow loads Keras 3 as well, which takes seconds.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
