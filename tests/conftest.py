@@ -6,7 +6,8 @@ import importlib.util
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +98,48 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in _unexpected:
         terminalreporter.write_line(f"unexpected skip: {line}", red=True)
+
+
+HAD_TENSORFLOW = pytest.StashKey[bool]()
+
+WHOLLY_SLOW = "\npytestmark = pytest.mark.slow\n"
+"""A line of a module of which no test is a core test; only such a module may import TensorFlow."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave modules alone of which nothing is chosen: importing TensorFlow takes ten seconds."""
+    if "not slow" in config.option.markexpr and collection_path.suffix == ".py":
+        return WHOLLY_SLOW in collection_path.read_text(encoding="utf-8") or None
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Refuse a module that imports TensorFlow although it has core tests."""
+    before = "tensorflow" in sys.modules
+    report = yield
+    imported = "tensorflow" in sys.modules and not before and isinstance(collector, pytest.Module)
+    if imported and WHOLLY_SLOW not in collector.path.read_text(encoding="utf-8"):
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} imports TensorFlow: is all of it slow?"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+    item.stash[HAD_TENSORFLOW] = "tensorflow" in sys.modules
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a core test that is the first to import TensorFlow, by itself or in its fixtures."""
+    yield
+    imported = "tensorflow" in sys.modules and not item.stash[HAD_TENSORFLOW]
+    if imported and not item.get_closest_marker("slow"):
+        pytest.fail("a core test imports TensorFlow: mark it slow", pytrace=False)
 
 
 SLOW_FIXTURES = {"run", "latent_run", "halves", "made", "float_file", "site", "device"}

@@ -127,6 +127,7 @@ def test_python_examples_run(tmp_path: Path, photos: Path) -> None:
     assert (tmp_path / "run" / "qat.weights.h5").exists()
 
 
+@pytest.mark.slow  # the options of training are where TensorFlow is
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
 def test_options_that_pages_show_exist(page: Path) -> None:
     """In every ``edgecae COMMAND …``, up to the end of the line, a pipe or a backtick."""
@@ -149,6 +150,7 @@ BROKEN = {
 """What must not pass, and the word by which the complaint about it is known."""
 
 
+@pytest.mark.slow
 def test_what_leads_nowhere_is_refused(tmp_path: Path) -> None:
     """Each in a paragraph of its own, beside a page that no table of contents lists."""
     pages = tmp_path / "pages"

@@ -102,7 +102,13 @@ def test_every_module_of_a_registry_is_registered(registry) -> None:
     assert registered == there - {f"{registry.__name__}.base"}
 
 
-@pytest.mark.parametrize("name", list(cli.COMMANDS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if extra == "train" else name
+        for name, (_, extra, _) in cli.COMMANDS.items()
+    ],
+)
 def test_every_command_can_be_imported_and_says_what_it_does(name: str) -> None:
     module, _, attribute = cli.COMMANDS[name][0].partition(":")
     command = getattr(importlib.import_module(module), attribute)

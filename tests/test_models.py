@@ -30,9 +30,7 @@ def test_these_are_shipped() -> None:
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_a_shipped_model_has_a_card_figures_and_float_weights(name: str) -> None:
-    from edgecae_train import architectures, shipped, weights
-
+def test_a_shipped_model_has_a_card_and_figures(name: str) -> None:
     file = model_file.read(models.find_model(name))
     assert file.metadata.name == name
     assert file.dtypes <= {"int8", "int32", "bool"}
@@ -43,6 +41,14 @@ def test_a_shipped_model_has_a_card_figures_and_float_weights(name: str) -> None
     assert set(psnr_by_set) >= {"kodak24", "cbsd68"}
     for quality in psnr_by_set.values():
         assert set(quality) == {"0", "5", "15", "25", "50"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", models.names())
+def test_the_float_weights_of_a_shipped_model_are_of_its_architecture(name: str) -> None:
+    from edgecae_train import architectures, shipped, weights
+
+    file = model_file.read(models.find_model(name))
     architecture, phase, _ = weights.read_weights(shipped.find_weights(name))
     assert phase == "float"
     assert architectures.restore(dict(file.metadata.architecture)) == architecture

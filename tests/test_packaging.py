@@ -108,6 +108,7 @@ def test_links_of_a_page_lead_somewhere(name: str) -> None:
     assert [path for path in there if not (ROOT / path).exists()] == []
 
 
+@pytest.mark.slow
 def test_the_architecture_of_the_walk_through_becomes_an_int8_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

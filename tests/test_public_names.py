@@ -23,6 +23,7 @@ def test_a_package_lists_its_public_names(package: str) -> None:
         module.unknown  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_name_stays_what_it_is_after_the_modules_below_were_imported() -> None:
     code = (
         "import edgecae_convert.command, edgecae_train.command\n"

@@ -215,6 +215,7 @@ def test_a_float_file_is_what_its_network_is(float_file: Path, photo: np.ndarray
     assert got.shape == frame.shape
 
 
+@pytest.mark.slow
 def test_the_float_network_of_a_shipped_model(photo: np.ndarray) -> None:
     noisy = gaussian(25).add(photo, np.random.default_rng(0))
     (got,) = methods.denoise_frames(methods.find_method("nano:float"), [noisy], 25, 1)

@@ -28,6 +28,7 @@ def by_hand(clean: list[np.ndarray], sigma: float) -> list[np.ndarray]:
     ]
 
 
+@pytest.mark.slow
 def test_the_protocol(tmp_path: Path, photo: np.ndarray) -> None:
     clean = [photo, photo[:100, :90].copy()]
     names = ("noisy", "nano", "nano:float")

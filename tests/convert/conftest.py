@@ -8,7 +8,11 @@ import pytest
 from training import few_batches
 
 
-@pytest.fixture(scope="package", autouse=True)
-def quick_calibration() -> Iterator[None]:
-    with few_batches():
+@pytest.fixture(autouse=True)
+def quick_calibration(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In slow tests alone: others import no TensorFlow, and so train and convert nothing."""
+    if request.node.get_closest_marker("slow"):
+        with few_batches():
+            yield
+    else:
         yield

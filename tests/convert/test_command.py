@@ -14,6 +14,8 @@ from edgecae.errors import QualityError, SinkError
 from edgecae.tflite import model_file
 from edgecae_convert.command import command
 
+pytestmark = pytest.mark.slow
+
 
 class Called(Exception):  # noqa: N818 - no error: it ends the command where its work begins
     """Stands in for the conversion."""

@@ -18,6 +18,8 @@ from edgecae_train import evaluate, loop, recipe, weights
 from edgecae_train.architectures import ARCHITECTURES
 from edgecae_train.quantization import quantize
 
+pytestmark = pytest.mark.slow
+
 ANY = 100.0
 """A loss that any conversion stays below."""
 
@@ -67,7 +69,6 @@ def test_a_float_file_is_the_float_network(run: Path, tmp_path: Path, photo: np.
         Denoiser(made.model.path)
 
 
-@pytest.mark.slow
 def test_a_run_for_a_camera_needs_its_noise_file_no_more(photos: Path, tmp_path: Path) -> None:
     """Trained, resumed after the file has gone, moved and converted."""
     camera = tmp_path / "camera.toml"
@@ -141,7 +142,6 @@ def test_what_is_no_finished_run(run: Path, tmp_path: Path) -> None:
         convert(tmp_path)
 
 
-@pytest.mark.slow
 def test_biases_that_are_zero_stay_in_the_graph(photo: np.ndarray) -> None:
     architecture = ARCHITECTURES["classic"]
     model = architecture.build(training=False)

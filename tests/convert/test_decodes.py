@@ -11,8 +11,6 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgecae.commands.inspect import render
 from edgecae.tflite import flatbuffer, inspect
-from edgecae_convert.conversion import convert
-from edgecae_convert.report import page
 
 
 @pytest.fixture
@@ -48,6 +46,9 @@ def test_a_conversion_with_its_page_decodes_each_file_once(
     decoded: Counter[bytes], run: Path, tmp_path: Path
 ) -> None:
     """What the converter makes of two networks, and the file before and after it is measured."""
+    from edgecae_convert.conversion import convert
+    from edgecae_convert.report import page
+
     results = convert(run, tmp_path / "model.tflite", max_drop=100.0, details=True)
     page.write(tmp_path / "page.html", results)
     assert set(decoded.values()) == {1}

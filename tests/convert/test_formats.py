@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import training
 
 from edgecae import Denoiser
 from edgecae.denoise.float_runner import file_denoiser
@@ -15,6 +16,8 @@ from edgecae_convert.conversion import convert
 from edgecae_convert.picture_size import fit
 from edgecae_convert.report import results as report
 from edgecae_train import evaluate, weights
+
+pytestmark = pytest.mark.slow
 
 ANY = 100.0
 """A loss that any conversion stays below."""
@@ -26,7 +29,7 @@ SHAPES = {"SHAPE", "STRIDED_SLICE", "SLICE", "PACK", "MUL"}
 def fixed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> report.ConversionResults:
     """A file of each architecture for frames of 96×64 alone."""
     path = tmp_path_factory.mktemp("fixed") / f"{run.name}.tflite"
-    return convert(run, path, size=(96, 64), max_drop=ANY)
+    return training.convert(run, path, size=(96, 64))
 
 
 def test_a_fixed_size_leaves_no_arithmetic_on_shapes(fixed: report.ConversionResults) -> None:

@@ -12,6 +12,8 @@ from conftest import ROOT
 
 from edgecae_convert.conversion import convert
 
+pytestmark = pytest.mark.slow
+
 LARGEST = 4
 """Levels of 255 that two interpreters may be apart, as two CPUs; see tests/arm/compare.py."""
 

@@ -18,6 +18,8 @@ from edgecae_convert.report.results import ConversionResults
 from edgecae_train import architectures, weights
 from edgecae_train._tf import keras, tf
 
+pytestmark = pytest.mark.slow
+
 ANY = 100.0
 """A loss that any conversion stays below."""
 
@@ -47,7 +49,6 @@ def converted(path: Path, output: Path, **asked) -> ConversionResults:
 
 
 @pytest.mark.parametrize("form", ["model.h5", "model.keras", "saved"])
-@pytest.mark.slow
 def test_a_network_trained_elsewhere(
     folder: Path, tmp_path: Path, form: str, photo: np.ndarray
 ) -> None:
@@ -65,7 +66,6 @@ def test_a_network_trained_elsewhere(
     assert np.abs(got - expected).mean() < 3
 
 
-@pytest.mark.slow
 def test_a_file_of_keras_3(tmp_path: Path) -> None:
     """Written by another process: this one has Keras 2."""
     path = tmp_path / "three.keras"
@@ -82,7 +82,6 @@ def test_a_file_of_keras_3(tmp_path: Path) -> None:
     assert made.model.metadata.halo == 2
 
 
-@pytest.mark.slow
 def test_a_network_of_one_size(tmp_path: Path) -> None:
     network(height=64, width=96).save(tmp_path / "fixed.h5")
     made = converted(tmp_path / "fixed.h5", tmp_path / "made.tflite")
@@ -91,7 +90,6 @@ def test_a_network_of_one_size(tmp_path: Path) -> None:
         converted(tmp_path / "fixed.h5", tmp_path / "other.tflite", size=(64, 64))
 
 
-@pytest.mark.slow
 def test_operations_that_edgecae_does_not_stream(tmp_path: Path) -> None:
     network(last=keras.layers.PReLU(shared_axes=[1, 2])).save(tmp_path / "prelu.h5")
     made = converted(tmp_path / "prelu.h5", tmp_path / "made.tflite")

@@ -23,6 +23,8 @@ from edgecae_convert.report.results import ConversionResults
 from edgecae_convert.trained_model import open_trained
 from edgecae_train.quantization.equalize import align
 
+pytestmark = pytest.mark.slow
+
 ANY = 100.0
 """A loss that any conversion stays below."""
 

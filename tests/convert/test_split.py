@@ -20,6 +20,8 @@ from edgecae.tflite import model_file, writer
 from edgecae_convert import split
 from edgecae_convert.conversion import convert
 
+pytestmark = pytest.mark.slow
+
 
 def both(folder: Path, picture: np.ndarray, area: int = 1920 * 1200) -> np.ndarray:
     gray, (height, width) = picture.ndim == 2, picture.shape[:2]

@@ -18,11 +18,12 @@ from edgecae_train.architectures import ARCHITECTURES, Architecture
 from edgecae_train.architectures.layers import LeakyReLU6
 from edgecae_train.quantization import quantize
 
-LARGE = pytest.param(("base", 0), marks=pytest.mark.slow)
-OTHERS = [(name, 0) for name in sorted(ARCHITECTURES) if name != "base"]
+pytestmark = pytest.mark.slow
+
+EVERY = [*((name, 0) for name in sorted(ARCHITECTURES)), ("classic", 8)]
 
 
-@pytest.fixture(params=[LARGE, *OTHERS, ("classic", 8)], ids=str)
+@pytest.fixture(params=EVERY, ids=str)
 def architecture(request: pytest.FixtureRequest) -> Architecture:
     return architectures.get(*request.param)
 
@@ -169,7 +170,6 @@ def test_classic_is_the_network_that_the_project_grew_from() -> None:
     ]
 
 
-@pytest.mark.slow
 def test_depthwise_kernels_have_a_scale_for_each_channel(picture: np.ndarray) -> None:
     architecture = ARCHITECTURES["base"]
     model = architecture.build()

@@ -8,6 +8,8 @@ from edgecae_train._tf import keras
 from edgecae_train.architectures.unet import UNet
 from edgecae_train.weights import load_weights, named_weights
 
+pytestmark = pytest.mark.slow
+
 PLAIN = UNet((8, 16, 12), (0, 1, 1), (2, 1), features=6)
 SEPARABLE = UNet((8, 16), (1, 2), (3,), block="separable", features=12, hidden=(10, 20))
 WIDER = {

@@ -11,7 +11,7 @@ from PIL import Image
 from edgecae import noise
 from edgecae.errors import DataError
 from edgecae_train.data import batches as data
-from edgecae_train.data import synthetic, textures
+from edgecae_train.data import flat, synthetic, textures
 from edgecae_train.data.batches import Batches, Folder, open_images, prefetch
 
 NOISE = noise.parse("gaussian:0-55")
@@ -94,13 +94,13 @@ def test_a_batch_is_a_function_of_seed_and_step(photos: Path) -> None:
 
 def test_noise_is_fresh_and_patches_are_turned(photos: Path) -> None:
     whole = np.array(Image.open(photos / "face.png").convert("RGB"))
-    flat = whole[:32, :32]
+    corner = whole[:32, :32]
 
     class One:
         window = 1
 
         def load(self, index: int) -> np.ndarray:
-            return flat
+            return corner
 
         def held_out(self) -> list[np.ndarray]:
             return []
@@ -108,7 +108,7 @@ def test_noise_is_fresh_and_patches_are_turned(photos: Path) -> None:
     noisy, clean = Batches(One(), NOISE, 64, 32, seed=0).at(0)
     turned = {
         np.ascontiguousarray(v).tobytes()
-        for t in (flat, flat.transpose(1, 0, 2))
+        for t in (corner, corner.transpose(1, 0, 2))
         for v in (t, t[::-1], t[:, ::-1], t[::-1, ::-1])
     }
     assert {patch.tobytes() for patch in clean} == turned
@@ -117,7 +117,16 @@ def test_noise_is_fresh_and_patches_are_turned(photos: Path) -> None:
 
 
 def test_the_window_moves_and_stays_small() -> None:
-    batches = Batches(data.Builtin(0, window=2), NOISE, 1, 32, seed=0)
+    class Endless:
+        window = 2
+
+        def load(self, index: int) -> np.ndarray:
+            return np.full((40, 40, 3), index, np.uint8)
+
+        def held_out(self) -> list[np.ndarray]:
+            return []
+
+    batches = Batches(Endless(), NOISE, 1, 32, seed=0)
     for step in range(0, 5 * data.TURNOVER, data.TURNOVER // 2):
         batches.at(step)
     assert len(batches._window) <= 4
@@ -158,6 +167,7 @@ def test_generated_images_are_repeatable_and_differ() -> None:
     assert not np.array_equal(a, c)
 
 
+@pytest.mark.slow
 def test_generated_images_have_edges_and_a_natural_spectrum() -> None:
     """The power spectrum of natural images falls about as f⁻² (Field, 1987)."""
     slopes = []
@@ -185,3 +195,27 @@ def test_grain_is_more_of_brightness_than_of_colour() -> None:
     np.testing.assert_allclose([grain.mean(), grain.std()], [0, 1], atol=1e-3)
     brightness = grain.mean(2, keepdims=True)
     assert brightness.std() > (grain - brightness).std()
+
+
+def test_patches_have_one_colour_or_a_few() -> None:
+    rng = np.random.default_rng(0)
+    counts = []
+    for _ in range(100):
+        patch = flat.patch(rng, 32)
+        assert (patch.shape, patch.dtype) == ((32, 32, 3), np.uint8)
+        counts.append(len(np.unique(patch.reshape(-1, 3), axis=0)))
+    assert 30 < counts.count(1) < 80
+    assert max(counts) <= 1 + flat.MAX_AREAS
+    again = flat.patch(np.random.default_rng(0), 32)
+    np.testing.assert_array_equal(again, flat.patch(np.random.default_rng(0), 32))
+
+
+def test_the_share_of_flat_patches_and_of_those_without_noise(photos: Path) -> None:
+    strong, images = noise.parse("gaussian:20-55"), open_images(str(photos), 16, 0)
+    noisy, clean = Batches(images, strong, 64, 16, seed=0, flat=1.0).at(0)
+    assert all(len(np.unique(c.reshape(-1, 3), axis=0)) <= 1 + flat.MAX_AREAS for c in clean)
+    alike = (noisy == clean).all(axis=(1, 2, 3)).mean()
+    assert 0.3 < alike < 0.7
+    photos, drawn = (Batches(images, strong, 64, 16, seed=0, flat=f) for f in (0, 0.3))
+    same = (photos.at(0)[1] == drawn.at(0)[1]).all(axis=(1, 2, 3)).mean()
+    assert 0.5 < same < 0.9

@@ -8,6 +8,8 @@ from edgecae_train.architectures.unet import UNet
 from edgecae_train.quantization.equalize import HEADROOM, MAX_FACTOR, align, equalize
 from edgecae_train.weights import named_weights
 
+pytestmark = pytest.mark.slow
+
 PICTURES = [np.random.default_rng(i).random((2, 32, 32, 3), np.float32) for i in range(2)]
 
 

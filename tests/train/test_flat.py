@@ -1,4 +1,4 @@
-"""Flat colours in training: patches of them, and what the loss sees of their errors."""
+"""Flat colours in training: what the loss and the validation see of their errors."""
 
 from __future__ import annotations
 
@@ -9,44 +9,16 @@ import numpy as np
 import pytest
 from training import TINY
 
-from edgecae import noise
 from edgecae.errors import RecipeError
-from edgecae_train import evaluate, loop, recipe
-from edgecae_train.data import flat
-from edgecae_train.data.batches import Batches, Builtin
+from edgecae_train import devices, evaluate, loop, recipe
+from edgecae_train._tf import keras, tf
 from edgecae_train.phase import TOLERANCE, Phase
 from edgecae_train.recipe import Recipe
 
-NOISE = noise.parse("gaussian:20-55")
-
-
-def test_patches_have_one_colour_or_a_few() -> None:
-    rng = np.random.default_rng(0)
-    counts = []
-    for _ in range(100):
-        patch = flat.patch(rng, 32)
-        assert (patch.shape, patch.dtype) == ((32, 32, 3), np.uint8)
-        counts.append(len(np.unique(patch.reshape(-1, 3), axis=0)))
-    assert 30 < counts.count(1) < 80
-    assert max(counts) <= 1 + flat.MAX_AREAS
-    again = flat.patch(np.random.default_rng(0), 32)
-    np.testing.assert_array_equal(again, flat.patch(np.random.default_rng(0), 32))
-
-
-def test_the_share_of_flat_patches_and_of_those_without_noise() -> None:
-    noisy, clean = Batches(Builtin(0, window=1), NOISE, 64, 16, seed=0, flat=1.0).at(0)
-    assert all(len(np.unique(c.reshape(-1, 3), axis=0)) <= 1 + flat.MAX_AREAS for c in clean)
-    alike = (noisy == clean).all(axis=(1, 2, 3)).mean()
-    assert 0.3 < alike < 0.7
-    photos, drawn = (Batches(Builtin(0, window=1), NOISE, 64, 16, seed=0, flat=f) for f in (0, 0.3))
-    same = (photos.at(0)[1] == drawn.at(0)[1]).all(axis=(1, 2, 3)).mean()
-    assert 0.5 < same < 0.9
+pytestmark = pytest.mark.slow
 
 
 def test_the_loss_leaves_out_margins_and_what_a_flat_colour_may_be_off() -> None:
-    from edgecae_train import devices
-    from edgecae_train._tf import keras, tf
-
     def off(by: float) -> Any:
         """A network that adds ``by``."""
         inputs = keras.layers.Input((None, None, 3))

@@ -18,6 +18,8 @@ from edgecae_train.architectures.layers import Dropout, UnitInterval
 from edgecae_train.architectures.unet import UNet
 from edgecae_train.quantization.quantize import quantize
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_run_holds_everything(run: Path) -> None:
     there = {p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file()}
@@ -42,7 +44,6 @@ def test_the_history_tells_the_whole_story(run: Path) -> None:
         assert 3 < float(row["psnr gaussian:25"]) < 50
 
 
-@pytest.mark.slow
 def test_training_learns(photos: Path, tmp_path: Path) -> None:
     changes = {"float.steps": 120, "float.learning_rate": 4e-3, "qat.steps": 0}
     loop.train(settings(photos, validate_every=10, **changes), tmp_path / "run")
@@ -68,7 +69,6 @@ def test_losses_of_a_perfect_patch_and_one_that_is_off_by_a_tenth(
     assert float(phase.loss_of(loss)(error)) == pytest.approx(expected, rel=1e-3)
 
 
-@pytest.mark.slow
 def test_a_phase_begins_with_many_small_patches(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +86,6 @@ def test_a_phase_begins_with_many_small_patches(
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-@pytest.mark.slow
 def test_mixed_precision_trains(precision: str, photos: Path, tmp_path: Path) -> None:
     said: list[str] = []
     changes = {"precision": precision, "float.steps": 10, "qat.steps": 0}
@@ -96,7 +95,6 @@ def test_mixed_precision_trains(precision: str, photos: Path, tmp_path: Path) ->
     assert all(np.isfinite(v).all() for v in values.values())
 
 
-@pytest.mark.slow
 def test_early_stopping(photos: Path, tmp_path: Path) -> None:
     """A rate of next to nothing brings nothing better, so patience runs out."""
     changes = {"float.learning_rate": 1e-30, "float.steps": 400, "qat.steps": 0, "patience": 2}
@@ -104,7 +102,6 @@ def test_early_stopping(photos: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "run" / "history.csv").read_text().splitlines()) == 1 + 3
 
 
-@pytest.mark.slow
 def test_a_run_that_was_killed_after_early_stopping_stays_stopped(
     photos: Path, tmp_path: Path
 ) -> None:
@@ -119,7 +116,6 @@ def test_a_run_that_was_killed_after_early_stopping_stays_stopped(
     assert (out / "float.weights.h5").exists()
 
 
-@pytest.mark.slow
 def test_images_must_be_those_that_the_run_began_with(photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     shutil.copytree(photos, folder)
@@ -167,7 +163,6 @@ def test_a_run_starts_from_other_weights(run: Path, photos: Path, tmp_path: Path
     assert 0 < np.abs(results[0] - results[1]).mean() < 2 / 255
 
 
-@pytest.mark.slow
 def test_a_run_starts_from_a_network_of_other_widths(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +183,6 @@ def test_a_run_starts_from_a_network_of_other_widths(
     np.testing.assert_allclose(results[1], results[0], atol=1e-5)
 
 
-@pytest.mark.slow
 def test_only_what_starts_from_random_weights_leaks(photos: Path, tmp_path: Path) -> None:
     nano = architectures.get("nano")
     values = {name: v.numpy() for name, v in weights.named_weights(nano.build()).items()}
@@ -230,7 +224,6 @@ def test_what_does_not_fit_is_refused(run: Path, photos: Path, tmp_path: Path) -
         loop.train(settings(photos, model=wrong), tmp_path / "wrong", start=start)
 
 
-@pytest.mark.slow
 def test_a_loss_that_blows_up_ends_the_run(photos: Path, tmp_path: Path) -> None:
     changes = {"float.learning_rate": 1e38, "float.warmup": 0, "clip_norm": 0.0}
     with pytest.raises(RecipeError, match="not finite"):

@@ -6,6 +6,8 @@ import pytest
 from edgecae_train._tf import keras, tf
 from edgecae_train.optimizers import OPTIMIZERS, Muon, orthogonalize
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30), (12, 12)])
 def test_singular_values_become_about_one(shape: tuple[int, int]) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edgecae.errors import RecipeError
 from edgecae_train import checkpoint, shipped, weights
+
+pytestmark = pytest.mark.slow
 
 EARLY = """
 [float]
@@ -64,7 +63,6 @@ def kill_after(process: subprocess.Popen[str], history: Path, rows: int) -> None
     pytest.fail(f"{history} never came to {rows} rows")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("model", ["small", "classic"])
 def test_kill_and_resume(model: str, photos: Path, tmp_path: Path) -> None:
     """Killed in the float phase and again in the QAT phase; classic has dropout besides."""
@@ -90,59 +88,6 @@ def test_kill_and_resume(model: str, photos: Path, tmp_path: Path) -> None:
         assert all((expected[key] == got[key]).all() for key in expected)
     states = [checkpoint.peek(run / "checkpoints" / "last.npz") for run in (whole, broken)]
     assert states[0] == states[1]
-
-
-class Variable:
-    """What a checkpoint needs of a variable of TensorFlow."""
-
-    def __init__(self, value: np.ndarray) -> None:
-        self.value, self.shape = value, value.shape
-
-    def numpy(self) -> np.ndarray:
-        return self.value
-
-    def assign(self, value: np.ndarray) -> None:
-        self.value = value
-
-
-def variables() -> list[Variable]:
-    return [Variable(np.full(shape, 7, np.float32)) for shape in [(3, 3, 64), (64,), ()]]
-
-
-def damaged(good: bytes) -> Iterator[bytes]:
-    """A file that is cut, another file, and one with bytes changed throughout."""
-    yield b""
-    yield b"PK\x03\x04 not a checkpoint"
-    yield good[: len(good) // 2]
-    yield good[:-3]
-    rng = random.Random(0)
-    for place in range(0, len(good), max(1, len(good) // 300)):
-        content = bytearray(good)
-        content[place] ^= rng.randrange(1, 256)
-        yield bytes(content)
-
-
-def test_a_damaged_checkpoint_is_said_to_be_one(tmp_path: Path) -> None:
-    file = tmp_path / "last.npz"
-    checkpoint.save(file, checkpoint.State("float", step=3), variables())
-    assert checkpoint.load(file, variables()).step == 3
-    refusals = []
-    for content in damaged(file.read_bytes()):
-        file.write_bytes(content)
-        restored = variables()
-        for variable in restored:
-            variable.value = np.zeros_like(variable.value)
-        try:
-            checkpoint.peek(file)
-            checkpoint.load(file, restored)
-        except RecipeError as error:
-            refusals.append(str(error))
-            assert not any(variable.value.any() for variable in restored)
-        else:  # a byte that says nothing, such as the time of an entry
-            assert all((variable.value == 7).all() for variable in restored)
-    assert len(refusals) > 100
-    assert all(refusal.startswith(f"checkpoint {file} is ") for refusal in refusals)
-    assert all("--init" in each or "of another network" in each for each in refusals)
 
 
 def test_damaged_weights_are_said_to_be_so(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from edgecae_train._tf import keras, tf
 from edgecae_train.quantization.quantize import WeightQuantizer
 from edgecae_train.quantization.rounding import round_depthwise, round_kernel, second_moments
 
+pytestmark = pytest.mark.slow
+
 
 def _pictures(channels: int) -> np.ndarray:
     """Inputs whose neighbouring values are alike, as those of convolutions are, N×H×W×C."""

@@ -14,6 +14,8 @@ from edgecae_train.architectures import ARCHITECTURES, Architecture
 from edgecae_train.architectures.classic import Classic
 from edgecae_train.architectures.unet import UNet
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = {
     "nano": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
     "nano-last": UNet((16, 24, 32), (0, 0, 1), (1, 0)),

@@ -16,6 +16,8 @@ from training import TINY
 from edgecae.errors import RecipeError
 from edgecae_train import devices, weights
 
+pytestmark = pytest.mark.slow
+
 TRAIN = """
 import json, sys
 from pathlib import Path
@@ -53,7 +55,6 @@ def float_weights(run: Path) -> dict[str, np.ndarray]:
     return weights.read_weights(run / "float.weights.h5")[2]
 
 
-@pytest.mark.slow
 def test_two_devices_do_what_one_does(photos: Path, tmp_path: Path) -> None:
     """Same batches, so the same weights but for the order of additions.
 
@@ -69,7 +70,6 @@ def test_two_devices_do_what_one_does(photos: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(value, b[name], atol=2e-3, err_msg=name)
 
 
-@pytest.mark.slow
 def test_dropout_on_two_devices(photos: Path, tmp_path: Path) -> None:
     settings = {"model": "classic", "data": str(photos), "strategy": "mirrored", "qat.steps": 2}
     finish(train(tmp_path / "run", settings, logical=2))
@@ -86,7 +86,6 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-@pytest.mark.slow
 def test_two_workers_train_together(photos: Path, tmp_path: Path) -> None:
     cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
     settings = {"data": str(photos), "precision": "float32"}

@@ -15,6 +15,8 @@ from edgecae_train import architectures, command
 from edgecae_train.architectures.unet import UNet
 from edgecae_train.recipe import Recipe
 
+pytestmark = pytest.mark.slow
+
 UNNAMED = UNet((44, 32, 40), (0, 0, 1), (1, 0))
 
 
