@@ -28,6 +28,7 @@ while time.monotonic() < end:
 """
 
 
+@pytest.mark.faults
 def test_two_processes_that_write_one_file_leave_one_whole_content(tmp_path: Path) -> None:
     path = tmp_path / "file"
     writers = [

@@ -70,6 +70,7 @@ def test_camera_loop_needs_no_camera(tmp_path: Path) -> None:
     assert quality.psnr(clean, read(tmp_path / "last.png")) > quality.psnr(clean, noisy) + 5
 
 
+@pytest.mark.slow
 def test_folder_parallel_names_a_bad_file_and_does_the_rest(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "noisy").mkdir()
     clean = {name: read(photos / name) for name in ("face.png", "flag.png", "hat.png")}

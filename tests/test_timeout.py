@@ -45,6 +45,7 @@ def busy_cores() -> Iterator[None]:
         sys.setswitchinterval(interval)
 
 
+@pytest.mark.slow
 def test_a_result_at_the_deadline_has_one_owner() -> None:
     """What is returned is never closed, what is not returned always is."""
     seconds = 0.002

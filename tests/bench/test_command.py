@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pytest
 from conftest import DATA
 from PIL import Image
 
-from edgecae.bench import plots, report, results
+from edgecae.bench import comparison, peers, plots, report, results
 from edgecae.bench.plots import Point
+from edgecae.commands.bench import command
 from edgecae.errors import SettingError, SinkError
 
 QUICK = ("--model", "nano", "--size", "96x64", "--threads", "1", "--seconds", "0.05")
@@ -27,6 +29,25 @@ def edgecae(*arguments: str | Path, **more: Any) -> subprocess.CompletedProcess[
         [sys.executable, "-m", "edgecae", "bench", *map(str, arguments)],
         capture_output=True, text=True, timeout=600, **more,
     )  # fmt: skip
+
+
+@pytest.fixture
+def bench(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """The command in this process: its exit status, and what it printed on standard output.
+
+    TensorFlow, which runs float networks, is then imported once for several calls.
+    """
+
+    def call(*arguments: str | Path) -> tuple[int, str]:
+        status = command.main([str(each) for each in arguments], standalone_mode=False)
+        return status or 0, capsys.readouterr().out
+
+    return call
+
+
+KEPT = {"bilateral", "wavelet", "ffmpeg-nlmeans", "ffmpeg-atadenoise"}
+WITHOUT = [word for name in sorted(peers.PEERS.keys() - KEPT) for word in ("--without", name)]
+"""Peers of each kind stand for all; ``test_methods.py`` has every one."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +65,7 @@ def made(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     page = tmp_path_factory.mktemp("report") / "page.html"
     done = edgecae(
         *QUICK, "--rounds", "2", "--quality", photo_folder, "--sigma", "25", "--peers",
-        "--without", "cbm3d", "--without", "ffmpeg-bm3d", "--roofline", "--report", page, "--json",
+        *WITHOUT, "--roofline", "--report", page, "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), page
@@ -53,8 +74,7 @@ def made(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 def test_json_has_all_of_it(made: tuple[dict, Path]) -> None:
     about, _ = made
     latency = {row["method"]: row for row in about["latency"]}
-    assert {"nano", "bilateral", "wavelet", "ffmpeg-nlmeans"} <= latency.keys()
-    assert "cbm3d" not in latency
+    assert {"nano", *KEPT} == latency.keys() | {"ffmpeg-atadenoise"}
     row = latency["nano"]
     assert (row["width"], row["height"], row["threads"]) == (96, 64, 1)
     assert row["median_ms"] <= row["p95_ms"] <= row["p99_ms"]
@@ -82,19 +102,27 @@ def test_json_comes_back(made: tuple[dict, Path], tmp_path: Path) -> None:
         results.read_results(tmp_path / "none.json")
 
 
-def test_a_comparison_tells_slower_from_the_same(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_comparison_tells_slower_from_the_same(
+    bench: Callable[..., tuple[int, str]],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("edgecae"), "propagate", True)
+    quick = (*QUICK, "--rounds", str(comparison.MIN_ROUNDS))
     saved = tmp_path / "saved.json"
-    saved.write_text(edgecae(*QUICK, "--json").stdout)
-    about = json.loads(saved.read_text())
+    about = json.loads(bench(*quick, "--json")[1])
     (row,) = about["latency"]
     # What was a hundred times as fast and as slow: no noise reaches that far.
     for factor, status, verdict in ((0.01, 1, "slower"), (100, 0, "faster")):
         changed = {**row, "rounds": [ms * factor for ms in row["rounds"]]}
         saved.write_text(json.dumps({**about, "latency": [changed]}))
-        done = edgecae(*QUICK, "--compare", saved)
-        assert done.returncode == status, done.stderr
-        assert verdict in done.stdout
-        assert ("slower or worse than before: nano at 96x64" in done.stderr) == bool(status)
+        caplog.clear()
+        got, said = bench(*quick, "--compare", saved)
+        assert got == status
+        assert verdict in said
+        assert ("slower or worse than before: nano at 96x64" in caplog.text) == bool(status)
     conditions = {**about["conditions"], "cpu": "a Raspberry Pi"}
     saved.write_text(json.dumps({**about, "conditions": conditions}))
     done = edgecae(*QUICK, "--rounds", "1", "--compare", saved)
@@ -103,6 +131,7 @@ def test_a_comparison_tells_slower_from_the_same(tmp_path: Path) -> None:
     assert "of another machine (a Raspberry Pi" in done.stderr
 
 
+@pytest.mark.slow
 def test_another_installation_is_timed_in_turn(tmp_path: Path) -> None:
     """Its clock runs a hundred times as fast as ours: no noise reaches that far."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -120,20 +149,23 @@ def test_another_installation_is_timed_in_turn(tmp_path: Path) -> None:
     assert low <= change["ratio"] <= high
 
 
-def test_quality_alone_and_its_regression(photo_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_quality_alone_and_its_regression(
+    bench: Callable[..., tuple[int, str]], photo_folder: Path, tmp_path: Path
+) -> None:
     only = ("--model", "nano", "--rounds", "0", "--quality", photo_folder, "--sigma", "25")
     saved = tmp_path / "saved.json"
-    saved.write_text(edgecae(*only, "--json").stdout)
-    about = json.loads(saved.read_text())
+    about = json.loads(bench(*only, "--json")[1])
     assert about["latency"] == []
-    done = edgecae(*only, "--compare", saved)
-    assert done.returncode == 0, done.stderr
-    assert "3 are the same" in done.stdout
+    saved.write_text(json.dumps(about))
+    status, said = bench(*only, "--compare", saved)
+    assert status == 0
+    assert "3 are the same" in said
     about["quality"][1]["psnr"] += 0.5
     saved.write_text(json.dumps(about))
-    done = edgecae(*only, "--compare", saved)
-    assert done.returncode == 1
-    assert "worse" in done.stdout
+    status, said = bench(*only, "--compare", saved)
+    assert status == 1
+    assert "worse" in said
 
 
 @pytest.mark.parametrize(
@@ -154,11 +186,15 @@ def test_what_is_wrong_is_said_in_one_line(arguments: tuple[str, ...], said: str
     assert "Traceback" not in done.stderr
 
 
-def test_text_names_what_there_is(photo_folder: Path) -> None:
-    done = edgecae(*QUICK, "--rounds", "1", "--quality", photo_folder, "--roofline")
+@pytest.mark.slow
+def test_text_names_what_there_is(
+    bench: Callable[..., tuple[int, str]], photo_folder: Path
+) -> None:
+    status, said = bench(*QUICK, "--rounds", "1", "--quality", photo_folder, "--roofline")
+    assert status == 0
     for expected in ("Latency", "96x64", "Quality on faces, 2 images", "int8 against float",
                      "Roofline of nano at 96x64", "times its convolutions", "CONV_2D"):  # fmt: skip
-        assert expected in done.stdout, done.stderr
+        assert expected in said
 
 
 def test_a_report_is_not_overwritten_and_nothing_is_measured_first(tmp_path: Path) -> None:

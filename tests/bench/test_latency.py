@@ -28,6 +28,7 @@ def test_a_case_runs_in_a_process_of_its_own() -> None:
     assert 2**20 < found.idle_bytes < found.peak_bytes < 2**30
 
 
+@pytest.mark.slow
 def test_the_peak_is_that_of_the_case_and_not_of_who_started_it() -> None:
     """getrusage would hand down this process's own."""
     ballast = np.ones(400 * 2**20, np.uint8)

@@ -76,6 +76,7 @@ four cores, as a device has: encoders take memory for each.
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "sink"),
     [

@@ -162,6 +162,7 @@ def test_nothing_is_allocated_per_tiled_frame(tail: tuple[int, ...], strength: f
             assert after - before < 5_000
 
 
+@pytest.mark.slow
 def test_memory_is_bounded() -> None:
     """A frame of 8 Mpixel whole takes a gigabyte; in its own process, since memory stays taken."""
     code = PEAK + (

@@ -309,6 +309,7 @@ def test_models_that_another_beats_are_not_measured() -> None:
     assert {models.DEFAULT, "base"} <= set(chosen)
 
 
+@pytest.mark.slow
 def test_here() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "edgecae", "doctor", "--quick", "--json", "--threads", "1"],

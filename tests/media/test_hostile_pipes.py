@@ -64,6 +64,7 @@ COUNTS = {"rgb24": 5, "bgra": 4, "gray": 16, "gray16le": 8, "yuv420p": 10, "nv12
 """Whole frames of 16×8 pixels that 2048 bytes hold."""
 
 
+@pytest.mark.slow
 def test_raw_frames_of_any_pixel_format() -> None:
     """In a process of its own: some formats abort it inside FFmpeg unless they are refused."""
     done = subprocess.run(
@@ -89,6 +90,7 @@ def test_raw_video_that_can_not_be(spec: str) -> None:
     assert frames(spec, bytes(10_000)) is None
 
 
+@pytest.mark.slow
 @settings(max_examples=LONG or 200, deadline=None)
 @given(
     st.from_regex(r"raw:[0-9]{1,5}x[0-9]{1,5}(:[a-z0-9]{1,9})?(@[0-9./]{1,9})?", fullmatch=True)

@@ -163,6 +163,7 @@ def test_a_clean_photo_has_little_noise(photos: Path) -> None:
     assert max(noise.estimate(images.read(p).pixels) for p in photos.glob("*.png")) < 1.5
 
 
+@pytest.mark.slow
 def test_estimates_over_many_photos(shared: Path) -> None:
     for sigma, share in ((5, 0.75), (10, 0.9), (15, 0.95), (25, 0.95), (50, 0.9)):
         close = []

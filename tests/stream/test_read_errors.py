@@ -104,6 +104,7 @@ def names(folder: Path) -> list[str]:
 SOUND: dict[str, Any] = {"codec": "mjpeg", "pix_fmt": "yuvj420p", "sound": True}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "avi", "ts"])
 def test_a_video_behind_a_read_error_is_not_done(
     suffix: str, library: Path, tmp_path: Path
@@ -139,6 +140,7 @@ def faststart(clip: Path) -> Path:
     return copy
 
 
+@pytest.mark.faults
 def test_a_batch_passes_over_what_can_not_be_read(
     library: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -166,6 +168,7 @@ def test_a_batch_passes_over_what_can_not_be_read(
         assert len(frames_of(out / "a.mkv")[0]) == 60
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif", "webp", "ppm"])
 def test_an_image_behind_a_read_error_is_not_done(
     suffix: str, library: Path, photos: Path, tmp_path: Path
@@ -180,6 +183,7 @@ def test_an_image_behind_a_read_error_is_not_done(
     assert edgecae("denoise", source, "-o", out).returncode == 0
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("spec", ["-", "raw:64x48"])
 def test_standard_input_that_can_not_be_read_fails(
     spec: str, library: Path, tmp_path: Path
@@ -219,6 +223,7 @@ def test_a_video_that_ends_early_is_denoised_as_far_as_it_goes(suffix: str, tmp_
     assert suffix == "mp4" or count >= len(sizes) - 1
 
 
+@pytest.mark.slow
 def test_a_whole_video_does_not_end_early(tmp_path: Path) -> None:
     """Nor one whose sound is longer or shorter than its picture."""
     lengths = {"same": (60, 0), "longer": (20, 40)}

@@ -549,6 +549,7 @@ def test_segments_can_be_named_by_the_time(nano: Denoiser, tmp_path: Path) -> No
     assert written.name == time.strftime("door-%Y.mkv")
 
 
+@pytest.mark.slow
 def test_memory_and_threads_stay_as_they_are(nano: Denoiser) -> None:
     import tracemalloc
 

@@ -79,6 +79,7 @@ def test_a_truncated_model_is_refused(tmp_path_factory, data) -> None:
         model_file.read(file)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_damaged_model_is_read_or_refused(tmp_path_factory, data) -> None:
