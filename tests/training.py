@@ -17,6 +17,7 @@ ANY = 100.0
 """A loss by conversion that no conversion reaches, dB."""
 
 TINY: dict[str, Any] = {
+    "model": "nano",
     "validate_every": 10,
     "float.steps": 30,
     "float.batch": 4,

@@ -55,7 +55,7 @@ def test_a_fixed_size_gives_what_the_open_file_gives(
     with Denoiser(fixed.model.path) as one, Denoiser(made.model.path) as other:
         for each in (frame, frame[:45, :77, 0]):
             difference = one.process(each).astype(int) - other.process(each)
-            assert np.abs(difference).max() <= (0 if run.name == "small" else 2)
+            assert np.abs(difference).max() <= (0 if run.name == "nano" else 2)
 
 
 def test_a_fixed_size_takes_no_other(fixed: report.ConversionResults, photo: np.ndarray) -> None:

@@ -218,7 +218,7 @@ def test_what_does_not_fit_is_refused(run: Path, photos: Path, tmp_path: Path) -
     with pytest.raises(RecipeError, match="can't be made"):
         loop.train(settings(photos), tmp_path / "file" / "run")
     architecture, _, values = weights.read_weights(run / "float.weights.h5")
-    wrong = {"small": "classic", "classic": "small"}[run.name]
+    wrong = {"nano": "classic", "classic": "nano"}[run.name]
     start = channels.Start(architecture, values)
     with pytest.raises(RecipeError, match="another architecture"):
         loop.train(settings(photos, model=wrong), tmp_path / "wrong", start=start)

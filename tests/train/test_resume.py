@@ -16,11 +16,11 @@ pytestmark = pytest.mark.slow
 
 EARLY = """
 [float]
-steps = 90
+steps = 70
 learning_rate = 4e-3
 
 [float.early]
-steps = 55
+steps = 45
 batch = 6
 patch = 24
 """
@@ -32,7 +32,7 @@ loop.CALIBRATION_BATCHES = 2
 main()
 """
 
-STEPS = ["--steps", "90", "--qat-steps", "40", "--batch", "4", "--patch", "32", "--warmup", "5"]
+STEPS = ["--steps", "70", "--qat-steps", "30", "--batch", "4", "--patch", "32", "--warmup", "5"]
 
 
 def start(out: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -63,7 +63,7 @@ def kill_after(process: subprocess.Popen[str], history: Path, rows: int) -> None
     pytest.fail(f"{history} never came to {rows} rows")
 
 
-@pytest.mark.parametrize("model", ["small", "classic"])
+@pytest.mark.parametrize("model", ["nano", "classic"])
 def test_kill_and_resume(model: str, photos: Path, tmp_path: Path) -> None:
     """Killed in the float phase and again in the QAT phase; classic has dropout besides."""
     recipe = tmp_path / "early.toml"
@@ -76,7 +76,7 @@ def test_kill_and_resume(model: str, photos: Path, tmp_path: Path) -> None:
     uninterrupted = start(whole, *settings)
     kill_after(start(broken, *settings), broken / "history.csv", 3)
     assert checkpoint.peek(broken / "checkpoints" / "last.npz").phase == "float"
-    kill_after(start(broken, "--resume"), broken / "history.csv", 10)
+    kill_after(start(broken, "--resume"), broken / "history.csv", 8)
     assert checkpoint.peek(broken / "checkpoints" / "last.npz").phase == "qat"
     finish(start(broken, "--resume"))
     finish(uninterrupted)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training import TINY
+from training import TINY, tiny
 
 from edgecae.errors import RecipeError
-from edgecae_train import devices, weights
+from edgecae_train import devices, loop, weights
 
 pytestmark = pytest.mark.slow
 
@@ -60,10 +60,12 @@ def test_two_devices_do_what_one_does(photos: Path, tmp_path: Path) -> None:
 
     That difference grows with each step, as Muon makes small gradients count as much as large ones.
     """
-    settings = {"data": str(photos), "precision": "float32", "float.steps": 12}
-    one = train(tmp_path / "one", {**settings, "strategy": "one"})
-    two = train(tmp_path / "two", {**settings, "strategy": "mirrored"}, logical=2)
-    assert "1 x CPU, float32, OneDeviceStrategy" in finish(one)
+    settings = {"precision": "float32", "float.steps": 12, "qat.steps": 0}
+    given = {"data": str(photos), "strategy": "mirrored", **settings}
+    two = train(tmp_path / "two", given, logical=2)
+    said: list[str] = []
+    loop.train(tiny(photos, strategy="one", **settings), tmp_path / "one", announce=said.append)
+    assert said == ["1 x CPU, float32, OneDeviceStrategy"]
     assert "2 x CPU, float32, MirroredStrategy" in finish(two)
     a, b = float_weights(tmp_path / "one"), float_weights(tmp_path / "two")
     for name, value in a.items():
@@ -103,7 +105,8 @@ def test_two_workers_train_together(photos: Path, tmp_path: Path) -> None:
         assert "MultiWorkerMirroredStrategy" in line
     assert (tmp_path / "run" / "qat.weights.h5").exists()
     # Each made half of the batch, and both halves count: one half alone leads elsewhere.
-    finish(train(tmp_path / "half", {**settings, "float.batch": 2, "qat.batch": 2}))
+    alone = {"precision": "float32", "float.batch": 2, "qat.steps": 0}
+    loop.train(tiny(photos, **alone), tmp_path / "half")
     together, alone = float_weights(tmp_path / "run"), float_weights(tmp_path / "half")
     assert max(np.abs(together[name] - alone[name]).max() for name in together) > 5e-3
     rows = (tmp_path / "run" / "history.csv").read_text().splitlines()

@@ -71,6 +71,14 @@ def test_numbers_of_a_recipe_are_those_of_its_model() -> None:
         _following(first)
 
 
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    given = ["--out", str(tmp_path / "run"), "--init", "nano", "--model", "classic"]
+    done = CliRunner().invoke(command.command, given)
+    assert done.exit_code == 2
+    assert "--init nano is of the model nano, not classic" in done.output
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("stage", ["small-start", "base-start"])
 def test_a_stage_is_no_model(stage: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(command.command, ["--model", stage, "--out", str(tmp_path / "run")])
