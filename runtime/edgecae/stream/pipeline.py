@@ -29,7 +29,7 @@ from edgecae.stream.sink_worker import Shared, SinkWorker, latency_into
 from edgecae.stream.slate import slate
 from edgecae.stream.stats import Stats
 from edgecae.stream.stop import Stop
-from edgecae.stream.watchdog import LIMIT, HungError, StreamHooks, Watchdog
+from edgecae.stream.watchdog import MAX_HANG_SECONDS, HungError, StreamHooks, Watchdog
 from edgecae.timeout import call_with_timeout
 
 __all__ = ["run"]
@@ -251,7 +251,7 @@ def run(
     *,
     stats: Stats | None = None,
     buffers: Buffers | None = None,
-    hang: float = LIMIT,
+    hang: float = MAX_HANG_SECONDS,
     watchdog: Watchdog | None = None,
     hooks: StreamHooks | None = None,
 ) -> Stats:

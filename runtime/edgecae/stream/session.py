@@ -21,7 +21,7 @@ from edgecae.stream.overload import Overload
 from edgecae.stream.pipeline import run
 from edgecae.stream.stats import Stats
 from edgecae.stream.stop import Stop
-from edgecae.stream.watchdog import LIMIT, StreamHooks, Watchdog
+from edgecae.stream.watchdog import MAX_HANG_SECONDS, StreamHooks, Watchdog
 
 if TYPE_CHECKING:
     from edgecae.stream import threads as tune
@@ -114,7 +114,7 @@ class Session:
         },
     )
     hang: float = field(
-        default=LIMIT,
+        default=MAX_HANG_SECONDS,
         metadata={
             "metavar": "SECONDS",
             "help": "End with status 70 when one frame takes longer.",

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from edgecae.errors import BackendError
 
-__all__ = ["LIMIT", "HungError", "StreamHooks", "Watchdog"]
+__all__ = ["MAX_HANG_SECONDS", "HungError", "StreamHooks", "Watchdog"]
 
 log = logging.getLogger(__name__)
 
-LIMIT = 60.0
+MAX_HANG_SECONDS = 60.0
 """Seconds that one frame may take; far more than any frame on any device that is of use."""
 
 _PERIOD = 0.5
