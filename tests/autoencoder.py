@@ -1,4 +1,4 @@
-"""An autoencoder for tests: how it is split, and the command line that takes its halves."""
+"""An autoencoder for tests: how it is split, and the command line that takes its encoder and decoder."""
 
 from __future__ import annotations
 

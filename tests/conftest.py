@@ -142,7 +142,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
         pytest.fail("a core test imports TensorFlow: mark it slow", pytrace=False)
 
 
-SLOW_FIXTURES = {"run", "latent_run", "halves", "made", "float_file", "site", "device"}
+SLOW_FIXTURES = {"run", "latent_run", "codec", "made", "float_file", "site", "device"}
 """Fixtures that train or convert a network, build the site, …: what needs one of them is slow."""
 
 
@@ -231,7 +231,7 @@ def latent_run(photos: Path, once: Once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def halves(latent_run: Path, once: Once) -> Path:
+def codec(latent_run: Path, once: Once) -> Path:
     """A folder with whole.tflite of that run, and encoder.tflite and decoder.tflite."""
     import autoencoder
 
@@ -239,7 +239,7 @@ def halves(latent_run: Path, once: Once) -> Path:
         path.mkdir()
         autoencoder.split(latent_run, path)
 
-    return once("halves", make)
+    return once("codec", make)
 
 
 @pytest.fixture(scope="session")

@@ -26,12 +26,12 @@ def test_more_components_lose_less_and_what_is_flat_stays_so(photo: np.ndarray) 
     assert np.ptp(pca.fit_pca([photo], 8, 1)(flat), axis=(0, 1)).max() < 15
 
 
-def test_bench_compares_an_autoencoder_with_pca(halves: Path, tmp_path: Path) -> None:
+def test_bench_compares_an_autoencoder_with_pca(codec: Path, tmp_path: Path) -> None:
     photos, kept_apart = tmp_path / "photos", tmp_path / "apart"
     for folder, name in ((photos, "hat.png"), (kept_apart, "face.png")):
         folder.mkdir()
         shutil.copy(DATA / name, folder)
-    both = "--halves", halves / "encoder.tflite", halves / "decoder.tflite"
+    both = "--halves", codec / "encoder.tflite", codec / "decoder.tflite"
     done = edgecae("bench", "--pca", photos, *both, "--quality", kept_apart, "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
@@ -50,10 +50,10 @@ def test_bench_compares_an_autoencoder_with_pca(halves: Path, tmp_path: Path) ->
     assert "goes with no other" in done.stderr
 
 
-def test_encoder_and_decoder_of_two_models_are_refused(halves: Path, tmp_path: Path) -> None:
-    content = (halves / "decoder.tflite").read_bytes()
+def test_encoder_and_decoder_of_two_models_are_refused(codec: Path, tmp_path: Path) -> None:
+    content = (codec / "decoder.tflite").read_bytes()
     at = content.index(b'"whole": "') + 10
     other = bytes([ord("0") if content[at] != ord("0") else ord("1")])
     (tmp_path / "other.tflite").write_bytes(content[:at] + other + content[at + 1 :])
     with pytest.raises(ValueError, match="not split from one model"):
-        pca.compare_with_pca((halves / "encoder.tflite", tmp_path / "other.tflite"), DATA, [DATA])
+        pca.compare_with_pca((codec / "encoder.tflite", tmp_path / "other.tflite"), DATA, [DATA])

@@ -24,13 +24,13 @@ from edgecae.errors import BackendError, SourceError
 
 
 @pytest.fixture(scope="module")
-def encoder(halves: Path) -> Encoder:
-    return Encoder(halves / "encoder.tflite")
+def encoder(codec: Path) -> Encoder:
+    return Encoder(codec / "encoder.tflite")
 
 
 @pytest.fixture(scope="module")
-def decoder(halves: Path) -> Decoder:
-    return Decoder(halves / "decoder.tflite")
+def decoder(codec: Path) -> Decoder:
+    return Decoder(codec / "decoder.tflite")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def good(encoder: Encoder) -> bytes:
     return compress(picture, encoder).to_bytes()
 
 
-def test_a_picture_is_turned_upright(halves: Path, tmp_path: Path) -> None:
+def test_a_picture_is_turned_upright(codec: Path, tmp_path: Path) -> None:
     image = Image.open(DATA / "hat.png").convert("RGB").crop((0, 0, 64, 40))
     image.save(tmp_path / "upright.png")
     lying = image.rotate(90, expand=True)
@@ -49,13 +49,13 @@ def test_a_picture_is_turned_upright(halves: Path, tmp_path: Path) -> None:
     for name in ("upright", "lying"):
         packed = tmp_path / f"{name}.ecae"
         done = edgecae("compress", tmp_path / f"{name}.png", "-o", packed,
-                       "--model", halves / "encoder.tflite")  # fmt: skip
+                       "--model", codec / "encoder.tflite")  # fmt: skip
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "lying.ecae").read_bytes() == (tmp_path / "upright.ecae").read_bytes()
 
 
-def test_a_closed_encoder_says_so(halves: Path) -> None:
-    with Encoder(halves / "encoder.tflite") as encoder:
+def test_a_closed_encoder_says_so(codec: Path) -> None:
+    with Encoder(codec / "encoder.tflite") as encoder:
         pass
     with pytest.raises(BackendError, match="the encoder is closed"):
         encoder.encode(np.zeros((8, 8, 3), np.uint8))
@@ -64,18 +64,18 @@ def test_a_closed_encoder_says_so(halves: Path) -> None:
 @pytest.mark.parametrize("suffix", ["png", "bmp"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_a_picture_comes_back_as_the_whole_model_makes_it_inside_its_edges(
-    mode: str, suffix: str, halves: Path, tmp_path: Path
+    mode: str, suffix: str, codec: Path, tmp_path: Path
 ) -> None:
     photo, packed = tmp_path / "photo.png", tmp_path / "photo.ecae"
     Image.open(DATA / "hat.png").convert(mode).crop((0, 0, 101, 67)).save(photo)
-    done = edgecae("compress", photo, "-o", packed, "--model", halves / "encoder.tflite")
+    done = edgecae("compress", photo, "-o", packed, "--model", codec / "encoder.tflite")
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert f"{packed.stat().st_size:,} bytes" in done.stderr
     back = tmp_path / f"back.{suffix}"
-    done = edgecae("decompress", packed, "-o", back, "--model", halves / "decoder.tflite")
+    done = edgecae("decompress", packed, "-o", back, "--model", codec / "decoder.tflite")
     assert done.returncode == 0, done.stderr
-    with Denoiser(halves / "whole.tflite", threads=2) as whole:
+    with Denoiser(codec / "whole.tflite", threads=2) as whole:
         expected = whole.process(np.array(Image.open(photo)))
         halo = whole.metadata.halo
         assert min(expected.shape[:2]) > 4 * halo
@@ -86,8 +86,8 @@ def test_a_picture_comes_back_as_the_whole_model_makes_it_inside_its_edges(
         np.testing.assert_array_equal(np.array(result)[inside], expected[inside])
 
 
-def test_what_fails_says_so_in_one_line(halves: Path, good: bytes, tmp_path: Path) -> None:
-    encoder, decoder = halves / "encoder.tflite", halves / "decoder.tflite"
+def test_what_fails_says_so_in_one_line(codec: Path, good: bytes, tmp_path: Path) -> None:
+    encoder, decoder = codec / "encoder.tflite", codec / "decoder.tflite"
     cut, there = tmp_path / "cut.ecae", tmp_path / "there.png"
     cut.write_bytes(good[:-9])
     there.write_text("precious")

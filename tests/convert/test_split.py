@@ -1,4 +1,4 @@
-"""The halves of an autoencoder: made by convert, run by the runtime's own classes."""
+"""Encoder and decoder of an autoencoder: made by convert, run by the runtime's own classes."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def both(folder: Path, picture: np.ndarray, area: int = 1920 * 1200) -> np.ndarr
     return decoder.decode(latent, height, width, gray)
 
 
-def test_the_halves_in_a_row_are_the_whole(halves: Path, photo: np.ndarray) -> None:
+def test_encoder_and_decoder_in_a_row_are_the_whole(codec: Path, photo: np.ndarray) -> None:
     """But where a pixel sees the edge: beyond it is a mirrored picture, or a mirrored latent."""
     flat = np.full((30, 50, 3), (200, 30, 60), np.uint8)
     pictures = photo, photo[:61, :43], photo[:1, :1], photo[:5, :130], photo[:77, :90, 1], flat
     for picture in pictures:
-        with Denoiser(halves / "whole.tflite") as whole:
+        with Denoiser(codec / "whole.tflite") as whole:
             expected = whole.process(np.ascontiguousarray(picture))
             halo = whole.metadata.halo
-        got = both(halves, picture)
+        got = both(codec, picture)
         assert got.shape == picture.shape
         inside = np.s_[halo:-halo, halo:-halo]
         np.testing.assert_array_equal(got[inside], expected[inside])
@@ -46,15 +46,15 @@ def test_the_halves_in_a_row_are_the_whole(halves: Path, photo: np.ndarray) -> N
     np.testing.assert_allclose(got.astype(int), expected.astype(int), atol=3)
 
 
-def test_tiles_make_no_difference(halves: Path, photo: np.ndarray) -> None:
-    np.testing.assert_array_equal(both(halves, photo[:139]), both(halves, photo[:139], 72 * 72))
+def test_tiles_make_no_difference(codec: Path, photo: np.ndarray) -> None:
+    np.testing.assert_array_equal(both(codec, photo[:139]), both(codec, photo[:139], 72 * 72))
 
 
-def test_each_half_says_what_it_is(halves: Path) -> None:
-    whole = model_file.read(halves / "whole.tflite")
+def test_each_half_says_what_it_is(codec: Path) -> None:
+    whole = model_file.read(codec / "whole.tflite")
     assert '"half"' not in whole.metadata.to_json()
     for half in ("encoder", "decoder"):
-        file = model_file.read(halves / f"{half}.tflite")
+        file = model_file.read(codec / f"{half}.tflite")
         assert file.metadata.half == half
         assert file.metadata.whole == hashlib.sha256(whole.content).hexdigest()
         assert file.metadata.architecture["latent"] == 4
@@ -63,25 +63,23 @@ def test_each_half_says_what_it_is(halves: Path) -> None:
         done = edgecae("inspect", file.path)
         assert done.returncode == 0, done.stderr
         assert "-1×-1×4" in done.stdout
-    parts = [model_file.read(halves / f"{half}.tflite") for half in ("encoder", "decoder")]
+    parts = [model_file.read(codec / f"{half}.tflite") for half in ("encoder", "decoder")]
     assert sum(part.macs_per_pixel for part in parts) == whole.macs_per_pixel
     assert sum(part.parameters for part in parts) == whole.parameters
 
 
-def test_a_half_is_taken_where_it_is_expected_alone(halves: Path) -> None:
-    out = halves / "x.png"
+def test_a_half_is_taken_where_it_is_expected_alone(codec: Path) -> None:
+    out = codec / "x.png"
     for half in ("encoder", "decoder"):
-        done = edgecae(
-            "denoise", DATA / "face.png", "-o", out, "--model", halves / f"{half}.tflite"
-        )
+        done = edgecae("denoise", DATA / "face.png", "-o", out, "--model", codec / f"{half}.tflite")
         assert done.returncode == 1
         assert f"is the {half} half of a model, not a whole model" in done.stderr
     with pytest.raises(ModelFileError, match="the encoder half"):
-        Decoder(halves / "encoder.tflite")
+        Decoder(codec / "encoder.tflite")
     with pytest.raises(ModelFileError, match="a whole model, not the encoder half"):
-        Encoder(halves / "whole.tflite")
+        Encoder(codec / "whole.tflite")
     with pytest.raises(FrameError, match="no latent"):
-        Decoder(halves / "decoder.tflite").decode(np.zeros((2, 2, 4), np.int8), 9, 8)
+        Decoder(codec / "decoder.tflite").decode(np.zeros((2, 2, 4), np.int8), 9, 8)
 
 
 def test_a_network_with_skips_is_split_nowhere_one_without_at_its_narrowest(
@@ -122,7 +120,9 @@ def test_all_three_files_or_none(latent_run: Path, tmp_path: Path) -> None:
     assert found == {"model.tflite", "encoder.tflite", "decoder.tflite"}
 
 
-def test_halves_of_one_fixed_size(latent_run: Path, tmp_path: Path, photo: np.ndarray) -> None:
+def test_encoder_and_decoder_of_one_fixed_size(
+    latent_run: Path, tmp_path: Path, photo: np.ndarray
+) -> None:
     split_run(latent_run, tmp_path, size=(64, 48))
     picture = np.ascontiguousarray(photo[:47, :64])
     with Denoiser(tmp_path / "whole.tflite") as whole:
@@ -144,9 +144,9 @@ def test_halves_of_one_fixed_size(latent_run: Path, tmp_path: Path, photo: np.nd
     ],
 )
 def test_a_half_that_lies_is_refused(
-    half: str, old: bytes, new: bytes, why: str, halves: Path, tmp_path: Path
+    half: str, old: bytes, new: bytes, why: str, codec: Path, tmp_path: Path
 ) -> None:
-    content = (halves / f"{half}.tflite").read_bytes()
+    content = (codec / f"{half}.tflite").read_bytes()
     assert old in content
     assert len(old) == len(new)
     (tmp_path / "x.tflite").write_bytes(content.replace(old, new))
@@ -154,8 +154,8 @@ def test_a_half_that_lies_is_refused(
         model_file.read(tmp_path / "x.tflite")
 
 
-def test_a_latent_that_is_stored_in_another_size_is_refused(halves: Path, tmp_path: Path) -> None:
-    model = writer.copy_model(model_file.read(halves / "decoder.tflite").graph.model)
+def test_a_latent_that_is_stored_in_another_size_is_refused(codec: Path, tmp_path: Path) -> None:
+    model = writer.copy_model(model_file.read(codec / "decoder.tflite").graph.model)
     latent = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
     latent.shape = latent.shape + np.int32([0, 0, 4, 0])
     (tmp_path / "x.tflite").write_bytes(writer.encode(model))
@@ -165,8 +165,8 @@ def test_a_latent_that_is_stored_in_another_size_is_refused(halves: Path, tmp_pa
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_a_damaged_half_is_read_or_refused(halves: Path, tmp_path_factory, data) -> None:
-    content = bytearray((halves / "decoder.tflite").read_bytes())
+def test_a_damaged_half_is_read_or_refused(codec: Path, tmp_path_factory, data) -> None:
+    content = bytearray((codec / "decoder.tflite").read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     file = tmp_path_factory.mktemp("damaged") / "x.tflite"
     file.write_bytes(content)
