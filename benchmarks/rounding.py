@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from edgecae import noise
 from edgecae_train import evaluate, recipe, weights
 from edgecae_train.data.batches import Batches, open_images
-from edgecae_train.loop import CALIBRATION_BATCHES
 from edgecae_train.quantization.equalize import equalize
 from edgecae_train.quantization.quantize import Calibration, calibrate, quantize
+from edgecae_train.run import CALIBRATION_BATCHES
 
 
 def main(run: Path, data: str | None) -> None:

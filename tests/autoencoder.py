@@ -1,4 +1,4 @@
-"""An autoencoder for tests: how it is split, and the command line that takes its encoder and decoder."""
+"""An autoencoder for tests: how it is split, and the command line that takes its files."""
 
 from __future__ import annotations
 

@@ -46,11 +46,11 @@ def few_batches() -> Iterator[None]:
     The moments of what convolutions read take more time than all the rest of a tiny training.
     """
     from edgecae_convert import calibrate
-    from edgecae_train import loop
+    from edgecae_train import run
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibrate, "BATCHES", 2)
-        patch.setattr(loop, "CALIBRATION_BATCHES", 2)
+        patch.setattr(run, "CALIBRATION_BATCHES", 2)
         yield
 
 

@@ -17,8 +17,8 @@ from edgecae_convert.calibrate import where
 from edgecae_train import architectures, recipe, weights
 from edgecae_train.architectures import Architecture
 from edgecae_train.data.batches import open_images
-from edgecae_train.loop import held_out_folder
 from edgecae_train.recipe import Recipe
+from edgecae_train.run import held_out_folder
 
 __all__ = ["KnownNetwork", "TrainedModel", "open_trained"]
 

@@ -27,8 +27,8 @@ patch = 24
 
 TRAIN = """
 from edgecae.commands.cli import main
-from edgecae_train import loop
-loop.CALIBRATION_BATCHES = 2
+from edgecae_train import run
+run.CALIBRATION_BATCHES = 2
 main()
 """
 

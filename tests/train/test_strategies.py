@@ -21,9 +21,9 @@ pytestmark = pytest.mark.slow
 TRAIN = """
 import json, sys
 from pathlib import Path
-from edgecae_train import loop, recipe
+from edgecae_train import loop, recipe, run
 from edgecae_train._tf import tf
-loop.CALIBRATION_BATCHES = 2
+run.CALIBRATION_BATCHES = 2
 logical, settings, out = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
 if logical > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]

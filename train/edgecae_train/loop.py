@@ -8,130 +8,39 @@ run that was killed continues from its last checkpoint as if nothing had happene
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import logging
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgecae import atomic
 from edgecae import noise as noise_models
 from edgecae.errors import RecipeError
-from edgecae.media import images as picture_files
-from edgecae.media.images import Picture
 from edgecae_train import architectures, checkpoint, devices, evaluate, recipe, samples, weights
 from edgecae_train._tf import seeded, tf
-from edgecae_train.architectures import Architecture
-from edgecae_train.channels import Batch, Start, fits, fitted
+from edgecae_train.channels import Start, fits
 from edgecae_train.checkpoint import State
-from edgecae_train.data.batches import Batches, open_images, prefetch
+from edgecae_train.data.batches import open_images, prefetch
 from edgecae_train.phase import Phase
 from edgecae_train.quantization.quantize import post_training, quantize
-from edgecae_train.recipe import PhaseSettings, Recipe
+from edgecae_train.recipe import Recipe
+from edgecae_train.run import (
+    PHASES,
+    Event,
+    Run,
+    begin,
+    check_fits,
+    stopped_at,
+    write_history,
+)
 
-__all__ = ["Event", "held_out_folder", "train"]
+__all__ = ["Event", "train"]
 
 log = logging.getLogger(__name__)
 
-CALIBRATION_BATCHES = 32
-PHASES = ("float", "qat")
 
-
-@dataclass(frozen=True)
-class Event:
-    """What a progress display is told, after each step.
-
-    Attributes:
-        phase: ``float`` or ``qat``.
-        step: steps done in the phase, of ``steps``.
-        steps: of the phase.
-        row: the new row of the history, where this step ended in a validation.
-    """
-
-    phase: str
-    step: int
-    steps: int
-    row: dict[str, Any] | None = None
-
-
-@dataclass
-class _Run:
-    """Everything that holds for both phases of one run."""
-
-    recipe: Recipe
-    directory: Path
-    architecture: Architecture
-    devices: devices.Devices
-    images: Any
-    validation: evaluate.HeldOut
-    report: Callable[[Event], None]
-    tensorboard: Any = None
-
-    @property
-    def last(self) -> Path:
-        return self.directory / "checkpoints" / "last.npz"
-
-    @property
-    def best(self) -> Path:
-        return self.directory / "checkpoints" / "best.weights.h5"
-
-    def phase_weights(self, phase: str) -> Path:
-        return self.directory / f"{phase}.weights.h5"
-
-    def settings(self, phase: str) -> PhaseSettings:
-        return self.recipe.float_phase if phase == "float" else self.recipe.qat
-
-    def batches(self, phase: str, early: bool = False) -> Batches:
-        settings = self.settings(phase).early if early else self.settings(phase)
-        return Batches(
-            images=self.images,
-            noise=noise_models.parse(self.recipe.noise),
-            batch=settings.batch // self.devices.shards,
-            patch=settings.patch,
-            seed=self.recipe.seed * len(PHASES) + PHASES.index(phase),
-            shard=self.devices.shard,
-            gray=self.recipe.gray,
-            flat=self.recipe.flat,
-        )
-
-    def examples(self, phase: str) -> Iterator[Batch]:
-        """Noisy and clean patches, N×H×W×3 in [0, 1], the same in every process."""
-        patches = self.batches(phase)
-        patches.shard = 0
-        for step in range(CALIBRATION_BATCHES):
-            noisy, clean = (np.asarray(x / 255, np.float32) for x in patches.at(step))
-            yield noisy, clean
-
-
-def _check_fits(settings: Recipe, architecture: Architecture, replicas: int) -> None:
-    for name, phase in (("float", settings.float_phase), ("qat", settings.qat)):
-        for size in phase.sizes:
-            if size.patch % architecture.stride:
-                raise RecipeError(
-                    f"{name}: a patch of {size.patch} is no multiple of the network's stride "
-                    f"{architecture.stride}"
-                )
-            if 2 * phase.margin >= size.patch:
-                raise RecipeError(
-                    f"{name}: a margin of {phase.margin} leaves nothing of a patch of {size.patch}"
-                )
-            if size.batch % replicas:
-                raise RecipeError(f"{name}: a batch of {size.batch} can't be shared by {replicas}")
-
-
-def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    atomic.write_text(path, text.getvalue())
-
-
-def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
+def _build(run: Run, phase: str, start: dict[str, Any]) -> Phase:
     """Make the networks of a phase and load ``start`` (weights by name, or none) into them."""
     settings = run.recipe
     wanted = run.settings(phase)
@@ -163,7 +72,7 @@ def _build(run: _Run, phase: str, start: dict[str, Any]) -> Phase:
         )
 
 
-def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
+def _calibrated(run: Run, start: dict[str, Any]) -> dict[str, Any]:
     """Float weights, equalized and rounded, and the activation ranges of training patches."""
     _, network = post_training(
         run.architecture, start, lambda: (noisy for noisy, _ in run.examples("qat"))
@@ -172,7 +81,7 @@ def _calibrated(run: _Run, start: dict[str, Any]) -> dict[str, Any]:
 
 
 def _validate(
-    run: _Run, phase: Phase, state: State, loss: float | None, rate: float
+    run: Run, phase: Phase, state: State, loss: float | None, rate: float
 ) -> dict[str, Any]:
     """Measure, keep what is best, write a checkpoint and the pictures."""
     measured = run.validation.measure(phase.denoise)
@@ -197,7 +106,7 @@ def _validate(
         if better:
             weights.save_weights(run.best, phase.averaged, run.architecture, state.phase)
         checkpoint.save(run.last, state, phase.variables)
-        _write_history(run.directory / "history.csv", state.history)
+        write_history(run.directory / "history.csv", state.history)
         if run.tensorboard is not None:
             with run.tensorboard.as_default():
                 for key, value in row.items():
@@ -207,7 +116,7 @@ def _validate(
     return row
 
 
-def _prefetched(run: _Run, phase: str, first: int) -> Generator[tuple[Any, Any], None, None]:
+def _prefetched(run: Run, phase: str, first: int) -> Generator[tuple[Any, Any], None, None]:
     """Batches of the steps of a phase from ``first`` on, the early ones first."""
     settings = run.settings(phase)
     turn = min(settings.early.steps, settings.steps)
@@ -218,7 +127,7 @@ def _prefetched(run: _Run, phase: str, first: int) -> Generator[tuple[Any, Any],
             first = last
 
 
-def _run_phase(run: _Run, phase: Phase, state: State) -> None:
+def _run_phase(run: Run, phase: Phase, state: State) -> None:
     """Train from ``state`` to the end of its phase."""
     settings = run.settings(state.phase)
     losses: list[Any] = []
@@ -250,11 +159,11 @@ def _run_phase(run: _Run, phase: Phase, state: State) -> None:
                 break
 
 
-def _finish_phase(run: _Run, state: State) -> None:
+def _finish_phase(run: Run, state: State) -> None:
     """Keep the best weights of the phase under its name, and draw the pictures of the run."""
     if not run.devices.chief:
         return
-    _write_history(run.directory / "history.csv", state.history)
+    write_history(run.directory / "history.csv", state.history)
     _, phase, values = weights.read_weights(run.best)
     if phase != state.phase:
         return  # killed when the next phase had begun: this one was finished before
@@ -330,7 +239,7 @@ def train(
     announce(chosen.description)
     if start is not None and start.architecture != architecture:
         announce(f"weights of other widths are fitted to {settings.model}")
-    _check_fits(settings, architecture, chosen.strategy.num_replicas_in_sync)
+    check_fits(settings, architecture, chosen.strategy.num_replicas_in_sync)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
     sizes = [*settings.float_phase.sizes, *settings.qat.sizes]
@@ -338,8 +247,8 @@ def train(
     images = open_images(settings.data, smallest, settings.seed, settings.held_out)
     noises = evaluate.levels(noise_models.parse(settings.noise))
     validation = evaluate.held_out(images.held_out(), architecture.stride, noises)
-    run = _Run(settings, directory, architecture, chosen, images, validation, report)
-    state = _resume(run) if resume else _begin(run, start, noise_file)
+    run = Run(settings, directory, architecture, chosen, images, validation, report)
+    state = stopped_at(run) if resume else begin(run, start, noise_file)
     chosen.barrier()
     with _tensorboard(directory, tensorboard and chosen.chief) as run.tensorboard:
         restored = resume and run.last.exists()
@@ -358,57 +267,7 @@ def train(
     return directory
 
 
-def held_out_folder(run: Path) -> Path:
-    """Where a run keeps the images that it is validated on, so that nothing else is needed."""
-    return run / "held_out"
-
-
-def _begin(run: _Run, start: Start | None, noise_file: Path | None) -> State:
-    """Make the run directory, with the weights to start from and the noise file if there are any.
-
-    The recipe has the numbers of the noise; the file says how they were measured as well.
-    """
-    path = run.directory / "recipe.toml"
-    if Path(run.recipe.data).resolve() in [*run.directory.resolve().parents]:
-        raise RecipeError(f"{run.directory} lies in {run.recipe.data}: it would be trained on")
-    if not run.devices.chief:
-        return State("float")
-    try:
-        run.last.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RecipeError(f"{run.directory} can't be made: {error.strerror}") from error
-    if path.exists():
-        raise RecipeError(f"{run.directory} holds a run already; --resume it, or name another")
-    if start is not None:
-        network = run.architecture.build(training=False)
-        values = start.values
-        if start.architecture != run.architecture:
-            values = fitted(start, run.architecture, list(run.examples("float")))
-        weights.load_weights(network, values)
-        phase = "init" if run.recipe.float_phase.steps else "float"
-        weights.save_weights(run.phase_weights(phase), network, run.architecture, "float")
-    for index, image in enumerate(run.images.held_out()):
-        picture_files.write(held_out_folder(run.directory) / f"{index:02}.png", Picture(image))
-    if noise_file is not None:
-        atomic.write_text(run.directory / "noise.toml", noise_file.read_text(encoding="utf-8"))
-    made_with = {**recipe.versions(), "images": run.images.fingerprint}
-    atomic.write_text(path, recipe.dumps(recipe.with_changes(run.recipe, {"made_with": made_with})))
-    return State("float")
-
-
-def _resume(run: _Run) -> State:
-    """Find where the run in the directory stopped."""
-    path = run.directory / "recipe.toml"
-    if not path.exists():
-        raise RecipeError(f"{run.directory} holds no run to resume")
-    if recipe.digest(recipe.located(recipe.read(path))) != recipe.digest(run.recipe):
-        raise RecipeError(f"{run.directory} was started with another recipe; see {path}")
-    if recipe.read(path).made_with.get("images") != run.images.fingerprint:
-        raise RecipeError(f"the images in {run.recipe.data} are not those that the run began with")
-    return checkpoint.peek(run.last) if run.last.exists() else State("float")
-
-
-def _start(run: _Run, phase: str) -> dict[str, Any]:
+def _start(run: Run, phase: str) -> dict[str, Any]:
     """The weights that a phase starts from, by name; none for random ones."""
     if phase == "qat":
         return _calibrated(run, weights.read_weights(run.phase_weights("float"))[2])
