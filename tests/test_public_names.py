@@ -9,7 +9,11 @@ import types
 
 import pytest
 
-PACKAGES = ("edgecae", "edgecae_train", "edgecae_convert")
+PACKAGES = (
+    "edgecae",
+    pytest.param("edgecae_train", marks=pytest.mark.slow),
+    pytest.param("edgecae_convert", marks=pytest.mark.slow),
+)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
