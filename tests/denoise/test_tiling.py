@@ -70,7 +70,7 @@ def test_a_1080p_frame_stays_whole_and_2160p_becomes_quarters() -> None:
 
 
 @pytest.mark.parametrize("size", [(401, 333), (160, 500), (500, 97)])
-@pytest.mark.parametrize("area", [40_000, 27_000])
+@pytest.mark.parametrize("area", [pytest.param(40_000, marks=pytest.mark.slow), 27_000])
 def test_tiles_give_the_bytes_of_the_whole_frame(
     shipped: str, size: tuple[int, int], area: int
 ) -> None:
