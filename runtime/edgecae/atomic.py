@@ -1,9 +1,9 @@
 """Atomic writes: a file is there whole, or as it was before.
 
-The content goes to a temporary file in the same folder, whose name no other process has. It is
-flushed to the disk (unless ``durable`` is false), and then gets its own name in one step. Whoever
-reads meanwhile sees the old file or the new one. A process that is killed leaves the old file, and
-a hidden one that ends in ``.tmp``.
+The content goes to a temporary file in the same folder, whose name is random: nobody can have put
+a file or a symbolic link there before. It is flushed to the disk (unless ``durable`` is false), and
+then gets its own name in one step. Whoever reads meanwhile sees the old file or the new one. A
+process that is killed leaves the old file, and a hidden one, ``.STEM.RANDOM.tmp.SUFFIX``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,18 @@ from pathlib import Path
 
 from edgecae.errors import EdgecaeError, SinkError
 
-__all__ = ["check", "write_bytes", "write_text", "writing"]
+__all__ = ["check", "temporary_name", "write_bytes", "write_text", "writing"]
 
-MAX_STEM = 50
+MAX_STEM, MAX_SUFFIX = 40, 10
 """Characters of a file's name in that of its temporary file: names have at most 255 bytes."""
+
+RANDOM_DIGITS = 12
+"""Hexadecimal digits in the name of a temporary file."""
+
+
+def temporary_name(path: Path, random: str) -> str:
+    """Name of the temporary file of a file, with the suffix of that file."""
+    return f".{path.stem[:MAX_STEM]}.{random}.tmp{path.suffix[:MAX_SUFFIX]}"
 
 
 def check(path: Path, overwrite: bool) -> None:
@@ -41,18 +49,23 @@ def write_text(path: Path, text: str, overwrite: bool = True) -> None:
     write_bytes(path, text.encode(), overwrite)
 
 
-def write_bytes(path: Path, content: bytes, overwrite: bool = True) -> None:
+def write_bytes(
+    path: Path, content: bytes, overwrite: bool = True, mode: int | None = None
+) -> None:
     """Write a file; see :func:`writing`."""
-    with writing(path, overwrite) as temporary:
+    with writing(path, overwrite, mode=mode) as temporary:
         temporary.write_bytes(content)
 
 
 @contextlib.contextmanager
-def writing(path: Path, overwrite: bool = True, durable: bool = True) -> Iterator[Path]:
+def writing(
+    path: Path, overwrite: bool = True, durable: bool = True, mode: int | None = None
+) -> Iterator[Path]:
     """Write a file under a temporary name, which becomes ``path`` when the block ends well.
 
-    A symbolic link is followed. The file keeps the permissions of the one that it replaces; a new
-    file has those that the umask leaves. Missing folders are made.
+    A symbolic link at ``path`` is followed. The file keeps the permissions of the one that it
+    replaces; a new file has those that the umask leaves. Nobody else can read it before that.
+    Missing folders are made.
 
     Args:
         path: the file to make.
@@ -61,6 +74,8 @@ def writing(path: Path, overwrite: bool = True, durable: bool = True) -> Iterato
         durable: flush the file to the disk before it gets its name, so that it is whole after a
             power cut as well. A flush may take longer than the write; False is for files that come
             many times a second.
+        mode: permissions of the file that the content is made of. The new file has no others, also
+            where it replaces one that has, and none that the umask takes away.
 
     Yields:
         The temporary file, which is there and empty: write it, and close it before the block ends.
@@ -74,13 +89,15 @@ def writing(path: Path, overwrite: bool = True, durable: bool = True) -> Iterato
         target = path.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
         check(path, overwrite)
-        temporary = target.with_name(f".{target.name[:MAX_STEM]}.{os.urandom(6).hex()}.tmp")
-        temporary.touch(exist_ok=False)  # with the permissions that the umask leaves
+        allowed = 0o777 if mode is None else stat.S_IMODE(mode) & 0o777
+        temporary = target.with_name(temporary_name(target, os.urandom(RANDOM_DIGITS // 2).hex()))
+        _create(temporary, allowed & _mode_of(target, 0o666))
         yield temporary
         if durable:
             _flush(temporary)
-        with contextlib.suppress(OSError):  # a new file, or a file system without permissions
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        with contextlib.suppress(OSError):  # a file system without permissions
+            wanted = _mode_of(target, _mode_of(temporary, 0o666))
+            temporary.chmod(wanted & (allowed | ~0o777))
         if overwrite:
             temporary.replace(target)
         elif not _rename_to_new(temporary, target):
@@ -95,6 +112,26 @@ def writing(path: Path, overwrite: bool = True, durable: bool = True) -> Iterato
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def _mode_of(file: Path, default: int) -> int:
+    """Permissions of a file; ``default`` where there is none."""
+    try:
+        return stat.S_IMODE(file.stat().st_mode)
+    except OSError:
+        return default
+
+
+def _create(file: Path, mode: int) -> None:
+    """Make an empty file with the permissions that the umask leaves of ``mode``.
+
+    Its owner can read and write it until it is whole, whatever ``mode`` says.
+
+    Raises:
+        FileExistsError: the name is taken, be it by a symbolic link that leads nowhere.
+    """
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
+    os.close(os.open(file, flags, mode & 0o666 | 0o600))
 
 
 def _flush(file: Path) -> None:

@@ -35,7 +35,6 @@ from numpy.typing import NDArray
 
 from edgecae.codec.autoencoder import Decoder, Encoder
 from edgecae.errors import FrameError, SourceError
-from edgecae.media.frame import MAX_FRAME_AREA
 
 __all__ = ["FILTERS", "MAX_FILE_SIZE", "Compressed", "Header", "compress", "decompress"]
 
@@ -43,6 +42,9 @@ MAGIC = b"\x89ecae\r\n\x1a"
 VERSION = 1
 _HEADER = struct.Struct("<8sHBIIIIHfb32sI")
 _CHECKSUM = struct.Struct("<I")
+MAX_PICTURE_AREA = 8192 * 8192
+"""Pixels that a picture may have."""
+
 MAX_LATENT_SIZE = 2**28
 """Numbers that a latent may have."""
 
@@ -164,7 +166,7 @@ class Compressed:
             raise SourceError("it is damaged: its checksum is another")
         if channels not in (1, 3):
             raise SourceError(f"its pictures can't have {channels} channels")
-        if not (width > 0 and height > 0 and width * height <= MAX_FRAME_AREA):
+        if not (width > 0 and height > 0 and width * height <= MAX_PICTURE_AREA):
             raise SourceError(f"its picture can't be of {width}×{height}")
         shape = high, wide, deep
         if min(shape) < 1 or math.prod(shape) > MAX_LATENT_SIZE:
@@ -186,9 +188,9 @@ def compress(picture: NDArray[np.uint8], encoder: Encoder) -> Compressed:
         FrameError: it is no such picture, or too large.
         BackendError: the interpreter failed.
     """
-    if math.prod(picture.shape[:2]) > MAX_FRAME_AREA:
+    if math.prod(picture.shape[:2]) > MAX_PICTURE_AREA:
         raise FrameError(
-            f"a picture has up to {MAX_FRAME_AREA} pixels, this one is "
+            f"a picture has up to {MAX_PICTURE_AREA} pixels, this one is "
             f"{picture.shape[1]}×{picture.shape[0]}"
         )
     latent = encoder.encode(picture)

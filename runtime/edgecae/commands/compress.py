@@ -32,8 +32,11 @@ log = logging.getLogger(__name__)
     help="encoder.tflite, which edgecae convert --split makes.",
 )
 @options.threads
+@options.max_pixels
 @options.overwrite
-def command(picture: Path, output: Path, model: Path, threads: int, overwrite: bool) -> None:
+def command(
+    picture: Path, output: Path, model: Path, threads: int, max_pixels: int, overwrite: bool
+) -> None:
     """Compress a picture into the latent of an autoencoder.
 
     The decoder that was made together with MODEL turns it into a picture again, denoised. Of a
@@ -41,12 +44,12 @@ def command(picture: Path, output: Path, model: Path, threads: int, overwrite: b
     profile.
     """
     atomic.check(output, overwrite)
-    source = images.upright(images.read(picture))
+    source = images.upright(images.read(picture, max_pixels))
     if source.alpha is not None:
         log.warning("%s: its transparency is not kept", picture)
     with Encoder(model, threads) as encoder:
         content = compressed_file.compress(source.pixels, encoder).to_bytes()
-    atomic.write_bytes(output, content, overwrite)
+    atomic.write_bytes(output, content, overwrite, mode=picture.stat().st_mode)
     height, width = source.pixels.shape[:2]
     click.echo(
         f"{len(content):,} bytes, {8 * len(content) / (height * width):.2f} bits per pixel",

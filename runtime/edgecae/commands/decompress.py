@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -16,16 +17,17 @@ from edgecae.media import images
 __all__ = ["command"]
 
 
-def _read_limited(path: Path) -> bytes:
-    """Read a file that may have :data:`edgecae.codec.compressed_file.MAX_FILE_SIZE` bytes."""
+def _read_limited(path: Path) -> tuple[bytes, int]:
+    """Content and permissions of a file of :data:`compressed_file.MAX_FILE_SIZE` bytes at most."""
     try:
         with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
             content = file.read(compressed_file.MAX_FILE_SIZE + 1)
     except OSError as error:
         raise SourceError(f"{path} can't be read: {error.strerror}") from error
     if len(content) > compressed_file.MAX_FILE_SIZE:
         raise SourceError(f"{path} is larger than {compressed_file.MAX_FILE_SIZE} bytes")
-    return content
+    return content, mode
 
 
 @click.command()
@@ -45,7 +47,7 @@ def _read_limited(path: Path) -> bytes:
 def command(file: Path, output: Path, model: Path, threads: int, overwrite: bool) -> None:
     """Make a picture of what edgecae compress made."""
     atomic.check(output, overwrite)
-    content = _read_limited(file)
+    content, mode = _read_limited(file)
     try:
         with Decoder(model, threads) as decoder:
             picture = compressed_file.decompress(
@@ -53,4 +55,4 @@ def command(file: Path, output: Path, model: Path, threads: int, overwrite: bool
             )
     except SourceError as error:
         raise SourceError(f"{file}: {error}") from error
-    images.write(output, images.Picture(picture))
+    images.write(output, images.Picture(picture), mode=mode)

@@ -34,6 +34,7 @@ __all__ = ["command"]
 @option_of(Session, "strength", **options.DENOISER["strength"])
 @options.threads
 @option_of(Session, "codec")
+@options.max_pixels
 @options.overwrite
 @click.pass_context
 def command(
@@ -45,6 +46,7 @@ def command(
     backend: str,
     strength: float | None,
     codec: str,
+    max_pixels: int,
     overwrite: bool,
 ) -> None:
     """Denoise images, folders and videos.
@@ -67,6 +69,7 @@ def command(
             denoiser,
             overwrite=overwrite,
             codec=codec,
+            max_pixels=max_pixels,
             stop=stop,
             report=lambda stats: show(stats.summary),
             hooks=process.hooks(),

@@ -9,6 +9,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from edgecae import models
+from edgecae.commands.option_objects import option_of
+from edgecae.media.sources.base import SourceSettings
 from edgecae.tflite.interpreter import BACKENDS
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "ThreadsOrAuto",
     "complete_model",
     "complete_path",
+    "max_pixels",
     "overwrite",
     "size",
     "threads",
@@ -115,8 +118,24 @@ CAMERA: dict[str, dict[str, Any]] = {
     "size": {"callback": size},
     "rate": {"callback": _rate},
     "stall": {"type": POSITIVE},
+    "max_pixels": {"type": click.IntRange(min=1)},
 }
 """What :func:`.options_of` needs for :class:`edgecae.media.sources.SourceSettings`, by field."""
+
+
+def _instead_of_pillows(context: click.Context, parameter: click.Parameter, value: int) -> int:  # noqa: ARG001
+    """Lift Pillow's own limit, which belongs to the process, while a command has one of its own."""
+    from PIL import Image
+
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    context.call_on_close(lambda: setattr(Image, "MAX_IMAGE_PIXELS", before))
+    return value
+
+
+max_pixels = option_of(
+    SourceSettings, "max_pixels", **CAMERA["max_pixels"], callback=_instead_of_pillows
+)
+"""For commands that read nothing but pictures or files."""
 
 DENOISER: dict[str, dict[str, Any]] = {
     "model": {"shell_complete": complete_model},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 
 import numpy as np
@@ -10,8 +11,14 @@ from numpy.typing import NDArray
 
 __all__ = ["Buffers"]
 
-KEPT = 16
+MAX_KEPT = 16
 """How many arrays wait to be used again; more are freed."""
+
+MAX_KEPT_BYTES = 2**29
+"""Of the arrays that wait."""
+
+LARGE = 2**26
+"""Bytes of a frame from which on a stream takes one at a time: 22 million pixels."""
 
 
 class Buffers:
@@ -23,6 +30,19 @@ class Buffers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._free: deque[NDArray[np.uint8]] = deque()
+        self._out: dict[int, None] = {}
+
+    def has_room(self, nbytes: int, frame: NDArray[np.uint8] | None = None) -> bool:
+        """Whether a frame may go through now: a large one waits until no other is in use.
+
+        Args:
+            nbytes: of the frame.
+            frame: the array itself, where it has been taken already.
+        """
+        if nbytes < LARGE:
+            return True
+        others = tuple(self._out)
+        return not others or others == (id(frame),)
 
     def take(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """An array of ``shape``, uint8, C-contiguous, with anything in it."""
@@ -30,12 +50,18 @@ class Buffers:
             while self._free:
                 array = self._free.pop()
                 if array.shape == shape:
+                    self._out[id(array)] = None
                     return array
                 # Frames have another size now: what is left of the old one goes.
-        return np.empty(shape, np.uint8)
+            array = np.empty(shape, np.uint8)
+            self._out[id(array)] = None
+        weakref.finalize(array, self._out.pop, id(array), None).atexit = False
+        return array
 
     def give(self, array: NDArray[np.uint8]) -> None:
         """Take back an array that nobody uses any more."""
         with self._lock:
-            if len(self._free) < KEPT:
+            self._out.pop(id(array), None)
+            kept = sum(free.nbytes for free in self._free)
+            if len(self._free) < MAX_KEPT and kept + array.nbytes <= MAX_KEPT_BYTES:
                 self._free.append(array)

@@ -10,10 +10,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MAX_FRAME_AREA", "Frame"]
+from edgecae.errors import SourceError
 
-MAX_FRAME_AREA = 8192 * 8192
-"""Pixels of a frame; no source makes or decodes a larger one."""
+__all__ = ["MAX_PIXELS", "Frame", "check_size"]
+
+MAX_PIXELS = 256_000_000
+"""Pixels of a picture or frame, unless a caller says otherwise; no source decodes a larger one."""
+
+
+def check_size(what: str, width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
+    """Refuse a size before memory is taken for it.
+
+    Args:
+        what: that has this size, for the message.
+        width: pixels, 1 or more.
+        height: likewise.
+        max_pixels: largest product of both.
+
+    Raises:
+        SourceError: the size is empty, or larger.
+    """
+    if min(width, height) < 1:
+        raise SourceError(f"{what} is {width}×{height}: it has no pixels")
+    if width * height > max_pixels:
+        raise SourceError(
+            f"{what} is {width}×{height}, more than {max_pixels:,} pixels; "
+            f"--max-pixels (max_pixels in Python) raises the limit"
+        )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from edgecae.errors import OfflineError, SourceError
+from edgecae.media import containers
 from edgecae.media.frame import Frame
 from edgecae.media.sources.base import SourceSettings
 from edgecae.media.sources.video_file import DecodeErrors
@@ -111,6 +112,11 @@ class VideoStream:
             container.close()
             raise SourceError(f"{name} holds no video")
         self._stream = container.streams.video[0]
+        try:
+            containers.limit_frames(self._stream, name, settings.max_pixels)
+        except SourceError:
+            container.close()
+            raise
         self._stream.thread_type = "SLICE"  # threads that take a frame each would delay it
         for stream in container.streams:
             if stream is not self._stream:
@@ -171,6 +177,9 @@ class VideoStream:
                 self._broken.packet(self.name, reason(error))
                 pictures = []
             for picture in pictures:
+                if not self._settings.buffers.has_room(3 * picture.width * picture.height):
+                    heard = time.monotonic()
+                    continue  # a large one, while another is still under way
                 pixels = self._broken.rgb(self.name, picture, self._settings.buffers)
                 if pixels is None:
                     continue

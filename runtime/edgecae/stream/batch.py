@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import logging
 import os
 import stat
@@ -11,10 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecae import stream
+from edgecae import atomic, stream
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import EdgecaeError, SinkError, SourceError
 from edgecae.media import images
+from edgecae.media.buffers import Buffers
+from edgecae.media.frame import MAX_PIXELS
 from edgecae.media.redact import is_url, redacted
 from edgecae.media.sinks.base import DEFAULT_CODEC
 from edgecae.media.sinks.video_file import VideoSink
@@ -141,18 +144,19 @@ def denoise_file(
     *,
     overwrite: bool = False,
     codec: str = DEFAULT_CODEC,
+    max_pixels: int = MAX_PIXELS,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
     hooks: StreamHooks | None = None,
 ) -> int:
-    """Denoise one file; see :func:`run`.
+    """Denoise one file; see :func:`run_batch`.
 
     Returns:
         How many pictures were denoised.
 
-    A video is written beside the target, as ``.NAME.part.SUFFIX``, and renamed when it is whole.
-    Where the source can't be read to its end, what came of it stays there, until the next attempt
-    replaces it.
+    The result has the permissions of its source, see :func:`edgecae.atomic.writing`. Where the
+    source of a video can't be read to its end, what came of it stays beside the target, as
+    ``.NAME.part.SUFFIX``, until another attempt succeeds.
 
     Raises:
         SourceError: the file is neither an image nor a video, or can't be read to its end.
@@ -161,96 +165,118 @@ def denoise_file(
     if job.target.exists() and not overwrite:
         raise SinkError(f"{job.target} exists; --overwrite replaces it")
     if _is_image(job.source):
-        picture = images.read(job.source)
+        picture = images.read(job.source, max_pixels)
         denoiser.reset()
-        clean = denoiser.process(picture.pixels)
-        images.write(job.target, images.Picture(clean, picture.alpha, picture.info))
+        denoiser.process(picture.pixels, out=picture.pixels)
+        images.write(job.target, picture, mode=_permissions(job.source))
         return 1
     if _is_image(job.target):
         raise SinkError(f"{job.source} is no image; {job.target} would be one")
-    stats = _denoise_video(job, denoiser, codec, stop, report, hooks)
+    stats = _denoise_video(job, denoiser, overwrite, codec, max_pixels, stop, report, hooks)
     if stats.broken:
         log.warning("%s: %d packets could not be decoded", job.source, stats.broken)
     return stats.frames
 
 
-def _rename(part: Path, target: Path) -> None:
-    """Give a whole file its name; it must be on the disk before, or a power cut may empty it."""
+def _permissions(source: Path) -> int:
+    """Mode of a file that a result is made of; of its owner alone where that can't be known."""
     try:
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(target)
-    except OSError as error:
-        raise SinkError(f"{target} can't be written: {error.strerror}") from error
+        return source.stat().st_mode
+    except OSError:
+        return 0o600
 
 
 @contextlib.contextmanager
-def _part_of(target: Path) -> Iterator[Path]:
-    """Make the part of a video, for this process alone; an empty one is removed in the end.
+def _alone(part: Path, target: Path) -> Iterator[None]:
+    """Hold a lock on the temporary file of a target, and remove those that others left behind.
 
-    The part of an earlier process is taken over. The lock on it goes away with its process, however
-    that ends. Where the system has no such locks (Windows, some network file systems), nothing
-    keeps two processes apart.
+    A lock goes away with its process, however that ends. Where the system has no such locks
+    (Windows, some network file systems), nothing keeps two processes apart but that the second one
+    finds the target there.
 
     Raises:
-        SinkError: the part can't be written, or another process is writing it.
+        SinkError: another process is writing the target.
     """
-    part = target.with_name(f".{target.stem}.part{target.suffix}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file = part.open("ab")
-    except OSError as error:
-        raise SinkError(f"{target} can't be written: {error.strerror}") from error
     if fcntl is None:
-        file.close()
-        yield part
+        yield
         return
-    with file:
-        taken = False
+    with part.open("rb") as own:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The process that had it may have renamed it since it was opened here.
-            taken = not os.path.samestat(part.stat(), os.fstat(file.fileno()))
-        except (BlockingIOError, FileNotFoundError):
-            taken = True
+            fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             log.debug("%s: no lock: %s", part, error.strerror)
-        if taken:
-            raise SinkError(f"{target} can't be written: another process is writing it")
-        try:
-            yield part
-        finally:
-            with contextlib.suppress(OSError):
-                if part.stat().st_size == 0:
-                    part.unlink()
+        else:
+            for other in part.parent.glob(_temporaries_of(target)):
+                if other != part and not _remove_unlocked(other):
+                    raise SinkError(f"{target} can't be written: another process is writing it")
+        yield
+
+
+def _temporaries_of(target: Path) -> str:
+    """Pattern of the names that :mod:`edgecae.atomic` gives to the temporary files of a target."""
+    before, after = atomic.temporary_name(target, "\0").split("\0")
+    return f"{glob.escape(before)}{'[0-9a-f]' * atomic.RANDOM_DIGITS}{glob.escape(after)}"
+
+
+def _remove_unlocked(file: Path) -> bool:
+    """Remove a file that no process holds a lock on; return whether none does."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # gone already, or something that edgecae has not made
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        log.debug("%s can't be removed: %s", file, error.strerror)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+class _StoppedError(Exception):
+    """A job that was asked to stop: nothing of it is kept."""
 
 
 def _denoise_video(
     job: Job,
     denoiser: Denoiser,
+    overwrite: bool,
     codec: str,
+    max_pixels: int,
     stop: stream.Stop | None,
     report: Callable[[stream.Stats], None],
     hooks: StreamHooks | None,
 ) -> stream.Stats:
     """Denoise a video; see :func:`denoise_file`."""
     stats = stream.Stats()
-    with closing(VideoFile(job.source), stats) as source, _part_of(job.target) as part:
+    kept = job.target.with_name(f".{job.target.stem}.part{job.target.suffix}")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.suppress(_StoppedError))
+        buffers = Buffers()
+        video = VideoFile(job.source, buffers=buffers, max_pixels=max_pixels)
+        source = stack.enter_context(closing(video, stats))
+        mode = _permissions(job.source)
+        part = stack.enter_context(atomic.writing(job.target, overwrite, mode=mode))
+        stack.enter_context(_alone(part, job.target.resolve()))
         try:
             denoiser.reset()
             with VideoSink(part, source, source.rate, codec, overwrite=True) as sink:
-                stream.run(source, denoiser, [sink], stop, report, stats=stats, hooks=hooks)
-            stopped = stop is not None and stop.requested
-            if not stats.frames and not stopped:
+                stream.run(
+                    source, denoiser, [sink], stop, report,
+                    stats=stats, buffers=buffers, hooks=hooks,
+                )  # fmt: skip
+            if stop is not None and stop.requested:
+                raise _StoppedError
+            if not stats.frames:
                 raise SourceError(f"{job.source} holds no frame that can be decoded")
-            if not stopped:
-                _rename(part, job.target)
         except SourceError:
+            if part.stat().st_size:
+                part.replace(kept)
             raise
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        part.unlink(missing_ok=True)  # of a job that was stopped
+        kept.unlink(missing_ok=True)
     return stats
 
 
@@ -274,6 +300,7 @@ def run_batch(
     *,
     overwrite: bool = False,
     codec: str = DEFAULT_CODEC,
+    max_pixels: int = MAX_PIXELS,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
     hooks: StreamHooks | None = None,
@@ -289,6 +316,7 @@ def run_batch(
         denoiser: opened.
         overwrite: make results again that are there already.
         codec: of videos.
+        max_pixels: of a picture or frame, see :class:`edgecae.media.sources.SourceSettings`.
         stop: looked at between frames.
         report: told after each frame of a video.
         hooks: what the process does for the stream of a video, see :func:`edgecae.stream.run`.
@@ -311,6 +339,7 @@ def run_batch(
                 denoiser,
                 overwrite=overwrite,
                 codec=codec,
+                max_pixels=max_pixels,
                 stop=stop,
                 report=report,
                 hooks=hooks,

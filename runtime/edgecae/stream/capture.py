@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from edgecae.errors import OfflineError, RefusedError, SourceError
+from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
 from edgecae.media.sources import Source, SourceSettings, open_source
 from edgecae.stream.channel import FrameQueue
@@ -28,6 +29,9 @@ S = TypeVar("S", bound=Source)
 
 BACKOFF = (0.5, 30.0)
 """Seconds between two attempts to open a live source: the first time, and at most."""
+
+_POLL = 0.005
+"""Seconds between two looks whether a large frame may go on."""
 
 CLOCK = Fraction(1, 90_000)
 """Time base of live frames, whose timestamps are when they arrived."""
@@ -190,14 +194,22 @@ class Capture:
         channel: closed when the source ends, fails, or somebody asks to stop.
         stats: counts what comes.
         stop: looked at after each frame.
+        buffers: those that the source takes its pixels from; a large frame waits until no other of
+            them is in use.
 
     Attributes:
         error: what ended it, if anything did.
     """
 
     def __init__(
-        self, source: Source, channel: FrameQueue[Frame], stats: Stats, stop: Stop
+        self,
+        source: Source,
+        channel: FrameQueue[Frame],
+        stats: Stats,
+        stop: Stop,
+        buffers: Buffers,
     ) -> None:
+        self._buffers = buffers
         self._source, self._channel, self._stats, self._stop = source, channel, stats, stop
         self.error: BaseException | None = None
         # Whoever comes second, the thread at its end or the one that waits for it, closes.
@@ -234,6 +246,10 @@ class Capture:
                     ticks = round((frame.time - stats.started) / CLOCK)
                     opening = getattr(self._source, "reconnects", 0)
                     frame = replace(frame, pts=ticks, time_base=CLOCK, opening=opening)
+                while not self._buffers.has_room(frame.pixels.nbytes, frame.pixels):
+                    if self._stop.requested or self._channel.closed:
+                        return
+                    time.sleep(_POLL)
                 if not self._channel.put(frame):
                     return
         except BaseException as error:  # raised again by who runs the stream

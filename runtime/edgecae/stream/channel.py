@@ -69,6 +69,11 @@ class FrameQueue(Generic[T]):
                 raise ClosedError
             return None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more items."""
+        return self._closed
+
     def wake(self) -> None:
         """Make the receiver look around."""
         with self._changed:

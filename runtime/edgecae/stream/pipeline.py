@@ -154,7 +154,7 @@ class _Stream:
         self.frames: FrameQueue[Frame] = FrameQueue(
             1 if source.live else 2, source.live, self._dropped
         )
-        self.capture = Capture(source, self.frames, stats, stop)
+        self.capture = Capture(source, self.frames, stats, stop, buffers)
         self.sink_workers = [
             SinkWorker(sink, source.live, stats, self.frames.wake) for sink in sinks
         ]

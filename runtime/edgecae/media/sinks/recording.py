@@ -9,6 +9,7 @@ recorder that starts again overwrites nothing. A name with ``%`` is a pattern of
 from __future__ import annotations
 
 import logging
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +59,7 @@ class Recording:
         path = self._path
         if "%" in path.name:
             named = path.with_name(time.strftime(path.name))
-            if named != path and not named.exists():
+            if named != path and not os.path.lexists(named):
                 return named
             path = named
         elif not self._number and self._settings.segment is None:
@@ -66,7 +67,7 @@ class Recording:
             return path
         for number in range(self._number + 1, _MOST):
             named = path.with_name(f"{path.stem}-{number:04}{path.suffix}")
-            if not named.exists():
+            if not os.path.lexists(named):
                 self._number = number
                 return named
         raise SinkError(f"{self.name}: {_MOST} files are there already")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecae.errors import SinkError
+from edgecae.media import containers
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, SinkSettings
 from edgecae.media.sources.video_file import VideoFile, colour_matrix
@@ -84,19 +85,29 @@ class VideoSink:
             raise SinkError(f"{path}: video needs PyAV: pip install 'edgecae[video]'") from error
         self._av: Any = av
         self.name = str(path)
-        self._new = not path.exists()
-        if not self._new:
+        self._new = False
+        if there := path.exists():
             if not overwrite:
                 raise SinkError(f"{path} exists; --overwrite replaces it")
             if source is not None and source.path and path.samefile(source.path):
                 raise SinkError(f"{path} can't be read and written at once")
         try:
             options = _FRAGMENTED if path.suffix.lower() in _MP4 else {}
-            self._container = av.open(
-                str(path), "w", container_options={**options, **(_IN_PIECES if live else {})}
+            if not there:  # for this file alone: nothing that leads elsewhere is followed
+                path.touch(exist_ok=False)
+                self._new = True
+            self._container = containers.open_output(
+                path, {**options, **(_IN_PIECES if live else {})}
             )
+        except FileExistsError as error:
+            raise SinkError(f"{path} exists; --overwrite replaces it") from error
+        except SinkError:
+            self._forget()
+            raise
         except (av.FFmpegError, ValueError, OSError) as error:
-            raise SinkError(f"{path} can't be written as a video: {error}") from error
+            self._forget()
+            why = getattr(error, "strerror", None) or error
+            raise SinkError(f"{path} can't be written as a video: {why}") from error
         try:
             self._codec = self._choose(codec)
         except SinkError:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from edgecae.media.buffers import Buffers
-from edgecae.media.frame import Frame
+from edgecae.media.frame import MAX_PIXELS, Frame
 from edgecae.timeout import PendingCalls
 
 __all__ = ["Source", "SourceSettings"]
@@ -25,6 +25,8 @@ class SourceSettings:
         rate: frames a second that a camera shall give.
         pixel_format: of a camera, as FFmpeg names it.
         stall: seconds; a live source that is silent for so long is offline.
+        max_pixels: of a picture or frame; a larger one is not decoded. Of video whose frames refer
+            to others, a quarter: its decoder holds up to 17 of them.
         buffers: where pixels of frames come from, and where the stream gives them back.
         pending: attempts to open a source that have not come back; as long as one has not, another
             with these settings is not begun, and the source is offline.
@@ -47,6 +49,13 @@ class SourceSettings:
         metadata={
             "metavar": "SECONDS",
             "help": "A camera or a network stream that is silent for so long is opened again.",
+        },
+    )
+    max_pixels: int = field(
+        default=MAX_PIXELS,
+        metadata={
+            "metavar": "N",
+            "help": "Pixels that a picture may have; a larger one is refused before it is decoded.",
         },
     )
     buffers: Buffers = field(default_factory=Buffers)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from edgecae.errors import OfflineError, SourceError
+from edgecae.media import containers
 from edgecae.media.live_video import VideoStream, open_container, reason
 from edgecae.media.sources.base import SourceSettings
 
@@ -25,11 +25,8 @@ frame. Without, it waits in VIDIOC_DQBUF for as long as a camera is silent.
 """
 
 
-def open_device(device: str, options: dict[str, str], stall: float) -> Any:
-    """PyAV's container of a V4L2 device: the lowest seam, where tests put another in its place."""
-    import av
-
-    return av.open(device, format="v4l2", container_options=options, timeout=stall)
+open_device = containers.open_device
+"""The lowest seam, where tests put another in its place."""
 
 
 def _options(settings: SourceSettings) -> dict[str, str]:

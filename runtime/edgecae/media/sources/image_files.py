@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from edgecae.errors import SourceError
-from edgecae.media.frame import Frame
+from edgecae.media.frame import MAX_PIXELS, Frame
 from edgecae.media.redact import redacted
 from edgecae.media.sources.base import SourceSettings
 
@@ -28,6 +28,7 @@ class ImageFiles:
     Args:
         paths: of the files.
         name: for people.
+        max_pixels: of a picture.
 
     Attributes:
         broken: files so far that could not be read.
@@ -39,19 +40,19 @@ class ImageFiles:
     rate: Fraction | None = None
     live = False
 
-    def __init__(self, paths: Sequence[Path], name: str) -> None:
+    def __init__(self, paths: Sequence[Path], name: str, max_pixels: int = MAX_PIXELS) -> None:
         if not paths:
             raise SourceError(f"source {redacted(name)!r}: there are no images")
         self.name = name
         self.broken = 0
-        self._paths = paths
+        self._paths, self._max_pixels = paths, max_pixels
 
     def __iter__(self) -> Iterator[Frame]:
         from edgecae.media import images
 
         for path in self._paths:
             try:
-                picture = images.read(path)
+                picture = images.read(path, self._max_pixels)
             except SourceError as error:
                 self.broken += 1
                 if len(self._paths) == 1:
@@ -73,16 +74,19 @@ class ImageFiles:
         """Files are closed as soon as they are read."""
 
 
-def open_source(spec: str, settings: SourceSettings) -> ImageFiles | None:  # noqa: ARG001
+def open_source(spec: str, settings: SourceSettings) -> ImageFiles | None:
     """Open a folder, a glob or an image file; None for any other description."""
     from edgecae.media import images
 
     path = Path(spec)
     if path.is_dir():
         paths = sorted(p for p in path.iterdir() if p.suffix.lower() in images.SUFFIXES)
-        return ImageFiles(paths, spec)
+        return ImageFiles(paths, spec, settings.max_pixels)
     if path.is_file():
-        return ImageFiles([path], spec) if path.suffix.lower() in images.SUFFIXES else None
+        if path.suffix.lower() not in images.SUFFIXES:
+            return None
+        return ImageFiles([path], spec, settings.max_pixels)
     if glob.has_magic(spec):
-        return ImageFiles(sorted(Path(p) for p in glob.glob(spec)), spec)  # noqa: PTH207
+        paths = sorted(Path(p) for p in glob.glob(spec))  # noqa: PTH207
+        return ImageFiles(paths, spec, settings.max_pixels)
     return None

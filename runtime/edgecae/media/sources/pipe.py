@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from edgecae.errors import SourceError
 from edgecae.media.buffers import Buffers
-from edgecae.media.frame import MAX_FRAME_AREA
+from edgecae.media.frame import MAX_PIXELS, check_size
 from edgecae.media.redact import redacted
 from edgecae.media.sources.base import SourceSettings
 from edgecae.media.sources.video_file import VideoFile
@@ -36,13 +36,6 @@ _RAW = re.compile(
 )
 
 
-def _check_area(where: str, width: int, height: int) -> None:
-    if not 0 < width * height <= MAX_FRAME_AREA:
-        raise SourceError(
-            f"{where} has frames of {width}×{height}; there may be 1 to {MAX_FRAME_AREA} pixels"
-        )
-
-
 def _rate(spec: str, text: str) -> str:
     try:
         if 0 < Fraction(text) <= MAX_RATE:
@@ -52,7 +45,9 @@ def _rate(spec: str, text: str) -> str:
     raise SourceError(f"source {spec!r}: {text} is no rate; 30 or 30000/1001 is, up to {MAX_RATE}")
 
 
-def read_raw(spec: str, pipe: BinaryIO, buffers: Buffers | None = None) -> VideoFile:
+def read_raw(
+    spec: str, pipe: BinaryIO, buffers: Buffers | None = None, max_pixels: int = MAX_PIXELS
+) -> VideoFile:
     """Read raw video from an open file.
 
     Raises:
@@ -64,13 +59,13 @@ def read_raw(spec: str, pipe: BinaryIO, buffers: Buffers | None = None) -> Video
         raise SourceError(
             f"source {redacted(spec)!r}: raw video is described as raw:640x480:rgb24@30"
         )
-    _check_area(f"source {spec!r}", int(match["width"]), int(match["height"]))
+    check_size(f"source {spec!r}", int(match["width"]), int(match["height"]), max_pixels)
     options = {
         "video_size": f"{match['width']}x{match['height']}",
         "pixel_format": match["format"] or "rgb24",
         "framerate": _rate(spec, match["rate"] or "30"),
     }
-    return VideoFile(NAME, pipe, "rawvideo", options, buffers)
+    return VideoFile(NAME, pipe, "rawvideo", options, buffers, max_pixels)
 
 
 def _standard_input() -> BinaryIO:
@@ -84,27 +79,21 @@ def _standard_input() -> BinaryIO:
     return raw
 
 
-def read_container(pipe: BinaryIO, buffers: Buffers | None = None) -> VideoFile:
+def read_container(
+    pipe: BinaryIO, buffers: Buffers | None = None, max_pixels: int = MAX_PIXELS
+) -> VideoFile:
     """Read video that says itself what it is from an open file.
 
     Raises:
         SourceError: it is no video, or one with frames too large.
     """
-    source = VideoFile(NAME, pipe, buffers=buffers)
-    try:
-        # Some formats tell the size only with the first frame; the decoder has the same limit.
-        if source.stream.width or source.stream.height:
-            _check_area(str(NAME), source.stream.width, source.stream.height)
-    except SourceError:
-        source.__exit__()
-        raise
-    return source
+    return VideoFile(NAME, pipe, buffers=buffers, max_pixels=max_pixels)
 
 
 def open_source(spec: str, settings: SourceSettings) -> VideoFile | None:
     """Open standard input; None for any other description."""
     if spec == "-":
-        return read_container(_standard_input(), settings.buffers)
+        return read_container(_standard_input(), settings.buffers, settings.max_pixels)
     if spec.startswith("raw:"):
-        return read_raw(spec, _standard_input(), settings.buffers)
+        return read_raw(spec, _standard_input(), settings.buffers, settings.max_pixels)
     return None

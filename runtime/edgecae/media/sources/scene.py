@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgecae import noise as noise_models
 from edgecae.errors import NoiseError, SourceError
 from edgecae.media.buffers import Buffers
-from edgecae.media.frame import MAX_FRAME_AREA, Frame
+from edgecae.media.frame import MAX_PIXELS, Frame, check_size
 from edgecae.media.redact import redacted
 from edgecae.media.sources.base import SourceSettings
 
@@ -40,6 +40,7 @@ class TestScene:
         seed: of scene and noise.
         live: whether it is one: frames come at their rate, and there is no end unless given.
         buffers: where pixels of frames come from.
+        max_pixels: of a frame.
     """
 
     __test__ = False  # not a test case, whatever its name
@@ -56,11 +57,11 @@ class TestScene:
         seed: int = 0,
         live: bool = False,
         buffers: Buffers | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         if width < 1 or height < 1 or rate < 1 or frames < 0:
             raise SourceError("test: width, height and rate must be 1 or more, frames 0 or more")
-        if width * height > MAX_FRAME_AREA:
-            raise SourceError(f"test: {width}×{height} is more than {MAX_FRAME_AREA} pixels")
+        check_size("test:", width, height, max_pixels)
         self.name = f"test scene, {width}×{height}"
         self.rate = Fraction(rate)
         self.width, self.height, self.frames = width, height, frames
@@ -147,6 +148,7 @@ def open_source(spec: str, settings: SourceSettings) -> TestScene | None:
             seed=int(asked.get("seed", 0)),
             live=live,
             buffers=settings.buffers,
+            max_pixels=settings.max_pixels,
         )
     except (ValueError, NoiseError) as error:
         raise SourceError(f"source {redacted(spec)!r}: {error}; the form is {_FORM}") from error

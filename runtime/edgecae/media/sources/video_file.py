@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.errors import SourceError
+from edgecae.media import containers
 from edgecae.media.buffers import Buffers
 from edgecae.media.file_reader import FileReader
-from edgecae.media.frame import MAX_FRAME_AREA, Frame
+from edgecae.media.frame import MAX_PIXELS, Frame
 from edgecae.media.sources.base import SourceSettings
 
 __all__ = ["DecodeErrors", "VideoFile", "colour_matrix", "open_source", "to_rgb"]
@@ -117,6 +118,7 @@ class VideoFile:
         container: FFmpeg's name of the format, where it can't be recognized.
         options: of the container, as FFmpeg names them.
         buffers: where pixels of frames come from.
+        max_pixels: of a frame, see :class:`edgecae.media.sources.SourceSettings`.
 
     Attributes:
         path: of the file; None for a pipe.
@@ -126,7 +128,8 @@ class VideoFile:
         rotation: by how many degrees a player turns the pictures, counter-clockwise.
 
     Raises:
-        SourceError: PyAV is not installed, or the file can't be opened as a video.
+        SourceError: PyAV is not installed, the file can't be opened as a video, or its frames are
+            too large.
     """
 
     live = False
@@ -138,6 +141,7 @@ class VideoFile:
         container: str | None = None,
         options: dict[str, str] | None = None,
         buffers: Buffers | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         try:
             import av
@@ -155,8 +159,8 @@ class VideoFile:
             raise SourceError(f"{path} can't be opened: {error.strerror}") from error
         self._reader = FileReader(self._file, self.name)
         try:
-            self._container: Any = av.open(
-                self._reader, format=container, container_options=options or {}
+            self._container: Any = containers.open_file(
+                self._reader, max_pixels, container, options or {}
             )
         except (av.FFmpegError, OSError, ValueError) as error:
             self._close_file()
@@ -173,7 +177,11 @@ class VideoFile:
             raise SourceError(f"{path} holds no video") from failed
         self.stream = streams.video[0]
         self.stream.thread_type = "AUTO"
-        self.stream.codec_context.options = {"max_pixels": str(MAX_FRAME_AREA)}
+        try:
+            containers.limit_frames(self.stream, self.name, max_pixels)
+        except SourceError:
+            self.__exit__()
+            raise
         self.other_streams = [
             stream
             for stream in (*streams.audio, *streams.subtitles)
@@ -184,7 +192,8 @@ class VideoFile:
     @property
     def rate(self) -> Fraction | None:
         """Average frames a second."""
-        return self.stream.average_rate or self.stream.guessed_rate
+        rate: Fraction | None = self.stream.average_rate or self.stream.guessed_rate
+        return rate
 
     def _packets(self) -> Iterator[Any]:
         """Packets of video, the last of which is empty; those of the other_streams are handed on.
@@ -261,4 +270,6 @@ class VideoFile:
 def open_source(spec: str, settings: SourceSettings) -> VideoFile | None:
     """Open a video file; None if there is no such file."""
     path = Path(spec)
-    return VideoFile(path, buffers=settings.buffers) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return VideoFile(path, buffers=settings.buffers, max_pixels=settings.max_pixels)
