@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edgecae import atomic
-from edgecae.commands import options
+from edgecae.commands import options, terminal
 from edgecae_convert import c_header
 from edgecae_convert.conversion import convert
 from edgecae_convert.report import page as pages
@@ -141,13 +141,13 @@ def command(
         details=page is not None,
         overwrite=overwrite,
     )
-    click.echo(text(results))
-    click.echo(f"\n{results.model.path}")
+    terminal.echo(text(results))
+    terminal.echo(f"\n{results.model.path}")
     for half in results.halves:
-        click.echo(half)
+        terminal.echo(half)
     if page is not None:
         pages.write(page, results, overwrite)
-        click.echo(page)
+        terminal.echo(page)
     if c_array is not None:
         c_header.write(c_array, results.model, overwrite)
-        click.echo(c_array)
+        terminal.echo(c_array)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from edgecae.commands import terminal
 from edgecae.errors import RecipeError
 from edgecae_train import architectures, channels, loop, recipe, shipped, weights
 from edgecae_train._tf import find_devices
@@ -234,7 +234,9 @@ def command(
             start=start,
             resume=resume,
             tensorboard=tensorboard,
-            announce=lambda line: console.print(line, highlight=False),
+            announce=lambda line: console.print(
+                terminal.printable(line), markup=False, highlight=False
+            ),
             report=report,
         )
-    print(out, file=sys.stdout)
+    terminal.echo(out)

@@ -12,7 +12,7 @@ import click
 
 from edgecae.bench import comparison, measure, pca, report, results, text
 from edgecae.bench.options import BenchOptions
-from edgecae.commands import options, progress
+from edgecae.commands import options, progress, terminal
 from edgecae.commands.option_objects import options_of
 
 __all__ = ["command"]
@@ -91,7 +91,7 @@ def _print_pca(bench: BenchOptions, output: OutputOptions) -> None:
             output.autoencoder, output.photos, bench.sets, sigmas, lambda doing: show(lambda: doing)
         )
     about = [row.to_dict() for row in rows]
-    click.echo(json.dumps(about, indent=1) if output.as_json else pca.format_table(rows))
+    terminal.echo(json.dumps(about, indent=1) if output.as_json else pca.format_table(rows))
 
 
 @click.command()
@@ -139,11 +139,11 @@ def command(
                 "latency": [change.to_dict() for change in changes],
                 "quality": [change.to_dict() for change in better],
             }
-        click.echo(json.dumps(everything, indent=1, ensure_ascii=False, allow_nan=False))
+        terminal.echo(json.dumps(everything, indent=1, allow_nan=False))
     else:
-        click.echo(text.format_results(found))
+        terminal.echo(text.format_results(found))
         if compared:
-            click.echo(text.format_comparison(changes, better))
+            terminal.echo(text.format_comparison(changes, better))
     for warning in found.conditions.warnings if output.as_json else ():
         log.warning("%s", warning)
     bad = [change.case for change in changes if change.verdict == "slower"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ import click
 from edgecae import atomic
 from edgecae.codec import compressed_file
 from edgecae.codec.autoencoder import Encoder
-from edgecae.commands import options
+from edgecae.commands import options, terminal
 from edgecae.media import images
 
 __all__ = ["command"]
@@ -51,7 +50,7 @@ def command(
         content = compressed_file.compress(source.pixels, encoder).to_bytes()
     atomic.write_bytes(output, content, overwrite, mode=picture.stat().st_mode)
     height, width = source.pixels.shape[:2]
-    click.echo(
+    terminal.echo(
         f"{len(content):,} bytes, {8 * len(content) / (height * width):.2f} bits per pixel",
-        file=sys.stderr,
+        err=True,
     )

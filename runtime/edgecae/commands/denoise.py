@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from edgecae import stream
-from edgecae.commands import options, process, progress
+from edgecae.commands import options, process, progress, terminal
 from edgecae.commands.option_objects import option_of
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SourceError
@@ -61,9 +60,7 @@ def command(
         stream.stop_on_signals() as stop,
         progress.line() as show,
     ):
-        click.echo(
-            f"{denoiser.metadata.name}, {denoiser.backend}, {threads} threads", file=sys.stderr
-        )
+        terminal.echo(f"{denoiser.metadata.name}, {denoiser.backend}, {threads} threads", err=True)
         outcome = batch.run_batch(
             jobs,
             denoiser,
@@ -75,8 +72,8 @@ def command(
             hooks=process.hooks(),
         )
     present = f", {outcome.present} were there already" if outcome.present else ""
-    click.echo(
-        f"{outcome.done} of {len(jobs)} files, {outcome.frames} pictures{present}", file=sys.stderr
+    terminal.echo(
+        f"{outcome.done} of {len(jobs)} files, {outcome.frames} pictures{present}", err=True
     )
     if outcome.stopped:
         context.exit(progress.exit_status(stop) or progress.STOPPED)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from edgecae.commands import terminal
 from edgecae.device import doctor, speeds
 
 __all__ = ["command", "render"]
@@ -80,5 +81,5 @@ def command(context: click.Context, quick: bool, threads: int | None, as_json: b
     run at all.
     """
     report = doctor.examine(quick, threads)
-    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else render(report))
+    terminal.echo(json.dumps(report.to_dict(), indent=2) if as_json else render(report))
     context.exit(0 if report.usable else 1)

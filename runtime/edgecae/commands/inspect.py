@@ -11,6 +11,7 @@ import click
 
 from edgecae import atomic
 from edgecae.commands import options
+from edgecae.commands.terminal import printable
 from edgecae.tflite import inspect
 from edgecae.tflite.macs import Op
 
@@ -18,7 +19,7 @@ __all__ = ["command", "render"]
 
 
 def _row(name: str, value: str) -> str:
-    return f"  {name:<14} {value}"
+    return f"  {printable(name, one_line=True):<14} {printable(value, one_line=True)}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -30,7 +31,7 @@ def _summary(inspection: inspect.Inspection) -> Iterator[str]:
     shipped = f"shipped as {inspection.shipped}" if inspection.shipped else "no shipped file"
     height, width = file.frame_size
     size = "open" if inspection.graph.open_size else "fixed"
-    yield click.style(str(file.path), bold=True)
+    yield click.style(printable(str(file.path), one_line=True), bold=True)
     yield _row("bytes", f"{len(file.content):,}")
     yield _row("SHA-256", f"{inspection.sha256} ({shipped})")
     yield _row("parameters", f"{file.parameters:,}")
@@ -95,7 +96,7 @@ def _target(name: str, found: tuple[inspect.Problem, ...], model: str = "") -> I
     yield click.style(f"{title}: {verdict}{', as far as its lists say' * (not refused)}", bold=True)
     for each in found:
         mark = click.style("✗", fg="red") if each.fatal else click.style("!", fg="yellow")
-        yield f"  {mark} {each.where}: {each.reason}"
+        yield f"  {mark} {printable(f'{each.where}: {each.reason}')}"
     for source in dict.fromkeys(each.source for each in found):
         yield f"    {source}"
 

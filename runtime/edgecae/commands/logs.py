@@ -12,6 +12,8 @@ import sys
 import threading
 from typing import Any, TextIO
 
+from edgecae.commands.terminal import printable
+
 __all__ = ["FORMATS", "JsonFormatter", "JsonLines", "TextFormatter", "prepare_tensorflow", "set_up"]
 
 FORMATS = ("text", "json")
@@ -23,8 +25,8 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """A traceback comes first, so that the last line says what is wrong."""
         program = "edgecae: " if record.levelno >= logging.ERROR else ""
-        trace = self.formatException(record.exc_info) + "\n" if record.exc_info else ""
-        return f"{trace}{program}{record.getMessage()}"
+        trace = printable(self.formatException(record.exc_info)) + "\n" if record.exc_info else ""
+        return f"{trace}{program}{printable(record.getMessage(), one_line=True)}"
 
 
 class JsonFormatter(logging.Formatter):

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgecae import models
+from edgecae.commands import terminal
 from edgecae.tflite import model_file
 
 __all__ = ["command", "describe"]
@@ -97,7 +98,7 @@ def command(name: str | None, as_json: bool) -> None:
     for about in every:
         print(_row(about))
     cpu = models.figures()["made_with"].get("cpu", "an unknown CPU")
-    click.echo(
+    terminal.echo(
         f"kMAC per pixel; ms for 640x480 on one thread of {cpu}; PSNR in dB on Kodak24. "
         "edgecae models NAME says more.",
         err=True,

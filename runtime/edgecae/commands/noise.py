@@ -12,7 +12,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.commands import options
+from edgecae.commands import options, terminal
 from edgecae.commands.option_objects import options_of
 from edgecae.media import sources
 from edgecae.media.redact import redacted
@@ -102,4 +102,4 @@ def command(
     if out is not None:
         named = ", ".join(redacted(spec) for spec in source_specs)
         measure.write_noise_file(out, measured, named, overwrite)
-    click.echo(json.dumps(measured.to_dict(), indent=2) if as_json else render(measured))
+    terminal.echo(json.dumps(measured.to_dict(), indent=2) if as_json else render(measured))

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from edgecae.commands.terminal import printable
 from edgecae.stream import Stop
 
 __all__ = ["STOPPED", "exit_status", "line"]
@@ -38,7 +39,7 @@ def line() -> Iterator[Callable[[Callable[[], str]], None]]:
             shown = now
             # A line that wraps can't overwrite itself. A terminal of no width does not know it.
             fits = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
-            sys.stderr.write(f"\r\x1b[K{text()[:fits]}")
+            sys.stderr.write(f"\r\x1b[K{printable(text(), one_line=True)[:fits]}")
             sys.stderr.flush()
 
     try:

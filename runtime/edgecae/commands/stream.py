@@ -12,7 +12,7 @@ from collections.abc import Callable
 import click
 
 from edgecae import stream
-from edgecae.commands import options, process, progress
+from edgecae.commands import options, process, progress, terminal
 from edgecae.commands.option_objects import options_of
 from edgecae.device import allocator
 from edgecae.errors import SourceError
@@ -80,15 +80,13 @@ def command(context: click.Context, session: Session, overwrite: bool, as_json: 
             show(lambda: _status(control))
             print_json(control)
 
-        control = session.run(
-            stop, lambda line: click.echo(line, err=True), report, process.hooks()
-        )
+        control = session.run(stop, terminal.echo_line, report, process.hooks())
     stats = control.stats
     if as_json:
         print(json.dumps({**control.snapshot(), **stats.figures(), "end": True}), flush=True)
     if not stats.frames and not stop.requested:
         raise SourceError(f"{redacted(session.source)} holds no frame that can be decoded")
-    click.echo(stats.summary(), err=True)
+    terminal.echo(stats.summary(), err=True)
     if stats.stuck:
         # A thread waits in a system call for a source that says nothing. It can't be ended, and
         # may not wake in an interpreter that is being taken apart.

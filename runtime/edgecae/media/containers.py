@@ -49,6 +49,9 @@ _OUTPUT = (
 _INTER_SHARE = 4
 """What a frame may have less of where frames refer to others: a decoder holds up to 17 of them."""
 
+_PADDING = 2**20
+"""Pixels that a decoder may add to a frame: FFmpeg compares its limit with aligned sides."""
+
 
 def _options(
     formats: tuple[str, ...], protocols: tuple[str, ...], more: Mapping[str, str]
@@ -62,7 +65,7 @@ def _options(
 
 def _probing(max_pixels: int) -> dict[str, str]:
     """Options of the decoders with which FFmpeg looks at a few frames of each stream."""
-    return {"max_pixels": str(max_pixels // _INTER_SHARE)}
+    return {"max_pixels": str(max_pixels // _INTER_SHARE + _PADDING)}
 
 
 def open_file(
@@ -148,13 +151,16 @@ def open_output(path: Path, options: Mapping[str, str] = {}) -> Any:
     return container
 
 
-def limit_frames(stream: Any, name: str, max_pixels: int) -> None:
+def limit_frames(stream: Any, name: str, max_pixels: int) -> int:
     """Have the decoder of a stream refuse larger frames, whenever they change their size.
 
     Args:
         stream: PyAV's video stream, of which nothing has been decoded.
         name: of the source, for messages.
         max_pixels: of a frame that refers to no other; else a quarter of it.
+
+    Returns:
+        Pixels that a frame may have.
 
     Raises:
         SourceError: its frames are larger, or there is no decoder.
@@ -165,4 +171,5 @@ def limit_frames(stream: Any, name: str, max_pixels: int) -> None:
     largest = max_pixels if context.codec.intra_only else max_pixels // _INTER_SHARE
     if stream.width or stream.height:  # some formats tell it only with the first frame
         check_size(f"the video of {name}", stream.width, stream.height, largest)
-    context.options = {"max_pixels": str(largest)}
+    context.options = {"max_pixels": str(largest + _PADDING)}
+    return largest

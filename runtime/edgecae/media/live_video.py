@@ -107,16 +107,16 @@ class VideoStream:
         self._settings = settings
         self._failures = _failures()
         self.name, self.live = name, live
-        self._broken = DecodeErrors()
         if not container.streams.video:
             container.close()
             raise SourceError(f"{name} holds no video")
         self._stream = container.streams.video[0]
         try:
-            containers.limit_frames(self._stream, name, settings.max_pixels)
+            largest = containers.limit_frames(self._stream, name, settings.max_pixels)
         except SourceError:
             container.close()
             raise
+        self._broken = DecodeErrors(largest)
         self._stream.thread_type = "SLICE"  # threads that take a frame each would delay it
         for stream in container.streams:
             if stream is not self._stream:
@@ -174,7 +174,7 @@ class VideoStream:
                     raise ValueError("an empty packet")
                 pictures = packet.decode()
             except self._failures as error:
-                self._broken.packet(self.name, reason(error))
+                self._broken.packet(self.name, reason(error), error)
                 pictures = []
             for picture in pictures:
                 if not self._settings.buffers.has_room(3 * picture.width * picture.height):

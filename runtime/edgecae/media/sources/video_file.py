@@ -5,6 +5,7 @@ The boundary where whatever PyAV raises while reading becomes a :class:`SourceEr
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from edgecae.errors import SourceError
 from edgecae.media import containers
 from edgecae.media.buffers import Buffers
 from edgecae.media.file_reader import FileReader
-from edgecae.media.frame import MAX_PIXELS, Frame
+from edgecae.media.frame import MAX_PIXELS, Frame, check_size
 from edgecae.media.sources.base import SourceSettings
 
 __all__ = ["DecodeErrors", "VideoFile", "colour_matrix", "open_source", "to_rgb"]
@@ -84,28 +85,39 @@ def to_rgb(picture: Any, buffers: Buffers) -> NDArray[np.uint8]:
 class DecodeErrors:
     """What a source has that can't be shown: counted, named, passed over.
 
+    Args:
+        max_pixels: of a frame; a larger one can't be shown.
+
     Attributes:
         count: packets and frames so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
         self.count = 0
+        self._max_pixels = max_pixels
         self._said = False
 
-    def packet(self, name: str, why: str) -> None:
+    def packet(self, name: str, why: str, error: Exception) -> None:
         """Count a packet of a source that can't be decoded."""
         self.count += 1
-        log.info("%s: %s", name, why)
+        if getattr(error, "errno", 0) != errno.EINVAL:  # of damaged ones, FFmpeg says EINVALDATA
+            log.info("%s: %s", name, why)
+            return
+        self._say(f"{name}: a frame was refused; has it more than {self._max_pixels:,} pixels?")
+
+    def _say(self, message: str) -> None:
+        # Once is enough for people: those that follow are likely to be like it.
+        log.log(logging.INFO if self._said else logging.WARNING, "%s", message)
+        self._said = True
 
     def rgb(self, name: str, picture: Any, buffers: Buffers) -> NDArray[np.uint8] | None:
         """A decoded picture of a source as H×W×3 in a buffer; None if it can't be made RGB."""
         try:
+            check_size("a frame", picture.width, picture.height, self._max_pixels)
             return to_rgb(picture, buffers)
         except SourceError as error:
             self.count += 1
-            # Once is enough for people: those that follow are likely to be like it.
-            log.log(logging.INFO if self._said else logging.WARNING, "%s: %s", name, error)
-            self._said = True
+            self._say(f"{name}: {error}")
             return None
 
 
@@ -151,7 +163,6 @@ class VideoFile:
         self._buffers = buffers or Buffers()
         self.name = str(path)
         self.path = None if pipe else path
-        self._broken = DecodeErrors()
         self.on_packet: list[Callable[[Any], None]] = []
         try:
             self._file = pipe or path.open("rb", buffering=0)
@@ -178,10 +189,11 @@ class VideoFile:
         self.stream = streams.video[0]
         self.stream.thread_type = "AUTO"
         try:
-            containers.limit_frames(self.stream, self.name, max_pixels)
+            largest = containers.limit_frames(self.stream, self.name, max_pixels)
         except SourceError:
             self.__exit__()
             raise
+        self._broken = DecodeErrors(largest)
         self.other_streams = [
             stream
             for stream in (*streams.audio, *streams.subtitles)
@@ -241,7 +253,7 @@ class VideoFile:
             try:
                 pictures = packet.decode()
             except av.FFmpegError as error:
-                self._broken.packet(self.name, str(error))
+                self._broken.packet(self.name, str(error), error)
                 continue
             for picture in pictures:
                 assert isinstance(picture, av.VideoFrame)
