@@ -69,6 +69,15 @@ def test_sound_that_is_left_out_is_named_once(
         assert said == [("WARNING", f"{source.name}: its sound is left out")] * sound
 
 
+def test_a_stream_has_the_limit_of_pixels(server: Network) -> None:
+    settings = sources.SourceSettings(max_pixels=10_000)
+    with sources.open_source(f"{server.http}/mjpeg", settings) as source:
+        assert next(iter(source)).pixels.shape == (48, 64, 3)
+    server.show(480, 640)
+    with pytest.raises(SourceError, match="640×480, more than 10,000 pixels"):
+        sources.open_source(f"{server.http}/mjpeg", settings)
+
+
 def test_sound_does_not_pass_for_a_picture(server: Network) -> None:
     """The picture ends after a second, the sound goes on for 20: the stream is silent."""
     with sources.open_source(
