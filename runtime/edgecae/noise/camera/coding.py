@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from edgecae.errors import NoiseError
 
@@ -106,6 +105,8 @@ def subsampled(picture: Pixels, way: Subsampling) -> Pixels:
 
 def jpeg(picture: Pixels, quality: int, subsampling: str) -> Pixels:
     """A picture after JPEG of a quality (1–100) and ``4:4:4``, ``4:2:2`` or ``4:2:0``."""
+    from PIL import Image  # a stream that makes no such noise starts without it
+
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "JPEG", quality=quality, subsampling=subsampling)
     return np.asarray(Image.open(data, formats=["JPEG"]).convert("RGB"))
