@@ -11,6 +11,7 @@ import statistics
 import sys
 import threading
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -19,9 +20,9 @@ from PIL import Image
 from watching import Socket, Stream, ask, picture, showing, view
 
 from edgecae.errors import SinkError
-from edgecae.media import sinks, sources
+from edgecae.media import allowance, sinks, sources
 from edgecae.media.frame import Frame
-from edgecae.media.sinks.view import access, address
+from edgecae.media.sinks.view import View, access, address
 
 TOKEN = "correct-horse"
 
@@ -43,7 +44,8 @@ def test_descriptions(spec: str, host: str, port: int, token: str | None) -> Non
 @pytest.mark.parametrize(
     "spec",
     ["view:x", "view:70000", "view:::1:80", "view:a:b:1", "view::80", "view:?token=", "view:?a=b",
-     "view:80?token=secret secret", "view:no-such-host.invalid:0"],
+     "view:80?token=secret secret", "view:?secret", "view:80?tokn=secret", "view:80:token=secret",
+     "view:a..b:80", "view:no-such-host.invalid:0"],
 )  # fmt: skip
 def test_descriptions_that_are_none(spec: str) -> None:
     with pytest.raises(SinkError) as caught:
@@ -170,11 +172,199 @@ def test_with_the_token_there_is_all() -> None:
             assert client.next()[1].startswith(b"\xff\xd8")
 
 
-def test_guessing_tokens_ends_soon() -> None:
+def test_guessing_slows_the_guesser_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All come from one address, as a page in a viewer's browser does."""
+    from edgecae.media.sinks.view import server
+
+    monkeypatch.setattr(server, "REFUSAL_DELAY", 0.2)
     with view(f"view:0?token={TOKEN}") as sink:
-        got = [ask(sink, "GET", f"/?token={i}")[0] for i in range(30)]
-        assert set(got) == {401, 429}
-        assert ask(sink, "GET", f"/?token={TOKEN}")[0] == 429
+        got = [ask(sink, "GET", f"/?token={i}")[0] for i in range(22)]
+        assert set(got[:20]) == {401}
+        start = time.monotonic()
+        assert ask(sink, "GET", "/?token=wrong")[0] == 429
+        assert time.monotonic() - start >= 0.2
+        start = time.monotonic()
+        status, _, headers = ask(sink, "GET", f"/?token={TOKEN}")
+        assert status == 200
+        kept = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
+        assert ask(sink, "GET", "/status", **kept)[0] == 200
+        assert ask(sink, "GET", "/status", Authorization=f"Bearer {TOKEN}")[0] == 200
+        with Socket(sink, **kept) as client:
+            assert client.status == 101
+        assert time.monotonic() - start < 0.2  # four in a row, none of which had to wait
+
+
+@pytest.mark.slow
+def test_a_page_that_asks_on_and_on_keeps_no_viewer_out() -> None:
+    """Six at a time, as browsers do, with wrong tokens and from inside another page."""
+    end, answers = threading.Event(), []
+
+    def attack(sink: View, index: int) -> None:
+        foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+        while not end.is_set():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                path = "/?token=wrong" if index % 2 else "/snapshot.jpg"
+                answers.append(ask(sink, "GET", path, **foreign)[0])
+
+    def let_in(sink: View, seconds: float, **headers: str) -> int:
+        until, count = time.monotonic() + seconds, 0
+        while time.monotonic() < until:
+            assert ask(sink, "GET", "/status", **headers)[0] == 200
+            count += 1
+            time.sleep(0.1)
+        return count
+
+    for spec, headers in (
+        (f"view:0?token={TOKEN}", {"Authorization": f"Bearer {TOKEN}"}),
+        ("view:0", {}),
+    ):
+        end.clear()
+        answers.clear()
+        with view(spec) as sink:
+            threads = [threading.Thread(target=attack, args=(sink, i)) for i in range(6)]
+            for thread in threads:
+                thread.start()
+            time.sleep(1)  # the first refusals are quick
+            count = let_in(sink, 4, **headers)
+            end.set()
+            for thread in threads:
+                thread.join()
+        print(f"{count} let in, {len(answers)} refused")
+        assert set(answers) <= {401, 403, 429}
+        assert 429 in answers
+
+
+def test_failures_are_not_forgotten_by_a_flood() -> None:
+    counted = allowance.Allowance(burst=3, rate=0.01)
+    while counted.spend("guesser"):
+        pass
+    for index in range(3 * allowance.MAX_CLIENTS):
+        counted.spend(f"10.{index >> 16}.{index >> 8 & 255}.{index & 255}")
+    assert not counted.spend("guesser")
+    assert len(counted._left) <= allowance.MAX_CLIENTS + 1
+    quick = allowance.Allowance(burst=1, rate=1e9)
+    for index in range(3 * allowance.MAX_CLIENTS):  # all have what they had at first
+        assert quick.spend(str(index))
+
+
+def test_a_network_of_ipv6_is_one_client() -> None:
+    assert allowance.client("2001:db8:1:2::3") == allowance.client("2001:db8:1:2:ffff::")
+    assert allowance.client("2001:db8:1:2::3") != allowance.client("2001:db8:1:3::3")
+    assert allowance.client("::ffff:10.0.0.1") == allowance.client("10.0.0.1") == "10.0.0.1"
+    assert allowance.client("fe80::1%eth0") == allowance.client("fe80::2%eth0")
+
+
+@pytest.mark.parametrize(("host", "needed"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_a_short_token_is_for_this_machine_alone(host: str, needed: bool) -> None:
+    for short in ("a", "x" * 15):
+        if needed:
+            with pytest.raises(SinkError, match="16 characters or more"):
+                view(f"view:{host}:0?token={short}")
+        else:
+            view(f"view:{host}:0?token={short}").__exit__()
+    view(f"view:{host}:0?token={'x' * 16}").__exit__()
+
+
+def raw(sink: View, sent: bytes) -> bytes:
+    """What comes back for some bytes until the connection ends."""
+    where = urlsplit(sink.name)
+    received = b""
+    with socket.create_connection((where.hostname, where.port), timeout=5) as connection:
+        connection.sendall(sent)
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := connection.recv(65536):
+                received += chunk
+    return received
+
+
+JSON = f"POST /strength HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
+MALFORMED = [
+    b"\x16\x03\x01\x02\x00\x01" * 20 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nBad Header\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 20000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: \x00\xff\r\n\r\n",
+    b"GET http://[::1/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    *(
+        f"{JSON}{header}\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+        for header in (
+            "Content-Type: application/json; charset=nosuch",
+            "Content-Type: application/json; charset=hex",
+            'Content-Type: application/json; charset="a\tb"',
+            "Content-Type: \x01/;;=",
+            "Content-Type: application/json\r\nContent-Encoding: nosuch",
+            "Content-Type: application/json\r\nContent-Encoding: gzip",
+            "Content-Type: application/json\r\nContent-Encoding: br",
+            "Content-Type: application/json\r\nContent-Encoding: zstd",
+            "Content-Type: application/json\r\nExpect: nosuch",
+        )
+    ),
+    f"{JSON}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".encode(),
+]
+
+
+def test_malformed_requests_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    with view(f"view:0?token={TOKEN}", Stream()) as sink:
+        for sent in MALFORMED * 2:
+            status = raw(sink, sent).split(b" ", 2)[1]
+            assert status in (b"400", b"417"), sent
+        assert ask(sink, "GET", "/status", Authorization=f"Bearer {TOKEN}")[0] == 200
+    said = [record for record in caplog.records if not record.name.startswith("asyncio")]
+    assert len(said) == 1
+    assert len(caplog.text) < 200
+    assert said[0].exc_info is None
+
+
+def test_what_a_handler_raises_is_no_500_and_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    class Poor(Stream):
+        def snapshot(self) -> dict[str, Any]:
+            raise MemoryError
+
+    with view(control=Poor()) as sink:
+        assert [ask(sink, "GET", "/status")[0] for _ in range(5)] == [503] * 5
+        assert ask(sink, "GET", "/")[0] == 200
+    assert len(caplog.records) == 1
+    assert "MemoryError" in caplog.records[0].message
+    assert caplog.records[0].exc_info is None
+
+
+def test_the_view_outlives_a_time_without_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgecae.media.sinks.view import pictures
+
+    encode, left = pictures.encode, [MemoryError(), MemoryError()]
+
+    def poor(pixels: np.ndarray) -> bytes:
+        if left:
+            raise left.pop()
+        return encode(pixels)
+
+    monkeypatch.setattr(pictures, "encode", poor)
+    with view(control=Stream()) as sink, showing(sink), Socket(sink) as client:
+        end = time.monotonic() + 10
+        while not client.next()[1]:
+            assert time.monotonic() < end
+        assert not left
+
+
+@pytest.mark.parametrize("target", ["evil.example", "evil.example;script-src", "127.0.0.1.evil"])
+def test_a_host_in_the_request_line_goes_nowhere(target: str) -> None:
+    with view() as sink:
+        for host in ("localhost", target):
+            answer = raw(sink, f"GET http://{target}/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert answer.split(b" ", 2)[1] in (b"400", b"403")
+            assert b"evil" not in answer
+
+
+def test_a_link_opens_the_page_and_no_other_page_loads_a_part() -> None:
+    with view() as sink:
+        sink.write(picture(90))
+        foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+        assert ask(sink, "GET", "/", **foreign, Sec_Fetch_Dest="document")[0] == 200
+        assert ask(sink, "GET", "/", **foreign, Sec_Fetch_Dest="iframe")[0] == 403
+        part = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+        for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200)):
+            assert ask(sink, "GET", "/snapshot.jpg", **part, Sec_Fetch_Site=site)[0] == status
 
 
 @pytest.mark.parametrize(
@@ -433,9 +623,9 @@ def say_often(client: Socket) -> None:
 
 
 def test_a_request_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgecae.media.sinks.view import server
+    from edgecae.media import http_server
 
-    monkeypatch.setattr(server, "DEADLINE", 0.5)
+    monkeypatch.setattr(http_server, "DEADLINE", 0.5)
     with view(control=Stream()) as sink:
         where = urlsplit(sink.name)
         head = b"POST /strength HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -453,8 +643,15 @@ def test_connections_are_counted() -> None:
         where = urlsplit(sink.name)
         stuck = [socket.create_connection((where.hostname, where.port)) for _ in range(40)]
         time.sleep(0.3)
-        stuck[-1].settimeout(2)
-        assert stuck[-1].recv(1) == b""  # refused at once
+        for one in stuck[:8]:  # the oldest made room
+            one.settimeout(2)
+            with contextlib.suppress(ConnectionResetError):
+                assert one.recv(1) == b""
+        for one in stuck[8:]:
+            one.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                one.recv(1)
+        assert ask(sink, "GET", "/status")[0] == 200
         for connection in stuck:
             connection.close()
         time.sleep(0.3)

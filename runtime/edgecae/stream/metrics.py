@@ -74,24 +74,32 @@ def serve(text: str, snapshot: Callable[[], dict[str, Any]]) -> Iterator[str]:
         snapshot: of :class:`edgecae.media.sinks.base.Control`.
 
     Raises:
-        SettingError: prometheus-client is not installed, or the address can't be used.
+        SettingError: prometheus-client or aiohttp is not installed, or the address can't be used.
     """
     host, port = address(text)
     try:
-        from prometheus_client import CollectorRegistry, start_http_server
+        from aiohttp import web
+        from prometheus_client import CollectorRegistry, exposition
+
+        from edgecae.media.http_server import MAX_REQUEST, HttpServer
     except ImportError as error:
         raise SettingError(
-            "metrics need prometheus-client: pip install 'edgecae[metrics]'"
+            "metrics need aiohttp and prometheus-client: pip install 'edgecae[metrics]'"
         ) from error
     registry = CollectorRegistry()
     registry.register(_Collector(snapshot))
+
+    async def answer(request: web.Request) -> web.Response:
+        encode, kind = exposition.choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": kind})
+
+    app = web.Application(client_max_size=MAX_REQUEST)
+    app.router.add_get("/metrics", answer)
+    app.router.add_get("/", answer)
     try:
-        server, thread = start_http_server(port, host, registry)
+        listening = host_port.listen(host, port)
     except OSError as error:
         raise SettingError(f"metrics at {text!r}: {error.strerror}") from error
-    try:
-        yield f"http://{host_port.bracketed(host)}:{server.server_port}/metrics"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    url = f"http://{host_port.bracketed(host)}:{listening.getsockname()[1]}/metrics"
+    with contextlib.closing(HttpServer("metrics", listening, app)):
+        yield url

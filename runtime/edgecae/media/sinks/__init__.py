@@ -54,7 +54,8 @@ def open_sink(spec: str, settings: SinkSettings) -> Sink:
     if is_url(spec):  # as a path, it would make folders that are called by its password
         raise SinkError(
             f"sink {redacted(spec)!r}: nothing is sent to a URL; hand the frames to a program "
-            f"that does: --sink - | ffmpeg -i - URL (a path that looks like one begins with ./)"
+            f"that does: --sink - | ffmpeg -i - URL (a path that looks like one, or holds token=, "
+            f"begins with ./)"
         )
     for opener in OPENERS:
         sink = opener(spec, settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -52,6 +52,7 @@ class SinkSettings:
         codec: of a video, as FFmpeg names it.
         segment: seconds after which a recording goes on in another file; None: never.
         control: of the stream; None where there is none.
+        token: that opens a view whose description has none; None: there is none.
     """
 
     source: Source
@@ -59,6 +60,7 @@ class SinkSettings:
     codec: str = DEFAULT_CODEC
     segment: float | None = None
     control: Control | None = None
+    token: str | None = field(default=None, repr=False)
 
 
 class Sink(Protocol):

@@ -41,7 +41,7 @@ class View:
 
     needs_original = True
     wants_slates = False  # the page itself says since when the source is offline
-    recovers = False
+    recovers = True
 
     def __init__(self, where: address.Address, control: Control | None = None) -> None:
         try:
@@ -95,7 +95,7 @@ def open_sink(spec: str, settings: SinkSettings) -> View | None:
         return None
     from edgecae.media.sinks.view import address
 
-    view = View(address.parse(spec), settings.control)
+    view = View(address.parse(spec, settings.token), settings.control)
     if view.token_made:
         print(f"open {view.url}", file=sys.stderr, flush=True)
     return view

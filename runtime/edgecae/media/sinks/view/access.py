@@ -1,4 +1,4 @@
-"""Who may look: host names, tokens, origins, and how often somebody may ask. No network in here."""
+"""Who may look: host names, tokens and origins. No network in here."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import hashlib
 import hmac
 import ipaddress
 import re
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 
-__all__ = ["Access", "Allowance", "bearer"]
+__all__ = ["Access", "bearer"]
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?")
-_REMEMBERED = 1024
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Access:
 
         Args:
             origin: header ``Origin``; every browser sends it with a POST and a websocket.
-            site: header ``Sec-Fetch-Site``.
+            site: header ``Sec-Fetch-Site``; browsers send it with every request.
             host: header ``Host``, found good.
         """
         if site not in (None, "same-origin", "none"):
@@ -77,33 +74,16 @@ class Access:
         parts = origin.split("://", 1)
         return len(parts) == 2 and parts[0] in ("http", "https") and parts[1] == host.lower()
 
+    @staticmethod
+    def opened(method: str, mode: str | None, target: str | None) -> bool:
+        """Whether a request opens the page in a tab, which any page's link may do.
 
-class Allowance:
-    """So many at once, so many a second, for each client (a token bucket).
-
-    Args:
-        burst: at once.
-        rate: a second, over time.
-    """
-
-    def __init__(self, burst: float, rate: float) -> None:
-        self._burst, self._rate = burst, rate
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def left(self, who: str) -> float:
-        """How many ``who`` may still do now."""
-        left, then = self._left.get(who, (self._burst, 0.0))
-        return min(self._burst, left + self._rate * (time.monotonic() - then))
-
-    def spend(self, who: str) -> bool:
-        """Take one; False: there is none left."""
-        left = self.left(who)
-        allowed = left >= 1
-        self._left[who] = (left - allowed, time.monotonic())
-        self._left.move_to_end(who)
-        if len(self._left) > _REMEMBERED:
-            self._left.popitem(last=False)
-        return allowed
+        Args:
+            method: of the request.
+            mode: header ``Sec-Fetch-Mode``.
+            target: header ``Sec-Fetch-Dest``.
+        """
+        return method == "GET" and mode == "navigate" and target == "document"
 
 
 def _equal(given: str | None, wanted: str) -> bool:

@@ -16,8 +16,10 @@ __all__ = ["FORM", "Address", "Listener", "listen", "parse"]
 
 FORM = "view:, view:PORT or view:HOST:PORT, and ?token=TOKEN after any of them"
 
-_TOKEN = re.compile(r"[\x21-\x7e]{1,200}")
-_BACKLOG = 32
+MIN_TOKEN, MAX_TOKEN = 16, 200
+"""Characters of a token: at least, where other machines reach the view, and at most."""
+
+_TOKEN = re.compile(rf"[\x21-\x7e]{{1,{MAX_TOKEN}}}")
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,12 @@ class Listener:
         return f"{self.where}?{urllib.parse.urlencode({'token': self.token})}"
 
 
-def parse(spec: str) -> Address:
+def parse(spec: str, token: str | None = None) -> Address:
     """Read ``view:…``.
+
+    Args:
+        spec: the description.
+        token: that opens the view where the description has none.
 
     Raises:
         SinkError: it has another form than :data:`FORM`.
@@ -72,15 +78,17 @@ def parse(spec: str) -> Address:
     where, _, query = spec.removeprefix("view:").partition("?")
     try:
         host, port = host_port.parse(where)
-        asked = urllib.parse.parse_qs(query, keep_blank_values=True, strict_parsing=bool(query))
-        if unknown := asked.keys() - {"token"}:
-            raise ValueError(f"unknown setting {', '.join(sorted(unknown))}")
-        token = asked["token"][-1] if asked else None
+        if query:
+            asked = urllib.parse.parse_qs(query, keep_blank_values=True)
+            if asked.keys() != {"token"}:
+                raise ValueError("its only setting is ?token=TOKEN")
+            token = asked["token"][-1]
         if token is not None and not _TOKEN.fullmatch(token):
-            raise ValueError("a token has 1 to 200 characters: letters, digits, punctuation")
+            raise ValueError(
+                f"a token has 1 to {MAX_TOKEN} characters: letters, digits, punctuation"
+            )
     except ValueError as error:
-        # The description itself may hold a token that belongs into no log.
-        raise SinkError(f"sink view: {error}; the forms are {FORM}") from error
+        raise SinkError(f"sink view: {error}; the forms are {FORM}") from None
     return Address(host or Address.host, Address.port if port is None else port, token)
 
 
@@ -88,35 +96,31 @@ def listen(address: Address) -> Listener:
     """Bind the socket. An address that other machines reach always gets a token.
 
     Raises:
-        SinkError: the name is unknown, or the port is in use or not allowed.
+        SinkError: the name is unknown, the port is in use or not allowed, or the token is too short
+            for an address that other machines reach.
     """
     where = f"sink view:{host_port.bracketed(address.host)}:{address.port}"
     try:
-        family, kind, protocol, _, name = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-    except OSError as error:
+        listening = host_port.listen(address.host, address.port)
+    except socket.gaierror as error:
         raise SinkError(f"{where}: there is no such address: {error.strerror}") from error
-    try:
-        listening.setblocking(False)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listening.bind(name)
-        listening.listen(_BACKLOG)
     except OSError as error:
-        listening.close()
         raise SinkError(f"{where} can't be opened: {error.strerror}; try another port") from error
     bound, port = listening.getsockname()[:2]
     ip = ipaddress.ip_address(bound.partition("%")[0])
     loopback = ip.is_loopback
+    if not loopback and address.token is not None and len(address.token) < MIN_TOKEN:
+        listening.close()
+        raise SinkError(
+            f"{where}: other machines reach this address: its token needs {MIN_TOKEN} characters "
+            f"or more; without one, edgecae makes it"
+        )
     made = address.token is None and not loopback
     machine = socket.gethostname().lower()
     names = {"localhost"} if loopback else {"localhost", machine, f"{machine}.local"}
     if not _is_ip(address.host):
         names.add(address.host.lower())
-    shown = (_outward(family) or machine) if ip.is_unspecified else address.host
+    shown = (_outward(listening.family) or machine) if ip.is_unspecified else address.host
     shown = f"[{shown}]" if ":" in shown else shown
     return Listener(
         listening,
