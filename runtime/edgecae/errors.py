@@ -5,6 +5,10 @@ Each is an :class:`EdgecaeError` and also the builtin that a caller would catch,
 what was expected and what to do about it, in one line: the command line prints it as it is.
 """
 
+from __future__ import annotations
+
+import errno
+
 __all__ = [
     "BackendError",
     "DataError",
@@ -19,6 +23,7 @@ __all__ = [
     "SettingError",
     "SinkError",
     "SourceError",
+    "shortage",
 ]
 
 
@@ -72,3 +77,33 @@ class RefusedError(SourceError):
 
 class SinkError(EdgecaeError, OSError):
     """A sink of frames that cannot be opened or written."""
+
+
+_SHORTAGES = {
+    errno.EAGAIN: "the system has no more threads or memory",
+    errno.EMFILE: "the process has no more file descriptors",
+    errno.ENFILE: "the system has no more file descriptors",
+    errno.ENOMEM: "there is no more memory",
+}
+
+
+def shortage(error: BaseException | None) -> str | None:
+    """Say what an error, or what caused it, says that there is too little of now.
+
+    Returns:
+        Words for people, such as "there is no more memory"; None: the error means something else.
+    """
+    while error is not None:
+        number = getattr(error, "errno", None)
+        if number in _SHORTAGES:
+            return _SHORTAGES[number]
+        said = str(error)
+        if isinstance(error, MemoryError) or (
+            # A shared library that can't be loaded; glibc has no number for it.
+            isinstance(error, ImportError) and ("allocate" in said or "failed to map" in said)
+        ):
+            return _SHORTAGES[errno.ENOMEM]
+        if isinstance(error, RuntimeError) and said == "can't start new thread":
+            return _SHORTAGES[errno.EAGAIN]
+        error = error.__cause__
+    return None

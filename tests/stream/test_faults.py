@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -629,3 +630,85 @@ def test_forty_thousand_frames() -> None:
     (early, threads), (late, threads_late) = marks
     assert late - early < 1_200_000  # under 40 bytes a frame
     assert threads_late <= threads
+
+
+class Starved:
+    """A sink that lacks something for some frames, as a real one does; then it has it again."""
+
+    needs_original = wants_slates = recovers = False
+    name = "starved"
+
+    def __init__(self, errors: list[Exception]) -> None:
+        self.errors, self.frames = errors, 0
+
+    def write(self, frame: Frame) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.frames += 1
+
+    def __enter__(self) -> Starved:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (MemoryError(), "no more memory"),
+        (OSError(errno.ENOMEM, "x"), "no more memory"),
+        (OSError(errno.EMFILE, "x"), "no more file descriptors"),
+        (BlockingIOError(errno.EAGAIN, "x"), "no more threads or memory"),
+        (RuntimeError("can't start new thread"), "no more threads or memory"),
+        (av.error.MemoryError(errno.ENOMEM, "x"), "no more memory"),
+    ],
+)
+def test_a_sink_that_lacks_something_is_tried_again(
+    error: Exception, word: str, alone: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    starved, stop = Starved([error, error]), stream.Stop()
+    with contextlib.ExitStack() as stack:
+        nano = stack.enter_context(Denoiser("nano"))
+        source = stack.enter_context(sources.open_source("test:64x48@25?live=yes"))
+        opened: list[Any] = [starved]
+        if not alone:
+            opened.append(stack.enter_context(sinks.open_sink("null:", sinks.SinkSettings(source))))
+
+        def until(stats: stream.Stats) -> None:
+            stop.requested = starved.frames > 5
+
+        stream.run(source, nano, opened, stop, until)
+    assert starved.frames > 5
+    said = [record.getMessage() for record in caplog.records if "trying again" in record.message]
+    assert len(said) == 1
+    assert word in said[0]
+
+
+@pytest.mark.slow
+def test_a_recording_goes_on_after_a_time_without_descriptors(tmp_path: Path) -> None:
+    """Nobody can open a file for two seconds; the recording is the only sink."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    running = Streaming(*("--source", LIVE, "--sink", "rec.mkv", "--segment", "1"), cwd=tmp_path)
+    running.wait_for(lambda now: now["frames_out"] > 10)
+    open_now = len(list(Path(f"/proc/{running.process.pid}/fd").iterdir()))
+    resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (open_now - 3, limit))
+    end = time.monotonic() + 20
+    while not any("descriptors" in line for line in running.errors):
+        assert running.process.poll() is None, running.errors
+        assert time.monotonic() < end, running.errors
+        time.sleep(0.1)
+    time.sleep(1)
+    resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+    end = time.monotonic() + 20
+    while not any("works again" in line for line in running.errors):
+        assert time.monotonic() < end, running.errors
+        time.sleep(0.1)
+    time.sleep(1)
+    status, errors = running.end()
+    assert status == 0, errors
+    assert "Traceback" not in errors
+    frames = {part.name: len(frames_of(part)[0]) for part in sorted(tmp_path.glob("rec-*.mkv"))}
+    print(frames, errors)
+    assert sum(frames.values()) > 40

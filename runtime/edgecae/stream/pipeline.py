@@ -190,15 +190,16 @@ class _Stream:
         failed = [(each, each.error) for each in self.sink_workers if each.error is not None]
         if failed and not self.source.live:
             return False
-        if failed and len(failed) == len(self.sink_workers):
+        starved = any(worker.starved for worker, _ in failed)
+        if failed and len(failed) == len(self.sink_workers) and not starved:
             raise failed[-1][1]
-        for worker, error in failed:
+        for worker, _ in failed:
             if not worker.recovers:
                 self.sink_workers.remove(worker)
-                log.error("%s; the stream goes on without it", error)
+                log.error("%s; the stream goes on without it", worker.reason)
             elif not worker.said:
                 worker.said = True
-                log.error("%s; trying again, the stream goes on meanwhile", error)
+                log.error("%s; trying again, the stream goes on meanwhile", worker.reason)
         since = offline_since(self.source)
         if since is not None:
             self._say_offline(since)
@@ -233,7 +234,7 @@ class _Stream:
         unsaid = [worker for worker in sink_workers if worker.error is not None and not worker.said]
         for worker in unsaid:
             if worker.recovers:  # it would have been tried again: no reason to fail
-                log.error("%s", worker.error)
+                log.error("%s", worker.reason)
         errors = [each.error for each in unsaid if each.error and not each.recovers]
         if not failing:
             if self.capture.error is not None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from edgecae.errors import EdgecaeError, SinkError
+from edgecae.errors import EdgecaeError, SinkError, shortage
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
 from edgecae.media.sinks import Sink
@@ -60,7 +60,8 @@ class SinkWorker:
     """The thread that hands frames to one sink.
 
     A sink that failed and may recover gets none for a while, and then one as another attempt; the
-    longer it has failed, the longer the while (see :data:`.capture.BACKOFF`).
+    longer it has failed, the longer the while (see :data:`.capture.BACKOFF`). Any sink of a live
+    stream may recover from a lack of memory, threads or file descriptors.
 
     Args:
         sink: opened; left open.
@@ -74,6 +75,7 @@ class SinkWorker:
         takes: whether it shall get frames now.
         recovers: whether it will be tried again after a failure.
         said: whether people know of the failure.
+        reason: of the failure, for people.
         frames: that the sink took.
         dropped: that it was too slow for.
     """
@@ -83,9 +85,23 @@ class SinkWorker:
         self.error: BaseException | None = None
         self.takes, self.recovers, self.said = True, newest and sink.recovers, False
         self.frames = self.dropped = 0
-        self._wait, self._again = 0.0, -math.inf
+        self._newest, self._wait, self._again = newest, 0.0, -math.inf
         self._channel: FrameQueue[Shared] = FrameQueue(WAITING, newest, self._drop)
         self._thread = threading.Thread(target=self._work, name=f"sink {sink.name}", daemon=True)
+
+    @property
+    def reason(self) -> str:
+        """See the class."""
+        lacking = shortage(self.error)
+        said = str(self.error) if isinstance(self.error, EdgecaeError) else ""
+        if lacking is None:
+            return said or f"{self.sink.name}: unexpected {type(self.error).__name__}: {self.error}"
+        return f"{said or self.sink.name} ({lacking})"
+
+    @property
+    def starved(self) -> bool:
+        """Whether it failed for a lack that may pass, and has not done so for long."""
+        return shortage(self.error) is not None and self.recovers and self._wait < BACKOFF[1]
 
     def start(self) -> None:
         """Begin to take frames."""
@@ -139,14 +155,17 @@ class SinkWorker:
         except BaseException as error:  # raised again, or logged, by who runs the stream
             if not isinstance(error, EdgecaeError):
                 log.debug("%s", self.sink.name, exc_info=error)
-            # Only what a sink says itself may pass: anything else is a bug.
-            self.recovers &= isinstance(error, SinkError)
+            if shortage(error) is not None:
+                self.recovers = self._newest
+            else:  # only what a sink says itself may pass: anything else is a bug
+                self.recovers &= isinstance(error, SinkError)
             self._put_off(time.monotonic())
-            if self.error is None:
+            again = self.error is not None
+            if not again:
                 self.said = False  # before there is something to be said
-            else:
-                log.info("%s; trying again", error)
             self.error = error
+            if again:
+                log.info("%s; trying again", self.reason)
             return False
         self.frames += 1
         if self.error is not None:

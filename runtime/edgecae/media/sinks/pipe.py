@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -23,6 +24,9 @@ from edgecae.media.sources.video_file import VideoFile, colour_matrix
 __all__ = ["PipeSink", "is_pipe", "open_sink"]
 
 log = logging.getLogger(__name__)
+
+_POLL = 0.01
+"""Seconds between two looks whether a pipe that does not block has room."""
 
 _CHROMA = {"yuv420p": "420jpeg", "yuv444p": "444", "gray": "mono"}
 """Y4M's word for each pixel format that it is written in."""
@@ -74,6 +78,7 @@ class PipeSink:
             ) from error
         self._size: tuple[int, int] | None = None
         self._form = raw or ""
+        self._begun = False  # whether anything was written
         self._said = False
 
     def _format(self, frame: Frame) -> str:
@@ -118,12 +123,12 @@ class PipeSink:
         if self._size is None:
             self._size = height, width
             self._form = self._raw or self._format(frame)
-            if not self._raw:
-                rate = self._rate.limit_denominator(65535)
-                head = (
-                    f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A0:0 "
-                    f"C{_CHROMA[self._form]} XCOLORRANGE=LIMITED\nFRAME\n"
-                ).encode()
+        if not self._raw and not self._begun:
+            rate = self._rate.limit_denominator(65535)
+            head = (
+                f"YUV4MPEG2 W{self._size[1]} H{self._size[0]} F{rate.numerator}:{rate.denominator} "
+                f"Ip A0:0 C{_CHROMA[self._form]} XCOLORRANGE=LIMITED\nFRAME\n"
+            ).encode()
         pixels = frame.pixels
         if (height, width) != self._size:
             self._say_scaled(f"{width}×{height}")
@@ -134,8 +139,13 @@ class PipeSink:
         )
         try:
             left = memoryview(head + picture.to_ndarray().tobytes())
+            self._begun = True
             while left:
-                left = left[self._file.write(left) :]
+                written = self._file.write(left)
+                if written is None:  # a pipe that another process made non-blocking is full
+                    time.sleep(_POLL)
+                else:
+                    left = left[written:]
         except ValueError as error:
             raise SinkError(f"{self.name} can't be written as {form}: {error}") from error
         except OSError as error:

@@ -8,6 +8,7 @@ recorder that starts again overwrites nothing. A name with ``%`` is a pattern of
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -91,9 +92,10 @@ class Recording:
         """
         try:
             self._write(frame)
-        except SinkError as error:
+        except Exception as error:  # a lack of memory too leaves a file that can't be gone on with
             file = self._file
-            self._close(type(error), error, None)
+            with contextlib.suppress(Exception):  # it only follows from that one
+                self._close(type(error), error, None)
             if file is not None and file.empty:
                 self._give_number_back()
             raise
