@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import sys
+from types import FrameType
 
 import click
 from click.shell_completion import CompletionItem
 
 from edgecae import native
-from edgecae.commands import logs, stderr
-from edgecae.errors import EdgecaeError
+from edgecae.commands import hidden, logs, standard_streams, stderr
+from edgecae.errors import EdgecaeError, shortage
 
 __all__ = ["COMMANDS", "cli", "main"]
+
+log = logging.getLogger(__name__)
 
 COMMANDS = {
     "train": ("edgecae_train.command:command", "train", "Train a network: float, then QAT."),
@@ -90,6 +94,8 @@ class LazyGroup(click.Group):
         if extra == "train":
             logs.prepare_tensorflow()
         try:
+            # Its BLAS ends the process where memory lacks, and what it says then shall be seen.
+            importlib.import_module("numpy")
             with native.quiet():
                 command = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
@@ -134,29 +140,73 @@ def cli(context: click.Context, verbose: int, log_format: str) -> None:
     context.with_resource(logs.set_up(verbose, log_format))
 
 
+class TerminatedError(BaseException):
+    """A signal asked the process to end: what is open is closed on the way, as after Ctrl-C."""
+
+
+def _end_on_signals() -> None:
+    """Leave nothing half done at SIGTERM, and at SIGHUP unless it is ignored (``nohup``).
+
+    Streams and batches have handlers of their own meanwhile, see
+    :func:`edgecae.stream.stop_on_signals`.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        for each in numbers:  # a terminal that is closed says so twice
+            signal.signal(each, signal.SIG_IGN)
+        raise TerminatedError(signal.Signals(number).name)
+
+    hangup = getattr(signal, "SIGHUP", signal.SIGTERM)
+    numbers = {signal.SIGTERM, hangup}
+    for each in numbers:
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, end)
+
+
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 usage, 130 interrupted."""
-    logs.set_up()
+    """Run the command line and exit: 0 done, 1 failed, 2 usage, 70 hung, 130 interrupted."""
+    standard_streams.open_missing()
+    hidden.hide_arguments(sys.argv[1:])
+    sys.stdout = stdout = standard_streams.Stdout(sys.stdout)
+    logs.set_up().__enter__()
     native.install(stderr.silenced)
-    log = logging.getLogger(__name__)
+    _end_on_signals()
+    status = _run(stdout)
+    stdout.finish()
+    if stdout.failure is not None:
+        log.error("standard output can't be written: %s", stdout.failure.strerror)
+        status = status or FAILED
+    sys.exit(status)
+
+
+def _run(stdout: standard_streams.Stdout) -> int:
+    """Run the command line, say in a line what is wrong, and return the exit status."""
     try:
         status = cli.main(prog_name="edgecae", standalone_mode=False)
-        sys.exit(status if isinstance(status, int) else 0)
+        return status if isinstance(status, int) else 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
     except click.ClickException as error:
         usage = error.ctx if isinstance(error, click.UsageError) else None
         hint = f" (see {usage.command_path} --help)" if usage else ""
         log.error("%s%s", error.format_message(), hint)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except EdgecaeError as error:
         message = str(error).replace("\n", " ")
         log.error("%s", message, exc_info=log.isEnabledFor(logging.DEBUG))
-        sys.exit(FAILED)
+        return FAILED
     except (KeyboardInterrupt, click.Abort):
         log.error("interrupted")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(FAILED)
+        return INTERRUPTED
+    except TerminatedError as error:
+        log.error("ended by %s", error)
+        return FAILED
     except Exception as error:
-        log.critical("unexpected %s: %s", type(error).__name__, error, exc_info=True)
-        sys.exit(FAILED)
+        details = log.isEnabledFor(logging.DEBUG)
+        if error is stdout.failure:
+            log.debug("standard output", exc_info=error)  # main says the rest
+        elif lacking := shortage(error):
+            log.error("%s", lacking, exc_info=details)
+        else:
+            log.critical("unexpected %s: %s", type(error).__name__, error, exc_info=True)
+        return FAILED

@@ -12,6 +12,8 @@ import sys
 import threading
 from typing import Any, TextIO
 
+from edgecae.commands import hidden
+from edgecae.commands.standard_streams import Stderr
 from edgecae.commands.terminal import printable
 
 __all__ = ["FORMATS", "JsonFormatter", "JsonLines", "TextFormatter", "prepare_tensorflow", "set_up"]
@@ -39,10 +41,10 @@ class JsonFormatter(logging.Formatter):
             "time": time.isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": hidden.clean(record.getMessage()),
         }
         if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
+            entry["exception"] = hidden.clean(self.formatException(record.exc_info))
         return json.dumps(entry)
 
 
@@ -53,7 +55,7 @@ class JsonLines(io.TextIOBase):
     what libraries in C write to file descriptor 2 does not.
     """
 
-    def __init__(self, to: TextIO) -> None:
+    def __init__(self, to: TextIO | Stderr) -> None:
         self._to = to
         self._formatter = JsonFormatter()
         self._begun = ""
@@ -83,21 +85,6 @@ class JsonLines(io.TextIOBase):
         super().close()
 
 
-def _own_stderr() -> TextIO:
-    """Standard error by a descriptor of its own, where it is the process's.
-
-    Descriptor 2 is diverted while a library in C++ is to be silent: what another thread has to say
-    meanwhile must not go with it.
-    """
-    try:
-        if sys.stderr.fileno() != 2:
-            return sys.stderr
-        encoding, errors = sys.stderr.encoding, sys.stderr.errors
-        return os.fdopen(os.dup(2), "w", 1, encoding, errors)
-    except (AttributeError, OSError, ValueError):  # none, closed, or in memory
-        return sys.stderr
-
-
 def set_up(verbosity: int = 0, style: str = "text") -> contextlib.AbstractContextManager[Any]:
     """Log to standard error.
 
@@ -109,7 +96,7 @@ def set_up(verbosity: int = 0, style: str = "text") -> contextlib.AbstractContex
         What to run a command in: with ``json``, all of standard error is JSON there.
     """
     log = logging.getLogger("edgecae")
-    stderr = _own_stderr()
+    stderr = Stderr(sys.stderr) if not isinstance(sys.stderr, Stderr) else sys.stderr
     handler = logging.StreamHandler(stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     log.handlers = [handler]

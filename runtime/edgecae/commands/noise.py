@@ -12,7 +12,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.commands import options, terminal
+from edgecae.commands import credentials, options, terminal
 from edgecae.commands.option_objects import options_of
 from edgecae.media import sources
 from edgecae.media.redact import redacted
@@ -91,11 +91,13 @@ def command(
 ) -> None:
     """Measure the noise of a camera, to train a network for it.
 
-    SOURCE is whatever edgecae stream --source takes: a camera, a video, images, a folder of them.
+    SOURCE is whatever edgecae stream --source takes: a camera, a video, images, a folder of them;
+    @FILE is what the first line of a file describes.
     Frames of a scene in which nothing moves give the best figures; one picture does as well.
     """
     if out is not None:
         measure.require_writable(out, overwrite)
+    source_specs = tuple(credentials.expanded(spec) for spec in source_specs)
     measured = measure.measure_noise(frames_of(source_specs, source_settings, frames))
     for warning in measured.warnings:
         log.warning("%s", warning)

@@ -18,6 +18,7 @@ INTERRUPTED = 130
 STOPPED = 1
 """For SIGTERM where work was left undone."""
 
+_COLUMNS = 80
 _PERIOD = 0.25
 """Seconds between two updates."""
 
@@ -38,7 +39,7 @@ def line() -> Iterator[Callable[[Callable[[], str]], None]]:
         if terminal and now - shown >= _PERIOD:
             shown = now
             # A line that wraps can't overwrite itself. A terminal of no width does not know it.
-            fits = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
+            fits = _columns() - 1
             sys.stderr.write(f"\r\x1b[K{printable(text(), one_line=True)[:fits]}")
             sys.stderr.flush()
 
@@ -48,6 +49,13 @@ def line() -> Iterator[Callable[[Callable[[], str]], None]]:
         if terminal and shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+    except OSError:  # the terminal has gone
+        return _COLUMNS
 
 
 def exit_status(stop: Stop) -> int:

@@ -36,21 +36,25 @@ class _Diversion:
             self.holders += 1
             if self.holders == 1:
                 sys.stderr.flush()
-                self.saved = os.dup(2)
-                self.held_back = _scratch_file()
-                os.dup2(self.held_back.fileno(), 2)
+                with contextlib.suppress(OSError):  # no descriptors left: then it is not silent
+                    self.held_back = _scratch_file()
+                    self.saved = os.dup(2)
+                    os.dup2(self.held_back.fileno(), 2)
 
     def end(self, failed: bool) -> None:
         with self.lock:
-            assert self.held_back is not None
-            if failed:
-                self.held_back.seek(0)
-                os.write(self.saved, self.held_back.read())
             self.holders -= 1
+            if self.saved < 0 or self.held_back is None:
+                return
+            if failed:
+                with contextlib.suppress(OSError):  # nobody reads standard error
+                    self.held_back.seek(0)
+                    os.write(self.saved, self.held_back.read())
             if self.holders == 0:
                 os.dup2(self.saved, 2)
                 os.close(self.saved)
                 self.held_back.close()
+                self.saved, self.held_back = -1, None
 
 
 _diversion = _Diversion()

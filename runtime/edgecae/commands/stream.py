@@ -8,11 +8,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 from edgecae import stream
-from edgecae.commands import options, process, progress, terminal
+from edgecae.commands import credentials, options, process, progress, terminal
 from edgecae.commands.option_objects import options_of
 from edgecae.device import allocator
 from edgecae.errors import SourceError
@@ -55,16 +56,35 @@ def _status(control: StreamControl) -> str:
     **options.DENOISER,
     **options.CAMERA,
 )
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Its first line is the token of a view that has none. Else EDGECAE_TOKEN of the "
+    "environment is, or systemd's credential token.",
+)
 @options.overwrite
 @click.option("--json", "as_json", is_flag=True, help="Print figures as JSON, a line a second.")
 @click.pass_context
-def command(context: click.Context, session: Session, overwrite: bool, as_json: bool) -> None:
+def command(
+    context: click.Context,
+    session: Session,
+    token_file: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
     """Denoise the frames of a source and hand them to sinks.
 
     A file loses no frame. A camera or a network stream gives its newest frame, and is opened again
-    when it goes away. SIGINT and SIGTERM end the stream after the frame at hand, with every file
-    finished.
+    when it goes away. SIGINT, SIGTERM and SIGHUP end the stream after the frame at hand, with every
+    file finished. @FILE stands for a source or a sink that the first line of a file describes.
     """
+    session = dataclasses.replace(
+        session,
+        source=credentials.expanded(session.source),
+        sinks=[credentials.expanded(spec) for spec in session.sinks],
+        token=credentials.view_token(token_file),
+    )
     piped = [spec for spec in session.sinks if sinks.pipe.is_pipe(spec)]
     if len(piped) + as_json > 1:
         raise click.UsageError("standard output is for one thing: one pipe, or --json")

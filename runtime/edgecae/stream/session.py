@@ -51,6 +51,8 @@ class Session:
         metrics: where to answer Prometheus, ``PORT`` or ``HOST:PORT``; None: nowhere.
         codec: of recordings.
         overwrite: whether sinks may replace what is there.
+        token: that opens a view whose description has none; None: where other machines reach it,
+            one is made.
         measure_noise: whether figures shall have the noise where nothing else needs it.
     """
 
@@ -133,6 +135,7 @@ class Session:
         metadata={"help": "Codec of a video, as FFmpeg names it; ffv1 is lossless."},
     )
     overwrite: bool = False
+    token: str | None = field(default=None, repr=False)
     measure_noise: bool = False
 
     def run(
@@ -164,7 +167,9 @@ class Session:
                 closing(open_lasting(self.source, self.camera, stop, redacted(self.source)), stats)
             )
             control = StreamControl(source, stats, [], self.strength)
-            settings = sinks.SinkSettings(source, self.overwrite, self.codec, self.segment, control)
+            settings = sinks.SinkSettings(
+                source, self.overwrite, self.codec, self.segment, control, self.token
+            )
             opened = [
                 stack.enter_context(sinks.open_sink(spec, settings))
                 for spec in dict.fromkeys(self.sinks)

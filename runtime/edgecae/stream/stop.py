@@ -38,9 +38,10 @@ class Stop:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Turn SIGINT and SIGTERM into a :class:`Stop` while the block runs.
+    """Turn SIGINT, SIGTERM and SIGHUP into a :class:`Stop` while the block runs.
 
-    Use it in the main thread. The handlers that were there come back afterwards.
+    SIGHUP stays ignored where it is (``nohup``). Use it in the main thread. The handlers that were
+    there come back afterwards.
     """
     stop = Stop()
 
@@ -48,7 +49,11 @@ def stop_on_signals() -> Iterator[Stop]:
         stop.signal = number
         stop.requested = True
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = {signal.SIGINT, signal.SIGTERM}
+    hangup = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+    if signal.getsignal(hangup) is not signal.SIG_IGN:
+        numbers.add(hangup)
+    before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield stop
     finally:
