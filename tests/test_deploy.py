@@ -39,10 +39,13 @@ def test_the_unit_starts_a_stream_at_boot_and_again() -> None:
     assert list(unit) == ["Unit", "Service", "Install"]
     service = unit["Service"]
     once = [key for key, values in service.items() if len(values) > 1]
-    assert once == ["DeviceAllow"]
+    assert once == ["LoadCredential", "DeviceAllow"]
     assert unit["Unit"]["After"] == unit["Unit"]["Wants"] == ["network-online.target"]
     assert unit["Install"]["WantedBy"] == ["multi-user.target"]
     assert service["EnvironmentFile"] == ["/etc/edgecae/%i.conf"]
+    # A name, not a path: then the unit starts without them as well.
+    loaded = dict(each.split(":") for each in service["LoadCredential"])
+    assert loaded == {"token": "edgecae.%i.token", "source": "edgecae.%i.source"}
     assert service["Type"] == ["notify"]
     assert 0 < int(service["WatchdogSec"][0]) <= 60
     # The process that speaks to systemd must be the one that it started: no shell in between.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import signal
@@ -94,9 +95,9 @@ class LazyGroup(click.Group):
         if extra == "train":
             logs.prepare_tensorflow()
         try:
-            # Its BLAS ends the process where memory lacks, and what it says then shall be seen.
-            importlib.import_module("numpy")
-            with native.quiet():
+            # Not quiet unless it must be: numpy's BLAS ends the process where memory lacks, and
+            # what it says then shall be seen.
+            with native.quiet() if extra == "train" else contextlib.nullcontext():
                 command = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
             if ctx.resilient_parsing:
