@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 __all__ = ["frames_of", "make_clip", "sound_of"]
@@ -48,11 +49,12 @@ def make_clip(
 
 
 def frames_of(path: Path) -> tuple[list[NDArray[np.uint8]], list[float]]:
-    """All frames of a video as RGB, and their times in seconds."""
+    """All frames of a video as RGB, rounded to the nearest level, and their times in seconds."""
+    exact = Interpolation.POINT | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
     with av.open(str(path)) as container:
         decoded = list(container.decode(video=0))
         return (
-            [f.to_ndarray(format="rgb24") for f in decoded],
+            [f.to_ndarray(format="rgb24", interpolation=exact) for f in decoded],
             [float(f.pts * f.time_base) for f in decoded],
         )
 
