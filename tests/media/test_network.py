@@ -22,7 +22,7 @@ from live import Network
 
 from edgecae.errors import OfflineError, RefusedError, SinkError, SourceError
 from edgecae.media import sinks, sources
-from edgecae.media.redact import redacted
+from edgecae.redact import redacted
 from edgecae.stream import batch
 
 QUICK = sources.SourceSettings(stall=1.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecae.commands import hidden
 from edgecae.errors import SettingError
-from edgecae.media.redact import secrets_in
+from edgecae.redact import secrets_in
 
 __all__ = ["TOKEN_VARIABLE", "expanded", "view_token"]
 

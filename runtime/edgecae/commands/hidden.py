@@ -11,7 +11,7 @@ import re
 import urllib.parse
 from collections.abc import Iterable
 
-from edgecae.media.redact import secrets_in
+from edgecae.redact import secrets_in
 
 __all__ = ["clean", "hide", "hide_arguments"]
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from edgecae.commands import credentials, options, terminal
 from edgecae.commands.option_objects import options_of
 from edgecae.media import sources
-from edgecae.media.redact import redacted
 from edgecae.noise import measure
+from edgecae.redact import redacted
 
 __all__ = ["command", "frames_of", "render"]
 

@@ -18,7 +18,7 @@ from edgecae.commands.option_objects import options_of
 from edgecae.device import allocator
 from edgecae.errors import SourceError
 from edgecae.media import sinks
-from edgecae.media.redact import redacted
+from edgecae.redact import redacted
 from edgecae.stream.control import StreamControl
 from edgecae.stream.session import Session
 

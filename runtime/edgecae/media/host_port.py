@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 
-from edgecae.media.redact import redacted
+from edgecae.redact import redacted
 
 __all__ = ["bracketed", "listen", "parse"]
 

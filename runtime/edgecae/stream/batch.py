@@ -18,10 +18,10 @@ from edgecae.errors import EdgecaeError, SinkError, SourceError
 from edgecae.media import images
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_PIXELS
-from edgecae.media.redact import is_url, redacted
 from edgecae.media.sinks.base import DEFAULT_CODEC
 from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
+from edgecae.redact import is_url, redacted
 from edgecae.stream.capture import closing
 from edgecae.stream.watchdog import HungError, StreamHooks
 

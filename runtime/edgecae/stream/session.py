@@ -12,8 +12,8 @@ from edgecae import models
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
-from edgecae.media.redact import redacted
 from edgecae.media.sinks.base import DEFAULT_CODEC
+from edgecae.redact import redacted
 from edgecae.stream import metrics
 from edgecae.stream.capture import closing, open_lasting
 from edgecae.stream.control import StreamControl

@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecae.errors import SinkError
-from edgecae.media.redact import is_url, redacted
 from edgecae.media.sinks import (
     image_folder,
     null,
@@ -29,6 +28,7 @@ from edgecae.media.sinks import (
     virtual_camera,
 )
 from edgecae.media.sinks.base import Sink, SinkSettings
+from edgecae.redact import is_url, redacted
 
 __all__ = ["OPENERS", "Sink", "SinkSettings", "open_sink"]
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
-from edgecae.media.redact import redacted
 from edgecae.media.sinks.base import FALLBACK_RATE, SinkSettings
+from edgecae.redact import redacted
 
 __all__ = ["VirtualCamera", "open_sink"]
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecae.errors import SourceError
-from edgecae.media.redact import redacted
 from edgecae.media.sources import camera, image_files, network, pi_camera, pipe, scene, video_file
 from edgecae.media.sources.base import Source, SourceSettings
+from edgecae.redact import redacted
 
 __all__ = ["OPENERS", "Source", "SourceSettings", "open_source"]
 

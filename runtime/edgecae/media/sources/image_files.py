@@ -11,8 +11,8 @@ from pathlib import Path
 
 from edgecae.errors import SourceError
 from edgecae.media.frame import MAX_PIXELS, Frame
-from edgecae.media.redact import redacted
 from edgecae.media.sources.base import SourceSettings
+from edgecae.redact import redacted
 
 __all__ = ["ImageFiles", "open_source"]
 

@@ -13,8 +13,8 @@ from typing import Any
 from edgecae.errors import RefusedError, SourceError
 from edgecae.media import containers
 from edgecae.media.live_video import VideoStream, open_container, reason
-from edgecae.media.redact import redacted
 from edgecae.media.sources.base import SourceSettings
+from edgecae.redact import redacted
 
 __all__ = ["SCHEMES", "open_source"]
 

@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 from edgecae.errors import SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_PIXELS, check_size
-from edgecae.media.redact import redacted
 from edgecae.media.sources.base import SourceSettings
 from edgecae.media.sources.video_file import VideoFile
+from edgecae.redact import redacted
 
 __all__ = ["NAME", "open_source", "read_container", "read_raw"]
 

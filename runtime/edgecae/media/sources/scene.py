@@ -16,8 +16,8 @@ from edgecae import noise as noise_models
 from edgecae.errors import NoiseError, SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_PIXELS, Frame, check_size
-from edgecae.media.redact import redacted
 from edgecae.media.sources.base import SourceSettings
+from edgecae.redact import redacted
 
 __all__ = ["TestScene", "open_source"]
 
