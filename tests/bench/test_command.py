@@ -168,6 +168,7 @@ def test_quality_alone_and_its_regression(
     assert "worse" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -197,6 +198,7 @@ def test_text_names_what_there_is(
         assert expected in said
 
 
+@pytest.mark.slow
 def test_a_report_is_not_overwritten_and_nothing_is_measured_first(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("mine")
@@ -235,6 +237,7 @@ def test_names_of_files_are_escaped(made: tuple[dict, Path]) -> None:
     assert "&lt;img src=x&gt;" in page
 
 
+@pytest.mark.slow
 def test_the_front() -> None:
     points = [Point("a", 1, 20, True), Point("b", 2, 19, True), Point("c", 2, 30, True),
               Point("d", 3, 30, True), Point("e", 9, 31, False)]  # fmt: skip

@@ -33,6 +33,7 @@ LACKING = "vaguedenoiser"
 SLOW = {"cbm3d"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(peers.PEERS.keys() - SLOW))
 def test_a_peer_denoises(name: str, photo: np.ndarray) -> None:
     """Each gains what it was made for, and gives back what colours and edges there are."""
@@ -52,6 +53,7 @@ def test_a_peer_denoises(name: str, photo: np.ndarray) -> None:
     assert method.made_with.split(" ")[1][0].isdigit()
 
 
+@pytest.mark.slow
 def test_cbm3d_denoises(photo: np.ndarray) -> None:
     if not importlib.util.find_spec("bm3d"):
         pytest.skip("bm3d, which is for non-commercial use only, is not installed")

@@ -13,11 +13,13 @@ from edgecae.bench import pca
 from edgecae.quality import psnr
 
 
+@pytest.mark.slow
 def test_as_many_components_as_numbers_lose_nothing(photo: np.ndarray) -> None:
     odd = np.ascontiguousarray(photo[:141, :99])
     np.testing.assert_array_equal(pca.fit_pca([photo], 4, 48)(odd), odd)
 
 
+@pytest.mark.slow
 def test_more_components_lose_less_and_what_is_flat_stays_so(photo: np.ndarray) -> None:
     quality = [psnr(photo, pca.fit_pca([photo], 4, components)(photo)) for components in (1, 4, 16)]
     assert quality == sorted(quality)

@@ -274,6 +274,7 @@ def records(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_all_of_standard_error_can_be_json(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "clip.mp4").write_text("text")
@@ -343,6 +344,7 @@ def complete(line: str, *flags: str) -> tuple[list[str], str]:
     return done.stdout.splitlines(), done.stderr
 
 
+@pytest.mark.slow
 def test_a_shell_completes_a_line() -> None:
     assert complete("edgecae str") == (["plain,stream"], "")
     assert complete("edgecae --log") == (["plain,--log-format"], "")

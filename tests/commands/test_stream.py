@@ -29,6 +29,7 @@ def streamed(*arguments: str) -> tuple[str, dict[str, Any]]:
     return done.stderr, json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_threads_are_chosen_and_said_and_no_frame_is_lost() -> None:
     said, figures = streamed(
         *("--source", "test:64x48?frames=40", "--threads", "auto", "--max-latency", "10000")
@@ -40,6 +41,7 @@ def test_threads_are_chosen_and_said_and_no_frame_is_lost() -> None:
     assert (figures["frames_in"], figures["frames_out"], figures["end"]) == (40, 40, True)
 
 
+@pytest.mark.slow
 def test_a_latency_that_nothing_keeps_is_said_and_no_frame_is_lost() -> None:
     said, figures = streamed(
         *("--source", "test:64x48?frames=40", "--threads", "auto", "--max-latency", "0.001")
@@ -97,6 +99,7 @@ def test_vga_takes_less_than_150_megabytes(source: str, sink: str, tmp_path: Pat
     assert peak < 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [200, 60])
 def test_a_terminal_shows_a_line_that_fits(columns: int) -> None:
     ours, theirs = pty.openpty()

@@ -236,6 +236,7 @@ def test_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "another numpy" in found["broken_package"].found
 
 
+@pytest.mark.slow
 def test_without_an_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(name: str = "auto") -> interpreter.Backend:
         raise BackendError("no TFLite interpreter can be imported")

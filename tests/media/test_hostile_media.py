@@ -191,6 +191,7 @@ def test_a_size_is_looked_at_before_decoding(max_pixels: int, tmp_path: Path) ->
         images.read(path, max_pixels)
 
 
+@pytest.mark.slow
 def test_the_option_is_the_parameter(photos: Path, tmp_path: Path) -> None:
     for command in (
         ["denoise", photos / "face.png", "-o", tmp_path / "out.png"],
@@ -352,6 +353,7 @@ def test_a_recording_follows_no_dead_link(tmp_path: Path) -> None:
 # Terminals
 
 
+@pytest.mark.slow
 def test_names_send_nothing_to_a_terminal(tmp_path: Path) -> None:
     name = "a\x1b]0;owned\x07\x9b31m\u202egnp.txt\nedgecae: done"
     (tmp_path / "in").mkdir()

@@ -35,6 +35,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Network]
         yield network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["mjpeg", "live.ts", "rtsp", "udp"])
 def test_live_streams(server: Network, path: str) -> None:
     """All but MJPEG have sound, as most cameras do."""
@@ -78,6 +79,7 @@ def test_a_stream_has_the_limit_of_pixels(server: Network) -> None:
         sources.open_source(f"{server.http}/mjpeg", settings)
 
 
+@pytest.mark.slow
 def test_sound_does_not_pass_for_a_picture(server: Network) -> None:
     """The picture ends after a second, the sound goes on for 20: the stream is silent."""
     with sources.open_source(
@@ -124,6 +126,7 @@ def test_a_file_that_stops_half_way_is_no_whole_file(server: Network) -> None:
             list(source)
 
 
+@pytest.mark.slow
 def test_a_server_that_accepts_and_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

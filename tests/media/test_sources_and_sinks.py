@@ -142,6 +142,7 @@ def test_a_live_source_that_breaks_off_and_comes_back(kind: str, live: Any) -> N
                 list(frames)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(LIVE))
 def test_a_live_source_that_falls_silent(kind: str, live: Any) -> None:
     live.start()

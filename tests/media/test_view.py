@@ -124,6 +124,7 @@ def test_a_frame_that_no_jpeg_holds() -> None:
         sink.write(Frame(np.zeros((1, 65501, 3), np.uint8), 0.0))
 
 
+@pytest.mark.slow
 def test_without_the_token_there_is_nothing() -> None:
     with view(f"view:0?token={TOKEN}", control := Stream()) as sink:
         sink.write(picture(90))
@@ -601,6 +602,7 @@ def test_a_flood_of_snapshots_slows_nobody(monkeypatch: pytest.MonkeyPatch) -> N
     assert busy < 25  # it waits for no encoder
 
 
+@pytest.mark.slow
 def test_a_client_that_receives_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     from edgecae.media.sinks.view import server
 

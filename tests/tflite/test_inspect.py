@@ -55,6 +55,7 @@ def interpreted(content: bytes, *inputs: Any) -> np.ndarray:
     return result
 
 
+@pytest.mark.slow
 def test_json_keeps_the_contract(shipped: str) -> None:
     done = edgecae(shipped, "--json")
     assert done.returncode == 0, done.stderr
@@ -119,6 +120,7 @@ def test_the_operations_one_by_one_make_what_the_model_makes(name: str, photo: n
     assert got.std() > 10
 
 
+@pytest.mark.slow
 def test_profile(shipped: str) -> None:
     report = inspect.inspect(shipped, (128, 96))
     profile = inspect.profile(report)
@@ -171,6 +173,7 @@ def test_one_weight_differs(tmp_path: Path) -> None:
     assert "no shipped file" in render(other)
 
 
+@pytest.mark.slow
 def test_two_models() -> None:
     one, two = inspect.inspect("nano"), inspect.inspect("base")
     changes = inspect.compare_models(one, two).ops
@@ -214,6 +217,7 @@ def test_what_the_edge_tpu_takes(tmp_path: Path) -> None:
         inspect.problems(inspect.inspect(path).graph, "toaster")
 
 
+@pytest.mark.slow
 def test_targets_from_the_command_line() -> None:
     done = edgecae("small", "--target", "edgetpu", "--json")
     assert done.returncode == 0
@@ -251,6 +255,7 @@ def test_sizes_that_are_none(size: tuple[int, int]) -> None:
         inspect.inspect("small", size)
 
 
+@pytest.mark.slow
 def test_files_that_are_none(tmp_path: Path) -> None:
     whole = models.find_model("small").read_bytes()
     for name, content in {
@@ -271,6 +276,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_the_picture_has_every_operation_and_every_connection(shipped: str, tmp_path: Path) -> None:
     picture = tmp_path / "graph.svg"
     done = edgecae(shipped, "--picture", picture)
@@ -294,6 +300,7 @@ def test_the_picture_has_every_operation_and_every_connection(shipped: str, tmp_
     assert picture.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_target_is_held_against_both_models() -> None:
     done = edgecae("classic", "nano", "--target", "micro", "--json")
     about = json.loads(done.stdout)

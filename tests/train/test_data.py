@@ -160,6 +160,7 @@ def test_an_error_while_loading_reaches_the_training() -> None:
         next(items)
 
 
+@pytest.mark.slow
 def test_generated_images_are_repeatable_and_differ() -> None:
     a, b, c = synthetic.generate(1, 5), synthetic.generate(1, 5), synthetic.generate(1, 6)
     np.testing.assert_array_equal(a, b)
