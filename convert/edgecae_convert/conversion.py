@@ -20,7 +20,7 @@ from edgecae.tflite.model_file import ModelFile
 from edgecae.tflite.verify_tensors import MAX_SIDE
 from edgecae_convert import export, verify
 from edgecae_convert import split as splitting
-from edgecae_convert.networks import Networks, prepare
+from edgecae_convert.networks import Networks, denoiser, prepare, to_tflite
 from edgecae_convert.picture_size import fitted
 from edgecae_convert.report.analysis import analyse
 from edgecae_convert.report.results import ConversionResults, Details
@@ -101,73 +101,75 @@ def convert(
     if split and precision != "int8":
         raise SettingError(f"only int8 files are split, not {precision}")
     after_training = ptq or precision == "int16x8"
-    trained = open_trained(
+    with open_trained(
         path,
         qat=precision == "int8" and not ptq,
         architecture=architecture,
         calibrate=calibrate,
         noise=noise,
         trust=trust,
-    )
-    if calibrate is not None and trained.repeatable and not after_training:
-        raise SettingError(f"{path} is a run: calibrating goes with ptq or int16x8")
-    shape = _shape(size, trained.stride) or trained.size
-    if trained.size is not None and shape != trained.size:
-        raise SettingError(f"{path} takes frames of {trained.size[1]}x{trained.size[0]} alone")
-    output = output or trained.folder / _file_name(trained.name, precision, ptq, size)
-    halves = splitting.paths(output) if split else ()
-    for each in (output, *halves):
-        atomic.check(each, overwrite)
-    networks = prepare(trained, precision, after_training, calibrate, shape)
+    ) as trained:
+        if calibrate is not None and trained.repeatable and not after_training:
+            raise SettingError(f"{path} is a run: calibrating goes with ptq or int16x8")
+        shape = _shape(size, trained.stride) or trained.size
+        if trained.size is not None and shape != trained.size:
+            raise SettingError(f"{path} takes frames of {trained.size[1]}x{trained.size[0]} alone")
+        output = output or trained.folder / _file_name(trained.name, precision, ptq, size)
+        halves = splitting.paths(output) if split else ()
+        for each in (output, *halves):
+            atomic.check(each, overwrite)
+        networks = prepare(trained, precision, after_training, calibrate, shape)
 
-    trained_for = noise_models.parse(trained.settings.noise)
-    promised = evaluate.levels(trained_for, SIGMAS)
-    noises = list(dict.fromkeys([*map(noise_models.gaussian, SIGMAS), *promised]))
-    validation = evaluate.held_out(fitted(trained.held_out, shape), trained.stride, noises)
-    content = export.to_tflite(networks.converted, precision, shape, networks.examples)
-    graph = export.settle(content, precision == "int8")
-    verify.check_tensors(graph, precision)
-    if split:
-        splitting.bottleneck(graph)  # before anything is measured
-    about = _metadata(trained, precision, ptq, graph)
-    # A file of a fixed size is measured on frames of that size, which leave no room for a border.
-    around = trained.stride, tiling.border(about.stride, about.halo) if shape is None else 0
-    float_quality = validation.measure(evaluate.keras_denoiser(networks.reference, *around))
-
-    def write(path: Path, quality: dict[str, dict[str, float]]) -> ModelFile:
-        rounded = {
-            form: {spec: round(value, 4) for spec, value in figures.items()}
-            for form, figures in quality.items()
-        }
-        metadata = dataclasses.replace(about, quality=rounded)
-        content = export.encode(graph, metadata)
-        path.write_bytes(content)
-        return ModelFile(path, content, metadata, graph)
-
-    ours = trained.known is not None
-    with atomic.writing(output, overwrite) as temporary:
-        made = write(temporary, {"float": float_quality})
-        quality = _measure(made, validation, ours)
-        verify.check_quality({str(n): float_quality[str(n)] for n in promised}, quality, max_drop)
-        made = write(temporary, {"float": float_quality, precision: quality})
-        written = verify.read_back(temporary, made, ours)
+        trained_for = noise_models.parse(trained.settings.noise)
+        promised = evaluate.levels(trained_for, SIGMAS)
+        noises = list(dict.fromkeys([*map(noise_models.gaussian, SIGMAS), *promised]))
+        validation = evaluate.held_out(fitted(trained.held_out, shape), trained.stride, noises)
+        content = to_tflite(networks.converted, precision, shape, networks.examples)
+        graph = export.settle(content, precision == "int8")
+        verify.check_tensors(graph, precision)
         if split:
-            splitting.write(written.model, halves, overwrite)
-    model = dataclasses.replace(written.model, path=output)
-    return ConversionResults(
-        model=model,
-        refused=written.refused,
-        noisy=validation.measure(None),
-        reference=float_quality,
-        converted=quality,
-        backend=str(interpreter.find_backend()),
-        ranges=networks.ranges,
-        measured_on=f"{validation.count} {trained.held_out_from}"
-        + ("" if shape is None else f", mirrored or cropped to {shape[1]}x{shape[0]}"),
-        quantized=networks.simulated,
-        halves=halves,
-        details=_details(model, networks, validation, around) if details else None,
-    )
+            splitting.bottleneck(graph)  # before anything is measured
+        about = _metadata(trained, precision, ptq, graph)
+        # A file of a fixed size is measured on frames of that size: no room for a border.
+        around = trained.stride, tiling.border(about.stride, about.halo) if shape is None else 0
+        float_quality = validation.measure(denoiser(networks.reference, *around))
+
+        def write(path: Path, quality: dict[str, dict[str, float]]) -> ModelFile:
+            rounded = {
+                form: {spec: round(value, 4) for spec, value in figures.items()}
+                for form, figures in quality.items()
+            }
+            metadata = dataclasses.replace(about, quality=rounded)
+            content = export.encode(graph, metadata)
+            path.write_bytes(content)
+            return ModelFile(path, content, metadata, graph)
+
+        ours = trained.known is not None
+        with atomic.writing(output, overwrite) as temporary:
+            made = write(temporary, {"float": float_quality})
+            quality = _measure(made, validation, ours)
+            verify.check_quality(
+                {str(n): float_quality[str(n)] for n in promised}, quality, max_drop
+            )
+            made = write(temporary, {"float": float_quality, precision: quality})
+            written = verify.read_back(temporary, made, ours)
+            if split:
+                splitting.write(written.model, halves, overwrite)
+        model = dataclasses.replace(written.model, path=output)
+        return ConversionResults(
+            model=model,
+            refused=written.refused,
+            noisy=validation.measure(None),
+            reference=float_quality,
+            converted=quality,
+            backend=str(interpreter.find_backend()),
+            ranges=networks.ranges,
+            measured_on=f"{validation.count} {trained.held_out_from}"
+            + ("" if shape is None else f", mirrored or cropped to {shape[1]}x{shape[0]}"),
+            quantized=networks.simulated,
+            halves=halves,
+            details=_details(model, networks, validation, around) if details else None,
+        )
 
 
 def _measure(made: ModelFile, validation: HeldOut, ours: bool) -> dict[str, float]:
@@ -188,14 +190,14 @@ def _details(
     """Measure what a page shows beside the results; ``around`` is the stride and the border."""
     forms: dict[str, Denoise | None] = {
         "noisy": None,
-        "float": evaluate.keras_denoiser(networks.reference, *around),
+        "float": denoiser(networks.reference, *around),
     }
     if networks.simulated:
-        simulated = evaluate.keras_denoiser(networks.converted, *around)
+        simulated = denoiser(networks.converted, *around)
         forms[f"{networks.simulated} network"] = simulated
     forms[f"{model.metadata.precision} file"] = file_denoiser(model, THREADS)
     shape = None if model.open_size else model.frame_size
-    exact = export.settle(export.to_tflite(networks.exact, "float32", shape), int8=False)
+    exact = export.settle(to_tflite(networks.exact, "float32", shape), int8=False)
     side = COMPARED_SIDE // model.metadata.stride * model.metadata.stride
     frames = [
         np.ascontiguousarray(image[:side, :side] if model.open_size else image)

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae.denoise.float_runner import Denoise, frame_denoiser
 from edgecae_convert import calibrate as calibration
 from edgecae_convert import export
+from edgecae_convert.foreign.network import ForeignNetwork
 from edgecae_convert.trained_model import TrainedModel
-from edgecae_train import weights
+from edgecae_train import evaluate, weights
 from edgecae_train.quantization.equalize import align
 from edgecae_train.quantization.quantize import post_training, quantize
 
-__all__ = ["Networks", "prepare"]
+__all__ = ["Networks", "denoiser", "prepare", "to_tflite"]
 
 
 @dataclass(frozen=True)
@@ -84,3 +86,33 @@ def prepare(
     weights.copy_weights(rounded, wide)
     converted = export.without_blocks(wide)
     return Networks(reference, exact, converted, lambda: examples.singles(shape), ranges)
+
+
+def denoiser(network: Any, stride: int, border: int) -> Denoise:
+    """Wrap a network for frames of 8 bits, wherever it runs.
+
+    Args:
+        network: of Keras, or one that runs in a process of its own.
+        stride: frames are padded to multiples of this.
+        border: pixels that are mirrored at each side, a multiple of the stride.
+    """
+    if isinstance(network, ForeignNetwork):
+        return frame_denoiser(network, stride, border)
+    return evaluate.keras_denoiser(network, stride, border)
+
+
+def to_tflite(
+    network: Any,
+    precision: str,
+    size: tuple[int, int] | None,
+    examples: Callable[[], Iterable[NDArray[np.float32]]] | None = None,
+) -> bytes:
+    """Convert a network where it runs; see :func:`edgecae_convert.export.to_tflite`.
+
+    Raises:
+        QualityError: TFLite does not have the format for an operation of the network.
+        RecipeError: one that runs in a process of its own takes too much memory or time there.
+    """
+    if isinstance(network, ForeignNetwork):
+        return network.to_tflite(precision, size, examples)
+    return export.to_tflite(network, precision, size, examples)

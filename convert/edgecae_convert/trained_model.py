@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from edgecae.errors import RecipeError
 from edgecae.media import images
-from edgecae_convert import foreign_model
 from edgecae_convert.calibrate import where
+from edgecae_convert.foreign.network import ForeignModel, open_model, weights_copy
 from edgecae_train import architectures, recipe, weights
 from edgecae_train.architectures import Architecture
 from edgecae_train.data.batches import open_images
@@ -48,19 +49,21 @@ class KnownNetwork:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained network and what belongs to it.
+    """A trained network and what belongs to it; used in a ``with``, which closes it.
 
     Attributes:
         name: for the file and its metadata.
         folder: where the file goes unless told otherwise.
         settings: recipe of the training; of a network trained elsewhere, noise and patches.
         repeatable: whether ``settings`` repeat the training.
-        network: float, N×H×W×3 in [0, 1] to the same.
+        network: float, N×H×W×3 in [0, 1] to the same: of Keras, or a
+            :class:`edgecae_convert.foreign.network.ForeignNetwork`.
         stride: height and width must be multiples of this.
         size: height and width, where it takes no others.
         known: where it is one of edgecae's architectures.
         held_out: pictures to measure on, uint8, H×W×3.
         held_out_from: the same in words.
+        opened: what is closed with it.
     """
 
     name: str
@@ -73,6 +76,13 @@ class TrainedModel:
     known: KnownNetwork | None
     held_out: tuple[NDArray[np.uint8], ...]
     held_out_from: str
+    opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def __enter__(self) -> TrainedModel:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.opened.close()
 
 
 def open_trained(
@@ -112,28 +122,30 @@ def open_trained(
             f"{path} is no run and holds no pictures: --calibrate FOLDER (or builtin) has those to "
             "calibrate and to measure on"
         )
-    if path.name.endswith(WEIGHTS):
-        known = _weights(path, architecture)
-        found = foreign_model.ForeignModel(known.float_network(), known.architecture.stride, None)
-    elif architecture is not None:
-        raise RecipeError(f"an architecture goes with FILE{WEIGHTS}; {path} brings its own")
-    else:
-        known, found = None, foreign_model.open_model(path, trust)
-    settings = _settings(found.stride, noise)
-    name = path.name.removesuffix(WEIGHTS).rsplit(".", 1)[0]
-    smallest = max(size.patch for size in settings.qat.sizes)
-    return TrainedModel(
-        name=name,
-        folder=path.parent,
-        settings=settings,
-        repeatable=False,
-        network=found.network,
-        stride=found.stride,
-        size=found.size,
-        known=known,
-        held_out=tuple(open_images(calibrate, smallest, settings.seed).held_out()),
-        held_out_from=f"images that are held out of {where(calibrate)}",
-    )
+    with contextlib.ExitStack() as opened:
+        if path.name.endswith(WEIGHTS):
+            known = _weights(path, architecture)
+            found = ForeignModel(known.float_network(), known.architecture.stride, None)
+        elif architecture is not None:
+            raise RecipeError(f"an architecture goes with FILE{WEIGHTS}; {path} brings its own")
+        else:
+            known, found = None, opened.enter_context(open_model(path, trust))
+        settings = _settings(found.stride, noise)
+        name = path.name.removesuffix(WEIGHTS).rsplit(".", 1)[0]
+        smallest = max(size.patch for size in settings.qat.sizes)
+        return TrainedModel(
+            name=name,
+            folder=path.parent,
+            settings=settings,
+            repeatable=False,
+            network=found.network,
+            stride=found.stride,
+            size=found.size,
+            known=known,
+            held_out=tuple(open_images(calibrate, smallest, settings.seed).held_out()),
+            held_out_from=f"images that are held out of {where(calibrate)}",
+            opened=opened.pop_all(),
+        )
 
 
 def _settings(stride: int, noise: str | None) -> Recipe:
@@ -173,21 +185,33 @@ def _load(run: Path, phase: str) -> tuple[Architecture, dict[str, NDArray[np.flo
     if not path.exists():
         hint = "; its QAT phase has not ended" if phase == "qat" else ""
         raise RecipeError(f"{run} holds no {path.name}{hint}")
-    architecture, _, values = weights.read_weights(path)
+    architecture, _, values = _read(path)
     return architecture, values
+
+
+def _read(path: Path) -> tuple[Architecture, str, dict[str, NDArray[np.float32]]]:
+    """Read weights that edgecae wrote, or that somebody says it wrote."""
+    with weights_copy(path) as copy:
+        try:
+            return weights.read_weights(copy)
+        except RecipeError as error:
+            raise RecipeError(str(error).replace(str(copy), str(path))) from error
 
 
 def _weights(path: Path, name: str | None) -> KnownNetwork:
     """Weights that edgecae wrote, or Keras' ``save_weights`` for a network built alike."""
     if name is None:
-        architecture, phase, values = weights.read_weights(path)
+        architecture, phase, values = _read(path)
         if phase != "float":
             raise RecipeError(f"{path} holds {phase} weights; those of the float phase are needed")
         return KnownNetwork(architecture, values)
     architecture = architectures.get(name)
     network = architecture.build(training=False)
     try:
-        network.load_weights(str(path))
+        with weights_copy(path) as copy:
+            network.load_weights(str(copy))
+    except RecipeError:
+        raise
     except Exception as error:  # whatever the file leads Keras to
         reason = (str(error).strip() or type(error).__name__).split("\n")[0][:200]
         raise RecipeError(f"{path} does not hold weights of {name}: {reason}") from error
