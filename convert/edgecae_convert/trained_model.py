@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from edgecae.media import images
 from edgecae_convert.calibrate import where
 from edgecae_convert.foreign.network import ForeignModel, open_model, weights_copy
 from edgecae_train import architectures, recipe, weights
-from edgecae_train.architectures import Architecture
+from edgecae_train.architectures import Architecture, describe
 from edgecae_train.data.batches import open_images
 from edgecae_train.recipe import Recipe
 from edgecae_train.run import held_out_folder
@@ -24,6 +24,8 @@ from edgecae_train.run import held_out_folder
 __all__ = ["KnownNetwork", "TrainedModel", "open_trained"]
 
 WEIGHTS = ".weights.h5"
+MAX_CHANNELS = 4096
+"""Largest number in the description of a network that a weights file holds."""
 
 
 @dataclass(frozen=True)
@@ -193,9 +195,24 @@ def _read(path: Path) -> tuple[Architecture, str, dict[str, NDArray[np.float32]]
     """Read weights that edgecae wrote, or that somebody says it wrote."""
     with weights_copy(path) as copy:
         try:
-            return weights.read_weights(copy)
+            architecture, phase, values = weights.read_weights(copy)
         except RecipeError as error:
             raise RecipeError(str(error).replace(str(copy), str(path))) from error
+    if (largest := max(_numbers(describe(architecture)), default=0)) > MAX_CHANNELS:
+        raise RecipeError(f"{path} describes a network with {largest} channels; {MAX_CHANNELS} do")
+    return architecture, phase, values
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """List the numbers of a description."""
+    if isinstance(value, int | float):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _numbers(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _numbers(each)
 
 
 def _weights(path: Path, name: str | None) -> KnownNetwork:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import zipfile
@@ -13,12 +14,15 @@ import h5py
 import hostile
 import numpy as np
 import pytest
+from conftest import ROOT
 from hostile import layer, sequential
 
 from edgecae.errors import RecipeError
 from edgecae_convert.foreign import keras_file, reading
 from edgecae_convert.foreign.layers import KERAS_3_OPERATIONS, LAYERS, UnsafeError, checked
 from edgecae_convert.foreign.network import open_model
+from edgecae_convert.trained_model import open_trained
+from edgecae_train import architectures
 from edgecae_train._tf import keras, tf
 
 pytestmark = pytest.mark.slow
@@ -231,6 +235,16 @@ def test_hdf5_that_is_more_than_numbers(
         refusal(path, tmp_path)
 
 
+def test_weights_that_describe_a_huge_network(tmp_path: Path) -> None:
+    described = architectures.describe(architectures.get("nano"))
+    path = tmp_path / "huge.weights.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["architecture"] = json.dumps({**described, "channels": [10**6] * 3})
+        file.attrs["phase"] = "float"
+    with pytest.raises(RecipeError, match="1000000 channels"):
+        open_trained(path, qat=False, calibrate="builtin")
+
+
 @pytest.mark.parametrize("fault", ["twice", "more", "bomb"])
 def test_zips_that_are_more_than_three_parts(
     tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
@@ -265,3 +279,17 @@ def test_a_graph_of_tensorflow_1(tmp_path: Path) -> None:
     with open_model(tmp_path / "one", trust=False) as found:
         got = found.network(np.ones((1, 8, 8, 3), np.float32))
     assert got == pytest.approx(expected, abs=1e-5)
+
+
+def test_random_damage_does_no_harm() -> None:
+    """The fuzzer for a few seconds; it is meant for longer runs."""
+    spec = importlib.util.spec_from_file_location("fuzz", ROOT / "benchmarks/fuzz_convert.py")
+    assert spec is not None
+    assert spec.loader is not None
+    fuzz = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fuzz)
+    result = fuzz.fuzz(30, seed=20)
+    assert result["holes"] == {}
+    assert result["refused"] + result["loaded"] + sum(result["ended"].values()) == 30
+    assert result["refused"] >= 10
+    assert result["peak_mb"] < 3 * 1024
