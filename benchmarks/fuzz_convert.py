@@ -41,6 +41,8 @@ __all__ = ["Mutator", "Reader", "fuzz"]
 
 MAX_SECONDS = 60.0
 """For a mutant; the command allows more."""
+MAX_SECONDS_TO_START = 600.0
+"""To import TensorFlow, beside whatever else the machine does."""
 MARK = "mark"
 NUMBERS = (-(2**63), -(2**31), -1, 0, 1, 2, 3, 7, 64, 255, 4096, 65535, 65536, 2**31 - 1, 2**40)
 VALUES: tuple[Any, ...] = (
@@ -284,23 +286,24 @@ class Reader:
                 stderr=subprocess.DEVNULL,
                 env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
             )
-            self._answer()  # it has imported TensorFlow
+            answer = self._answer(MAX_SECONDS_TO_START)
+            assert answer == "ready", f"the process did not start: {answer}"
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{path}\n".encode())
             self._process.stdin.flush()
         except BrokenPipeError:
             pass
-        answer = self._answer()
+        answer = self._answer(MAX_SECONDS)
         if answer in ("", "late"):
             self.close()
             return answer or "died"
         return answer
 
-    def _answer(self) -> str:
+    def _answer(self, seconds: float) -> str:
         assert self._process is not None
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], MAX_SECONDS)
+        ready, _, _ = select.select([self._process.stdout], [], [], seconds)
         return self._process.stdout.readline().decode().strip() if ready else "late"
 
     def close(self) -> None:
