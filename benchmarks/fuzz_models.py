@@ -1,4 +1,4 @@
-"""Damage model files at random and see whether what is let through can do harm.
+"""Damage model files and see whether what is let through can do harm: bytes, fields, metadata.
 
     python benchmarks/fuzz_models.py --mutants 30000 [--seed 0] [--keep FOLDER] [FILE...]
 
@@ -85,8 +85,13 @@ class Mutator:
 
     def __call__(self) -> bytes:
         """One more damaged file."""
-        kinds: tuple[Callable[[], bytes], ...] = (self._bytes, self._fields, self._consistent)
-        return self.rng.choices(kinds, (2, 3, 2))[0]()
+        kinds: tuple[Callable[[], bytes], ...] = (
+            self._bytes,
+            self._fields,
+            self._consistent,
+            self._metadata,
+        )
+        return self.rng.choices(kinds, (4, 6, 4, 1))[0]()
 
     def _bytes(self) -> bytes:
         rng, data = self.rng, bytearray(self.content)
@@ -120,6 +125,52 @@ class Mutator:
                 return self._pack(model)
             except Exception:  # a field can't hold it, or an earlier change took it away
                 continue
+
+    def _metadata(self) -> bytes:
+        """Change values of the metadata, which is JSON."""
+        import numpy as np
+
+        rng = self.rng
+        model = _schema().ModelT.InitFromPackedBuf(bytearray(self.content))
+        for buffer in model.buffers:
+            if buffer.data is None or b'"stride"' not in bytes(buffer.data):
+                continue
+            metadata = json.loads(bytes(buffer.data))
+            for _ in range(rng.choice((1, 1, 2))):
+                place = metadata
+                while True:
+                    key = rng.choice(
+                        sorted(place) if isinstance(place, dict) else range(len(place))
+                    )
+                    inner = place[key]
+                    if not isinstance(inner, dict | list) or not inner or rng.random() < 0.3:
+                        break
+                    place = inner
+                new: tuple[Any, ...] = (
+                    *NUMBERS,
+                    *REALS,
+                    None,
+                    True,
+                    "",
+                    "a" * 10_000,
+                    [],
+                    {},
+                    [[0] * 99] * 99,
+                )
+                if isinstance(place, dict) and rng.random() < 0.2:
+                    del place[key]
+                elif rng.random() < 0.2:
+                    place[key] = metadata[rng.choice(sorted(metadata))] if metadata else None
+                else:
+                    place[key] = rng.choice(new)
+                if not metadata:
+                    break
+            try:
+                text = json.dumps(metadata)
+            except ValueError:  # it holds itself
+                text = "{" * 5000
+            buffer.data = np.frombuffer(text.encode(), np.uint8)
+        return self._pack(model)
 
     def _consistent(self) -> bytes:
         """Change a number and all that follow from it: what a knowing hand would write."""
@@ -191,6 +242,8 @@ class Mutator:
                 rng.choice(graph.operators).builtinOptions,
                 rng.choice(model.operatorCodes),
                 rng.choice(model.buffers),
+                rng.choice(model.metadata or [None]),
+                rng.choice(model.signatureDefs or [None]),
                 graph,
                 model,
             )

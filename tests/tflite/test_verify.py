@@ -166,6 +166,12 @@ HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
     "negative tensor": (
         lambda m: vars(m.subgraphs[0].operators[3]).update(inputs=int32(-1)), "no tensor -1",
     ),
+    "no input": (
+        lambda m: vars(m.subgraphs[0]).update(inputs=int32(-1)), "is none of its tensors",
+    ),
+    "no output": (
+        lambda m: vars(m.subgraphs[0]).update(outputs=int32(-1)), "is none of its tensors",
+    ),
     "no such buffer": (tensor(13, buffer=2**32 - 1), "lies in buffer"),
     "order": (swapped, "which nothing wrote"),
     "written twice": (written_twice, "has its value already|no frame|not on int32"),

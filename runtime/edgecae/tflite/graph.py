@@ -182,6 +182,8 @@ def from_model(model: SimpleNamespace, foreign: tuple[str, ...] = ()) -> Graph:
         and len(graph.inputs) == len(graph.outputs) == 1,
         "it does not have one input and one output",
     )
+    ends = (*graph.inputs, *graph.outputs)
+    require(min(ends) >= 0, "its input or its output is none of its tensors")
     notes = list(foreign)
     buffers = model.buffers or []
     tensors = tuple(_tensor(n, given, buffers) for n, given in enumerate(graph.tensors or ()))
@@ -190,7 +192,6 @@ def from_model(model: SimpleNamespace, foreign: tuple[str, ...] = ()) -> Graph:
         for n, given in enumerate(graph.operators or ())
     )
     (frame,), (denoised,) = (_pick(tensors, each, notes) for each in (graph.inputs, graph.outputs))
-    require(frame.index == graph.inputs[0], "its input is none of its tensors")
     return Graph(model, tensors, operators, frame, denoised, tuple(notes))
 
 
