@@ -199,7 +199,9 @@ def _read(path: Path) -> tuple[Architecture, str, dict[str, NDArray[np.float32]]
         except RecipeError as error:
             raise RecipeError(str(error).replace(str(copy), str(path))) from error
     if (largest := max(_numbers(describe(architecture)), default=0)) > MAX_CHANNELS:
-        raise RecipeError(f"{path} describes a network with {largest} channels; {MAX_CHANNELS} do")
+        raise RecipeError(
+            f"{path} describes a network with {largest} channels; {MAX_CHANNELS} are allowed"
+        )
     return architecture, phase, values
 
 

@@ -44,7 +44,7 @@ def version_of(path: Path) -> str:
     """Read which version of Keras wrote a file.
 
     Raises:
-        UnsafeError: it doesn't say.
+        ValueError: it doesn't say.
     """
     if _is_zip(path):
         with zipfile.ZipFile(path) as archive:
@@ -83,7 +83,7 @@ def safe_copy(path: Path, folder: Path) -> tuple[Path, int]:
         target.attrs["keras_version"], target.attrs["backend"] = version, "tensorflow"
         target.attrs["model_config"] = json.dumps(model)
         if source.get("model_weights", getlink=True, getclass=True) is not h5py.HardLink:
-            raise UnsafeError("holds no weights")
+            raise ValueError("it holds no weights")
         _Copier(path).group(source["model_weights"], target.create_group("model_weights"))
     return copy, library
 
@@ -109,27 +109,27 @@ def safe_weights(path: Path, folder: Path) -> Path:
 def _check_ordinary(path: Path) -> None:
     """Refuse a pipe or a device, which reading might never end of."""
     if path.exists() and not path.is_file():
-        raise UnsafeError("is no ordinary file")
+        raise ValueError("it is no ordinary file")
 
 
 def _is_zip(path: Path) -> bool:
     """Tell the two kinds apart by the first bytes.
 
     Raises:
-        UnsafeError: it is neither.
+        ValueError: it is neither.
     """
     _check_ordinary(path)
     with path.open("rb") as file:
         start = file.read(len(HDF5))
     if start != HDF5 and not start.startswith(ZIP):
-        raise UnsafeError("is neither an HDF5 nor a zip")
+        raise ValueError("it is neither an HDF5 nor a zip")
     return start != HDF5
 
 
 def _version(given: Any) -> str:
     text = given.decode() if isinstance(given, bytes) else given
     if not isinstance(text, str) or not text[:1].isdigit() or len(text) > 40:
-        raise UnsafeError("does not say which version of Keras wrote it")
+        raise ValueError("it does not say which version of Keras wrote it")
     return text
 
 

@@ -82,8 +82,10 @@ def stride_and_size(path: Path, network: Any, shape: Shape) -> tuple[int, tuple[
 def _result(network: Any, size: tuple[int, int]) -> list[int] | None:
     try:
         result = network(tf.zeros([1, *size, 3]), training=False)
-    except (ValueError, TypeError, tf.errors.InvalidArgumentError):
-        return None  # its shapes don't go together at this size
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise
+    except Exception:  # whatever shapes that don't go together at this size lead it to
+        return None
     shape = getattr(result, "shape", None)
     return None if shape is None else [int(side) for side in shape]
 

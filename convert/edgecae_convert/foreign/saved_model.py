@@ -70,7 +70,7 @@ def read(path: Path) -> Any:
         raise UnsafeError(f"has a graph of more than {MAX_GRAPH} bytes")
     parsed = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     if len(parsed.meta_graphs) != 1:
-        raise UnsafeError(f"holds {len(parsed.meta_graphs)} graphs, not one")
+        raise ValueError(f"it holds {len(parsed.meta_graphs)} graphs, not one")
     (graph,) = parsed.meta_graphs
     _check_operations(graph)
     _check_constants(graph.graph_def)
@@ -132,11 +132,11 @@ def constant_graph(graph: Any, path: Path, folder: Path) -> tuple[Any, str, str]
         A ``GraphDef``, and the names of the input and the output tensor.
 
     Raises:
-        UnsafeError: there is no such signature.
+        ValueError: there is no such signature.
     """
     signature = graph.signature_def.get(SIGNATURE) if SIGNATURE in graph.signature_def else None
     if signature is None or len(signature.inputs) != 1 or len(signature.outputs) != 1:
-        raise UnsafeError(f"has no signature {SIGNATURE} with one input and one output")
+        raise ValueError(f"it has no signature {SIGNATURE} with one input and one output")
     (given,), (made,) = signature.inputs.values(), signature.outputs.values()
     prefix = _copy_variables(path, folder)
     variables = None if prefix is None else tf.train.load_checkpoint(str(prefix))
@@ -146,7 +146,7 @@ def constant_graph(graph: Any, path: Path, folder: Path) -> tuple[Any, str, str]
         new = whole.node.add(name=node.name, op=node.op)
         if node.op in ("Variable", "VariableV2", "VarHandleOp"):
             if variables is None:
-                raise UnsafeError("has variables without values")
+                raise ValueError("it has variables without values")
             key = node.attr["shared_name"].s.decode() or node.name
             key = key if variables.has_tensor(key) else node.name
             value = tf.make_tensor_proto(variables.get_tensor(key))
