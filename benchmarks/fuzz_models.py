@@ -1,6 +1,6 @@
 """Damage model files and see whether what is let through can do harm: bytes, fields, metadata.
 
-    python benchmarks/fuzz_models.py --mutants 30000 [--seed 0] [--keep FOLDER] [FILE...]
+    python benchmarks/fuzz_models.py --mutants 10000 [--seed 0] [--keep FOLDER] [FILE...]
 
 The files are the shipped models unless others are given, halves of autoencoders among them.
 

@@ -55,7 +55,8 @@ def enter(folder: Path) -> None:
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-        libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)
+        if libc.unshare(CLONE_NEWNET):  # root alone may; others become root of a namespace first
+            libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _write_only_in(folder, libc)
 
