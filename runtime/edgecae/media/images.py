@@ -233,7 +233,7 @@ def write(path: Path, picture: Picture, durable: bool = True, mode: int | None =
         path: the file to make.
         picture: what it shall hold.
         durable: flush it to the disk before it gets its name.
-        mode: permissions of the new file, see :func:`edgecae.atomic.writing`.
+        mode: permissions of the new file, see ``edgecae.atomic.writing``.
 
     Raises:
         SinkError: the suffix is unknown, the format can't hold the picture, or writing failed.

@@ -30,7 +30,7 @@ class Mixture(Noise):
     def pair(
         self, clean: Pixels, rng: np.random.Generator, normals: Normals | None = None
     ) -> tuple[Pixels, Pixels]:
-        """See :meth:`edgecae.noise.base.Noise.pair`."""
+        """See :meth:`edgecae.noise.Noise.pair`."""
         if clean.ndim < 4:
             kind = self.kinds[int(rng.choice(len(self.kinds), p=self.shares))]
             return kind.pair(clean, rng, normals)

@@ -43,7 +43,7 @@ class PoissonGaussian(Noise):
         rng: np.random.Generator,
         normals: Normals | None = None,
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """See :meth:`edgecae.noise.base.Noise.pair`; the target is ``clean`` itself."""
+        """See :meth:`edgecae.noise.Noise.pair`; the target is ``clean`` itself."""
         batch = clean.shape[0] if clean.ndim == 4 else 1
         gain, read = (
             (low + (high - low) * rng.random(batch) if high > low else np.full(batch, low))

@@ -68,7 +68,7 @@ class CameraNoise(Noise):
     def pair(
         self, clean: Pixels, rng: np.random.Generator, normals: Normals | None = None
     ) -> tuple[Pixels, Pixels]:
-        """See :meth:`edgecae.noise.base.Noise.pair`."""
+        """See :meth:`edgecae.noise.Noise.pair`."""
         batch = clean[None] if clean.ndim < 4 else clean
         if batch.ndim == 3:  # one picture H×W
             batch = batch[..., None]
