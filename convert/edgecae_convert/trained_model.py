@@ -24,8 +24,10 @@ from edgecae_train.run import held_out_folder
 __all__ = ["KnownNetwork", "TrainedModel", "open_trained"]
 
 WEIGHTS = ".weights.h5"
-MAX_CHANNELS = 4096
-"""Largest number in the description of a network that a weights file holds."""
+MAX_CHANNELS = 512
+MAX_BLOCKS = 64
+MAX_STRIDE = 64
+"""Of a network that a weights file describes: it is built before weights are compared with it."""
 
 
 @dataclass(frozen=True)
@@ -198,9 +200,16 @@ def _read(path: Path) -> tuple[Architecture, str, dict[str, NDArray[np.float32]]
             architecture, phase, values = weights.read_weights(copy)
         except RecipeError as error:
             raise RecipeError(str(error).replace(str(copy), str(path))) from error
-    if (largest := max(_numbers(describe(architecture)), default=0)) > MAX_CHANNELS:
+    described = describe(architecture)
+    if (largest := max(_numbers(described), default=0)) > MAX_CHANNELS:
         raise RecipeError(
             f"{path} describes a network with {largest} channels; {MAX_CHANNELS} are allowed"
+        )
+    blocks = sum(_numbers([described.get("down", 0), described.get("up", 0)]))
+    if blocks > MAX_BLOCKS or architecture.stride > MAX_STRIDE:
+        raise RecipeError(
+            f"{path} describes a network with {blocks} blocks and a stride of "
+            f"{architecture.stride}; {MAX_BLOCKS} and {MAX_STRIDE} are allowed"
         )
     return architecture, phase, values
 

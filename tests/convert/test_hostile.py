@@ -235,13 +235,24 @@ def test_hdf5_that_is_more_than_numbers(
         refusal(path, tmp_path)
 
 
-def test_weights_that_describe_a_huge_network(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"channels": [10**6] * 3}, "1000000 channels"),
+        ({"channels": [4096] * 3, "down": [0, 0, 200], "up": [200, 0]}, "4096 channels"),
+        ({"down": [400, 0, 0]}, "401 blocks"),
+        ({"factor": 512}, "a stride of 2048"),
+    ],
+)
+def test_weights_that_describe_a_huge_network(
+    tmp_path: Path, numbers: dict[str, object], message: str
+) -> None:
     described = architectures.describe(architectures.get("nano"))
     path = tmp_path / "huge.weights.h5"
     with h5py.File(path, "w") as file:
-        file.attrs["architecture"] = json.dumps({**described, "channels": [10**6] * 3})
+        file.attrs["architecture"] = json.dumps({**described, **numbers})
         file.attrs["phase"] = "float"
-    with pytest.raises(RecipeError, match="1000000 channels"):
+    with pytest.raises(RecipeError, match=message):
         open_trained(path, qat=False, calibrate="builtin")
 
 

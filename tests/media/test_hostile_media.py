@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import io
 import os
+import shutil
 import socket
 import stat
 import struct
@@ -384,3 +385,25 @@ def test_json_has_names_as_they_are(tmp_path: Path) -> None:
     done = edgecae("--log-format", "json", "denoise", tmp_path / name, "-o", tmp_path / "x.png")
     assert "\x1b" not in done.stderr
     assert name in json.loads(done.stderr.splitlines()[-1])["message"]
+
+
+def test_a_pipe_called_a_picture_is_refused_at_once(tmp_path: Path, photos: Path) -> None:
+    """Opening it would wait for somebody who writes, and no signal would end that."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    os.mkfifo(folder / "a.png")
+    shutil.copy(photos / "face.png", folder / "b.png")
+    with pytest.raises(SourceError, match="no ordinary file"):
+        images.read(folder / "a.png")
+    with sources.open_source(str(folder)) as source:
+        assert len(list(source)) == 1
+    for command in ("denoise", "decompress"):
+        more = ["--model", "nano"] if command == "denoise" else ["--model", "none.tflite"]
+        done = subprocess.run(
+            [sys.executable, "-m", "edgecae", command, str(folder / "a.png"),
+             "-o", str(tmp_path / "out.png"), *more],
+            capture_output=True, text=True, timeout=30,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "no ordinary file" in done.stderr
+        assert "Traceback" not in done.stderr

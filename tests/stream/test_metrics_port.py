@@ -11,12 +11,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from conftest import ROOT
+
+from edgecae.stream.metrics import serve
 
 UNIT = (ROOT / "deploy" / "edgecae@.service").read_text()
 LIVE = "test:160x120@25?live=yes"
@@ -96,3 +99,13 @@ def test_half_open_connections_starve_neither_metrics_nor_recording(tmp_path: Pa
         for one in stuck:
             one.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_wrong_accept_header_gets_plain_metrics() -> None:
+    values = {"source": "a", "model": "b", "noise": None, "offline_seconds": None}
+    with serve("127.0.0.1:0", lambda: defaultdict(int, values)) as url:
+        for accept in ("application/openmetrics-text; escaping=zz;version=x", ";;=", "\xff"):
+            asked = urllib.request.Request(url, headers={"Accept": accept})
+            with urllib.request.urlopen(asked, timeout=5) as answer:
+                assert answer.status == 200
+                assert answer.headers["Content-Type"].startswith("text/plain")

@@ -13,6 +13,7 @@ from edgecae.codec.autoencoder import Decoder
 from edgecae.commands import options
 from edgecae.errors import SourceError
 from edgecae.media import images
+from edgecae.media.file_reader import open_ordinary
 
 __all__ = ["command"]
 
@@ -20,9 +21,11 @@ __all__ = ["command"]
 def _read_limited(path: Path) -> tuple[bytes, int]:
     """Content and permissions of a file of :data:`compressed_file.MAX_FILE_SIZE` bytes at most."""
     try:
-        with path.open("rb") as file:
+        with open_ordinary(path) as file:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read(compressed_file.MAX_FILE_SIZE + 1)
+    except SourceError:
+        raise
     except OSError as error:
         raise SourceError(f"{path} can't be read: {error.strerror}") from error
     if len(content) > compressed_file.MAX_FILE_SIZE:

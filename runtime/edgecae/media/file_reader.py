@@ -1,9 +1,13 @@
-"""A file for a decoder's library to read, which keeps the error of a read that failed."""
+"""Files for a decoder's library to read: ordinary ones, whose failed reads are kept."""
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import stat
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from edgecae.errors import SourceError
@@ -11,10 +15,32 @@ from edgecae.errors import SourceError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["FileReader"]
+__all__ = ["FileReader", "open_ordinary"]
 
 _POLL = 0.01
 """Seconds between two reads of a pipe that does not block and has nothing yet."""
+
+
+def open_ordinary(path: Path) -> BinaryIO:
+    """Open a file to read, unbuffered, unless it is something that reading might never end of.
+
+    Args:
+        path: of the file. A named pipe would wait for its writer, and a device has no end.
+
+    Raises:
+        SourceError: it is a pipe, a socket or a device.
+        OSError: it can't be opened, or is a folder.
+    """
+    # Without blocking: a named pipe opens at once, and is seen to be one.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(descriptor)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise SourceError(f"{path} is no ordinary file but a pipe, a socket or a device")
+    return os.fdopen(descriptor, "rb", buffering=0)
 
 
 class FileReader(io.RawIOBase):

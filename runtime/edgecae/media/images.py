@@ -27,7 +27,7 @@ from PIL import (  # each format that is meant registers itself; no other decode
 
 from edgecae import atomic
 from edgecae.errors import SinkError, SourceError
-from edgecae.media.file_reader import FileReader
+from edgecae.media.file_reader import FileReader, open_ordinary
 from edgecae.media.frame import MAX_PIXELS, check_size
 
 __all__ = ["SUFFIXES", "Picture", "read", "upright", "write"]
@@ -118,7 +118,7 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
             bits.
     """
     try:
-        with path.open("rb", buffering=0) as file:
+        with open_ordinary(path) as file:
             reader = FileReader(file, str(path))
             try:
                 picture = _decode(path, io.BufferedReader(reader), max_pixels)

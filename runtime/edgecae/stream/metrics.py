@@ -90,7 +90,10 @@ def serve(text: str, snapshot: Callable[[], dict[str, Any]]) -> Iterator[str]:
     registry.register(_Collector(snapshot))
 
     async def answer(request: web.Request) -> web.Response:
-        encode, kind = exposition.choose_encoder(request.headers.get("Accept", ""))
+        try:
+            encode, kind = exposition.choose_encoder(request.headers.get("Accept", ""))
+        except (LookupError, TypeError, ValueError):  # whatever it makes of a wrong header
+            encode, kind = exposition.choose_encoder("")
         return web.Response(body=encode(registry), headers={"Content-Type": kind})
 
     app = web.Application(client_max_size=MAX_REQUEST)
