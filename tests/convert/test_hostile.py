@@ -299,8 +299,8 @@ def test_random_damage_does_no_harm() -> None:
     assert spec.loader is not None
     fuzz = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fuzz)
-    result = fuzz.fuzz(30, seed=20)
+    result = fuzz.fuzz(12, seed=5)
     assert result["holes"] == {}
-    assert result["refused"] + result["loaded"] + sum(result["ended"].values()) == 30
-    assert result["refused"] >= 10
+    assert result["refused"] + result["loaded"] + sum(result["ended"].values()) == 12
+    assert result["refused"] >= 4
     assert result["peak_mb"] < 3 * 1024
