@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -102,14 +103,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 HAD_TENSORFLOW = pytest.StashKey[bool]()
 
-WHOLLY_SLOW = "\npytestmark = pytest.mark.slow\n"
+WHOLLY_SLOW = re.compile(r"^pytestmark = .*\bpytest\.mark\.slow\b", re.MULTILINE)
 """A line of a module of which no test is a core test; only such a module may import TensorFlow."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave modules alone of which nothing is chosen: importing TensorFlow takes ten seconds."""
     if "not slow" in config.option.markexpr and collection_path.suffix == ".py":
-        return WHOLLY_SLOW in collection_path.read_text(encoding="utf-8") or None
+        return bool(WHOLLY_SLOW.search(collection_path.read_text(encoding="utf-8"))) or None
     return None
 
 
@@ -121,7 +122,7 @@ def pytest_make_collect_report(
     before = "tensorflow" in sys.modules
     report = yield
     imported = "tensorflow" in sys.modules and not before and isinstance(collector, pytest.Module)
-    if imported and WHOLLY_SLOW not in collector.path.read_text(encoding="utf-8"):
+    if imported and not WHOLLY_SLOW.search(collector.path.read_text(encoding="utf-8")):
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid} imports TensorFlow: is all of it slow?"
     return report
