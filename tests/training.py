@@ -54,6 +54,16 @@ def few_batches() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def quick_calibration(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In slow tests alone: others import no TensorFlow, and so train and convert nothing."""
+    if request.node.get_closest_marker("slow"):
+        with few_batches():
+            yield
+    else:
+        yield
+
+
 def train(path: Path, photos: Path, **changes: Any) -> Path:
     """A finished run of the tiny recipe with some changes."""
     from edgecae_train import loop

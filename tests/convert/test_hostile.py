@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import zipfile
@@ -14,7 +13,7 @@ import h5py
 import hostile
 import numpy as np
 import pytest
-from conftest import ROOT
+from benchmark_modules import load
 from hostile import layer, sequential
 
 from edgecae.errors import RecipeError
@@ -294,13 +293,8 @@ def test_a_graph_of_tensorflow_1(tmp_path: Path) -> None:
 
 def test_random_damage_does_no_harm() -> None:
     """The fuzzer for a few seconds; it is meant for longer runs."""
-    spec = importlib.util.spec_from_file_location("fuzz", ROOT / "benchmarks/fuzz_convert.py")
-    assert spec is not None
-    assert spec.loader is not None
-    fuzz = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fuzz)
-    result = fuzz.fuzz(12, seed=5)
+    result = load("fuzz_convert").fuzz(24, seed=5)
     assert result["holes"] == {}
-    assert result["refused"] + result["loaded"] + sum(result["ended"].values()) == 12
+    assert result["refused"] + result["loaded"] + sum(result["ended"].values()) == 24
     assert result["refused"] >= 4
     assert result["peak_mb"] < 3 * 1024

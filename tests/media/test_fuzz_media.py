@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from types import ModuleType
 
 import pytest
-from conftest import ROOT
+from benchmark_modules import load
 
 
 @pytest.fixture(scope="module")
 def fuzzer() -> ModuleType:
     """``benchmarks/fuzz_media.py`` as a module."""
-    spec = importlib.util.spec_from_file_location("fuzz_media", ROOT / "benchmarks/fuzz_media.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("fuzz_media")
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import struct
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from conftest import ROOT
+from benchmark_modules import load
 
 from edgecae import models
 from edgecae.errors import ModelFileError
@@ -354,12 +353,7 @@ def test_a_large_file_is_not_read(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def fuzz() -> Any:
     """``benchmarks/fuzz_models.py`` as a module."""
-    spec = importlib.util.spec_from_file_location("fuzz", ROOT / "benchmarks/fuzz_models.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("fuzz_models")
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgecae.errors import NoiseError
 
-__all__ = ["Subsampling", "draw_subsampling", "jpeg", "subsampled", "video"]
+__all__ = ["Subsampling", "colour_matrices", "draw_subsampling", "jpeg", "subsampled", "video"]
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -26,8 +26,12 @@ _LUMA_WEIGHTS = {601: (0.299, 0.114), 709: (0.2126, 0.0722)}
 
 
 @functools.cache
-def _matrices(standard: int) -> tuple[Floats, Floats]:
-    """From RGB to luma and chroma of the same scale, and back."""
+def colour_matrices(standard: int) -> tuple[Floats, Floats]:
+    """From RGB to luma and two chroma channels of the same scale, and back, 3×3 each.
+
+    Args:
+        standard: 601 or 709, of ITU-R BT.
+    """
     red, blue = _LUMA_WEIGHTS[standard]
     luma = np.array([red, 1 - red - blue, blue])
     unit = np.eye(3)
@@ -87,7 +91,7 @@ def _doubled(rows: Floats, count: int, smooth: bool) -> Floats:
 def subsampled(picture: Pixels, way: Subsampling) -> Pixels:
     """A picture after 4:2:0 or 4:2:2 and back, uint8, H×W×3."""
     height, width = picture.shape[:2]
-    forward, back = _matrices(way.standard)
+    forward, back = colour_matrices(way.standard)
     steps = np.array([219, 224, 224] if way.limited else [255] * 3, np.float32) / 255
     planes: Floats = picture.astype(np.float32) @ (forward.T * steps).astype(np.float32)
     chroma: Floats = planes[..., 1:]

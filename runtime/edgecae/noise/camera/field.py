@@ -11,18 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae.noise.camera.coding import colour_matrices
+
 __all__ = ["Filters", "demosaicked", "draw_filters", "filtered", "normalized"]
 
 Floats = NDArray[np.float32]
 
 _RED, _GREEN, _BLUE = 0, 1, 2
-
-TO_LUMA = np.array(
-    [[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]], np.float32
-)
-"""Luma and two chroma channels of ITU-R BT.601 from red, green and blue."""
-
-FROM_LUMA: Floats = np.linalg.inv(TO_LUMA).astype(np.float32)
 
 
 def demosaicked(field: Floats, phase: tuple[int, int]) -> Floats:
@@ -124,11 +119,12 @@ def filtered(field: Floats, filters: Filters) -> Floats:
     luma = both * (rest + (1 - rest) * _gaussian(filters.luma_blur, rows, columns))
     chroma = both * _gaussian(filters.chroma_blur, rows, columns)
     chroma *= filters.chroma_gain[:, None, None]
-    spectrum = np.fft.rfft2(field @ TO_LUMA.T, axes=(1, 2))
+    to_luma, from_luma = colour_matrices(601)
+    spectrum = np.fft.rfft2(field @ to_luma.T, axes=(1, 2))
     spectrum[..., 0] *= luma
     spectrum[..., 1:] *= chroma[..., None]
     planes: Floats = np.fft.irfft2(spectrum, s=(height, width), axes=(1, 2)).astype(np.float32)
-    return planes @ FROM_LUMA.T
+    return planes @ from_luma.T
 
 
 def normalized(field: Floats) -> Floats:

@@ -1,0 +1,21 @@
+"""Load a program of ``benchmarks/`` as a module."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+__all__ = ["load"]
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+def load(name: str) -> Any:
+    """The module of ``benchmarks/NAME.py``; a new one each time."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
