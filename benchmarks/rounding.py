@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from edgecae import noise
 from edgecae_train import evaluate, recipe, weights
-from edgecae_train.data.batches import Batches, open_images
+from edgecae_train.data.batches import Batches
+from edgecae_train.data.images import open_images
 from edgecae_train.quantization.equalize import equalize
 from edgecae_train.quantization.quantize import Calibration, calibrate, quantize
 from edgecae_train.run import CALIBRATION_BATCHES

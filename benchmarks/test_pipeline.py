@@ -11,7 +11,8 @@ import pytest
 
 from edgecae import noise
 from edgecae_train import architectures, devices
-from edgecae_train.data import batches as data
+from edgecae_train.data.batches import Batches, prefetch
+from edgecae_train.data.images import BUILTIN, open_images
 from edgecae_train.phase import Phase
 
 STEPS, ROUNDS = 60, 5
@@ -19,8 +20,14 @@ SHARE = 0.9
 TESTS = Path(__file__).parent.parent / "tests"
 
 
-@pytest.mark.parametrize("images", ["folder", "builtin"])
-def test_the_pipeline_keeps_up(benchmark: Any, images: str) -> None:
+CAMERA = "0.4*gaussian:0-55 + 0.6*camera:"
+
+
+@pytest.mark.parametrize(
+    ("images", "spec"),
+    [("folder", "gaussian:0-55"), ("builtin", "gaussian:0-55"), ("folder", CAMERA)],
+)
+def test_the_pipeline_keeps_up(benchmark: Any, images: str, spec: str) -> None:
     """At least 90 % of the step rate on one cached batch, by the medians of interleaved runs."""
     chosen = devices.choose()
     architecture = architectures.get("small")
@@ -28,10 +35,8 @@ def test_the_pipeline_keeps_up(benchmark: Any, images: str) -> None:
         network = architecture.build(chosen.policy)
         averaged = architecture.build(training=False)
         phase = Phase(network, averaged, chosen.strategy, architecture.loss, "muon", 1.0, 0.999)
-    source = str(TESTS / "data") if images == "folder" else data.BUILTIN
-    batches = data.Batches(
-        data.open_images(source, 112, 0), noise.parse("gaussian:0-55"), batch=8, patch=112, seed=0
-    )
+    source = str(TESTS / "data") if images == "folder" else BUILTIN
+    batches = Batches(open_images(source, 112, 0), noise.parse(spec), batch=8, patch=112, seed=0)
     cached = batches.at(0)
     for step in range(300):  # fill the window of images, as the first minute of a training does
         batches.at(step)
@@ -47,7 +52,7 @@ def test_the_pipeline_keeps_up(benchmark: Any, images: str) -> None:
     def on_fresh() -> float:
         nonlocal position
         begin = time.perf_counter()
-        with data.prefetch(batches, position, position + STEPS) as items:
+        with prefetch(batches, position, position + STEPS) as items:
             for step, batch in enumerate(items):
                 loss = phase.step(phase.place(batch), 1e-3, step)
         float(loss)

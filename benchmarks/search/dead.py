@@ -15,7 +15,7 @@ import numpy as np
 from edgecae import noise
 from edgecae_train import evaluate
 from edgecae_train._tf import keras
-from edgecae_train.data import batches
+from edgecae_train.data.images import open_images
 
 SIDE, COUNT, STILL = 304, 8, 1e-3
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("networks", nargs="+")
     options = parser.parse_args()
-    photos = batches.open_images(options.data, SIDE, 0).held_out()[:COUNT]
+    photos = open_images(options.data, SIDE, 0).held_out()[:COUNT]
     rng = np.random.default_rng(0)
     noisy = np.stack([noise.gaussian(25).add(photo[:SIDE, :SIDE], rng) for photo in photos])
     for name in options.networks:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from edgecae import noise
 from edgecae_train import shipped, weights
 from edgecae_train._tf import keras, tf
-from edgecae_train.data import batches as data
+from edgecae_train.data.batches import Batches
+from edgecae_train.data.images import open_images
 from edgecae_train.quantization.quantize import calibrate, post_training
 
 SIDE, PATCH, BATCHES = 128, 112, 32
@@ -54,13 +55,13 @@ def main() -> None:
     parser.add_argument("--sigma", type=float, default=5)
     parser.add_argument("networks", nargs="+")
     options = parser.parse_args()
-    images = data.open_images(options.data, SIDE, 0)
+    images = open_images(options.data, SIDE, 0)
     rng = np.random.default_rng(0)
     noisy = np.stack(
         [noise.gaussian(options.sigma).add(x[:SIDE, :SIDE], rng) for x in images.held_out()]
     )
     frames = (noisy / 255).astype(np.float32)
-    patches = data.Batches(images, noise.parse("gaussian:0-55"), 8, PATCH, 1, gray=0.05)
+    patches = Batches(images, noise.parse("gaussian:0-55"), 8, PATCH, 1, gray=0.05)
 
     def batches() -> Iterator[NDArray[np.float32]]:
         for step in range(BATCHES):

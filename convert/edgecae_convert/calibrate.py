@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgecae import noise as noise_models
 from edgecae_convert.picture_size import fit
-from edgecae_train.data.batches import BUILTIN, Batches, Folder, open_images
+from edgecae_train.data.batches import Batches
+from edgecae_train.data.images import BUILTIN, Folder, open_images
 from edgecae_train.recipe import Recipe
 
 __all__ = ["Examples", "examples", "where"]

@@ -17,7 +17,7 @@ from edgecae_convert.calibrate import where
 from edgecae_convert.foreign.network import ForeignModel, open_model, weights_copy
 from edgecae_train import architectures, recipe, weights
 from edgecae_train.architectures import Architecture, describe
-from edgecae_train.data.batches import open_images
+from edgecae_train.data.images import open_images
 from edgecae_train.recipe import Recipe
 from edgecae_train.run import held_out_folder
 

@@ -12,7 +12,8 @@ from edgecae import noise
 from edgecae.errors import DataError
 from edgecae_train.data import batches as data
 from edgecae_train.data import flat, synthetic, textures
-from edgecae_train.data.batches import Batches, Folder, open_images, prefetch
+from edgecae_train.data.batches import Batches, prefetch
+from edgecae_train.data.images import Folder, open_images
 
 NOISE = noise.parse("gaussian:0-55")
 
@@ -220,3 +221,44 @@ def test_the_share_of_flat_patches_and_of_those_without_noise(photos: Path) -> N
     photos, drawn = (Batches(images, strong, 64, 16, seed=0, flat=f) for f in (0, 0.3))
     same = (photos.at(0)[1] == drawn.at(0)[1]).all(axis=(1, 2, 3)).mean()
     assert 0.5 < same < 0.9
+
+
+CAMERA = noise.parse("0.5*gaussian:3 + 0.5*camera:level=20-25,raw=0,denoise=0,jpeg=0,video=0")
+
+
+def test_costly_noise_is_made_for_larger_pictures_and_repeatable(photos: Path) -> None:
+    def batches() -> Batches:
+        return Batches(open_images(str(photos), 32, 0), CAMERA, 16, 32, seed=0, detail=2)
+
+    first, second = batches(), batches()
+    steps = [first.at(step) for step in range(4)]
+    assert len(first._noisy) <= data.NOISY_WINDOW + 4
+    sides = {side for noisy, _ in first._noisy.values() for side in noisy.shape[:2]}
+    assert 100 < min(sides) <= max(sides) <= data.NOISY_SIDE
+    for a, b in zip(steps[3], second.at(3), strict=True):  # a run that resumes there
+        np.testing.assert_array_equal(a, b)
+    far = first.at(2000)
+    np.testing.assert_array_equal(far[0], second.at(2000)[0])
+    assert max(second._noisy) > data.NOISY_WINDOW, "pictures were replaced"
+
+
+def test_shares_of_costly_noise_hold_and_the_rest_is_fresh(photos: Path) -> None:
+    batches = Batches(open_images(str(photos), 16, 0), CAMERA, 64, 16, seed=0)
+    noisy, target = (np.concatenate(x) for x in zip(*map(batches.at, range(8)), strict=True))
+    errors = noisy.astype(float) - target
+    weak = errors.std(axis=(1, 2, 3)) < 5  # white noise of σ 3; a camera's is stronger
+    assert 0.4 < weak.mean() < 0.6
+    white = errors[weak]
+    assert len({e.tobytes() for e in white}) == len(white)
+
+
+def test_patches_with_more_detail_are_preferred(photos: Path) -> None:
+    images = open_images(str(photos), 32, 0)
+    plain, chosen = (
+        Batches(images, NOISE, 64, 32, seed=0, detail=tries).at(0)[1] for tries in (1, 4)
+    )
+
+    def detail(patches: np.ndarray) -> float:
+        return float(np.median([data._detail(patch) for patch in patches]))
+
+    assert detail(chosen) > 1.3 * detail(plain)

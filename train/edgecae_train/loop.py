@@ -21,7 +21,8 @@ from edgecae_train import architectures, checkpoint, devices, evaluate, recipe, 
 from edgecae_train._tf import seeded, tf
 from edgecae_train.channels import Start, fits
 from edgecae_train.checkpoint import State
-from edgecae_train.data.batches import open_images, prefetch
+from edgecae_train.data.batches import prefetch
+from edgecae_train.data.images import open_images
 from edgecae_train.phase import Phase
 from edgecae_train.quantization.quantize import post_training, quantize
 from edgecae_train.recipe import Recipe

@@ -13,7 +13,7 @@ import msgspec
 
 from edgecae import noise
 from edgecae.errors import NoiseError, RecipeError
-from edgecae_train.data.batches import BUILTIN
+from edgecae_train.data.images import BUILTIN
 
 __all__ = [
     "PhaseSettings",
@@ -144,6 +144,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         noise: see :mod:`edgecae.noise`.
         gray: share of the patches that are gray, with the same noise in all channels, as frames
             of a gray camera come to a colour network.
+        detail: patches drawn for each that is used, the one with most detail: much of a photo is
+            sky or wall, and a network learns little from it.
         flat: share of the patches that are one flat colour or a few, half of them without noise:
             what screens and title bars show, and photos hardly do.
         keep: share of the weights to start from (``--init``) in the result of the float phase; the
@@ -173,6 +175,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     held_out: str = ""
     noise: str = "gaussian:0-55"
     gray: Share = 0.05
+    detail: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
     flat: Share = 0.0
     keep: Share = 0.0
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0

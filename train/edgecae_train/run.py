@@ -102,6 +102,7 @@ class Run:
             shard=self.devices.shard,
             gray=self.recipe.gray,
             flat=self.recipe.flat,
+            detail=self.recipe.detail,
         )
 
     def examples(self, phase: str) -> Iterator[Batch]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,11 @@ class Noise(ABC):
 
     Attributes:
         spec: the description that gives the same noise again (:func:`edgecae.noise.parse`).
+        costly: whether it takes longer to make than a small network takes to train on it.
     """
 
     spec: str
+    costly: ClassVar[bool] = False
 
     def __str__(self) -> str:
         return self.spec

@@ -1,4 +1,4 @@
-"""Training data: clean images from a folder or from the generator, patches with fresh noise.
+"""Batches: patches of clean images with fresh noise.
 
 Everything here is a pure function of the seed and the step, so that a resumed run sees what the
 uninterrupted one would have seen.
@@ -6,42 +6,36 @@ uninterrupted one would have seen.
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import logging
 import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.errors import DataError, SourceError
-from edgecae.media import images
-from edgecae.noise import Noise, fast_normals
-from edgecae_train.data import flat, synthetic
+from edgecae.noise import Mixture, Noise, fast_normals
+from edgecae_train.data import flat
+from edgecae_train.data.images import Images
 
-__all__ = ["BUILTIN", "Batches", "Builtin", "Folder", "Images", "open_images", "prefetch"]
-
-log = logging.getLogger(__name__)
-
-BUILTIN = "builtin"
-"""The name of the generator where a folder may be named."""
-
-MAX_SIDE = 1024
-"""A larger photo is used through crops of this size, so that the window fits in memory."""
-
-MIN_PHOTOS = 2
-
-WINDOW = 512
-"""How many images are held in memory at once."""
+__all__ = ["Batches", "prefetch"]
 
 TURNOVER = 40
 """After so many steps the oldest image of the window makes room for a new one."""
+
+NOISY_SIDE = 256
+"""Side of the pictures that costly noise is made for; patches are cut from them. One of 256×256
+takes a tenth of the time of as many pixels in patches of 48×48."""
+
+NOISY_WINDOW = 64
+"""How many of those are held in memory at once."""
+
+NOISY_USES = 3
+"""How often a pixel of such a picture is used on the mean, before another picture replaces it."""
+
+ALIGNMENT = 16
+"""Patches of such pictures start at its multiples, as a codec's blocks and chroma samples do."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in the gray of ITU-R BT.601."""
@@ -49,162 +43,31 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 Pixels = NDArray[np.uint8]
 
 
-class Images(Protocol):
-    """An endless series of clean images, and some that are never trained on."""
+def _divided(noise: Noise) -> tuple[Noise, Noise, float]:
+    """Divide noise into what is made for each patch, and what is too costly for that.
 
-    @property
-    def window(self) -> int:
-        """How many of the series to keep at hand."""
-
-    def load(self, index: int) -> Pixels:
-        """Image ``index`` of the series, uint8, H×W×3."""
-
-    @property
-    def fingerprint(self) -> str:
-        """The same for the same series: what a resumed run compares."""
-
-    def held_out(self) -> list[Pixels]:
-        """Images for validation, in a fixed order."""
-
-
-@dataclass(frozen=True)
-class Builtin:
-    """Images of :mod:`edgecae_train.data.synthetic`; the held-out ones are of another series."""
-
-    seed: int = 0
-    window: int = 48
-
-    @property
-    def fingerprint(self) -> str:
-        """See :class:`Images`."""
-        return BUILTIN
-
-    def load(self, index: int) -> Pixels:
-        """See :class:`Images`."""
-        return synthetic.generate(self.seed, index)
-
-    def held_out(self, count: int = 8) -> list[Pixels]:
-        """See :class:`Images`."""
-        # Seeds of training runs are small, so that this series is no run's own.
-        return [synthetic.generate(2**31, index, size=256) for index in range(count)]
-
-
-@dataclass(frozen=True)
-class Folder:
-    """The photos below a folder, a few of them held out by a hash of their names.
-
-    Attributes:
-        training: files to train on.
-        validation: files held out.
-        seed: chooses the order, and the crops of large photos.
+    Returns:
+        The former, the latter, and the share of the latter; where there is but one, it is both.
     """
+    kinds, shares = (
+        (noise.kinds, noise.shares) if isinstance(noise, Mixture) else ((noise,), (1.0,))
+    )
+    costly = sum(share for kind, share in zip(kinds, shares, strict=True) if kind.costly)
 
-    training: tuple[Path, ...]
-    validation: tuple[Path, ...]
-    seed: int = 0
+    def part(wanted: bool) -> Noise:
+        chosen = [(k, s) for k, s in zip(kinds, shares, strict=True) if k.costly is wanted]
+        if len(chosen) < 2:
+            return chosen[0][0] if chosen else noise
+        total = sum(share for _, share in chosen)
+        some, weights = zip(*chosen, strict=True)
+        return Mixture(noise.spec, some, tuple(share / total for share in weights))
 
-    @property
-    def window(self) -> int:
-        """How many of the series to keep at hand."""
-        return min(WINDOW, len(self.training))
-
-    @property
-    def fingerprint(self) -> str:
-        """See :class:`Images`: of the names and sizes of all files."""
-        digest = hashlib.sha256()
-        for path in (*self.training, *self.validation):
-            digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-        return digest.hexdigest()
-
-    @functools.lru_cache(maxsize=2)  # noqa: B019 - one per run, and it ends with the run
-    def _order(self, epoch: int) -> NDArray[np.intp]:
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.training))
-
-    def load(self, index: int) -> Pixels:
-        """See :class:`Images`."""
-        epoch, place = divmod(index, len(self.training))
-        for offset in range(len(self.training)):
-            path = self.training[self._order(epoch)[(place + offset) % len(self.training)]]
-            try:
-                return _read(path, np.random.default_rng([self.seed, index]))
-            except DataError as error:  # its header was fine, its pixels are not
-                log.warning("skipped: %s", error)
-        raise DataError("none of the training images can be read any more")
-
-    def held_out(self) -> list[Pixels]:
-        """See :class:`Images`."""
-        return [_read(path, np.random.default_rng(0)) for path in self.validation]
+    return part(False), part(True), costly
 
 
-def _read(path: Path, rng: np.random.Generator) -> Pixels:
-    """A photo as H×W×3, or a random crop of a large one."""
-    try:
-        pixels = images.read(path).pixels
-    except SourceError as error:
-        raise DataError(str(error)) from error
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[..., None], 3, axis=2)
-    top, left = (int(rng.integers(max(0, side - MAX_SIDE) + 1)) for side in pixels.shape[:2])
-    crop = pixels[top : top + MAX_SIDE, left : left + MAX_SIDE]
-    return np.ascontiguousarray(crop)
-
-
-def _usable(path: Path, smallest: int) -> bool:
-    try:
-        height, width = images.read(path).pixels.shape[:2]
-    except SourceError as error:
-        log.warning("skipped: %s", error)
-        return False
-    if min(width, height) < smallest:
-        log.warning("skipped: %s is %d×%d, a patch is %d", path, width, height, smallest)
-        return False
-    return True
-
-
-def _usable_files(folder: Path, smallest: int) -> list[Path]:
-    """The images below a folder that a patch fits into, in an order that names alone decide."""
-    if not folder.is_dir():
-        raise DataError(f"data {str(folder)!r} is neither a folder nor {BUILTIN!r}")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in images.SUFFIXES)
-    usable = [path for path in files if _usable(path, smallest)]
-    if len(usable) < MIN_PHOTOS:
-        raise DataError(
-            f"{folder} holds {len(usable)} usable images of {len(files)} image files; training "
-            "needs at least two, one of them to validate on"
-        )
-
-    def rank(path: Path) -> str:
-        return hashlib.sha256(path.relative_to(folder).as_posix().encode()).hexdigest()
-
-    return sorted(usable, key=rank)
-
-
-def open_images(data: str, smallest: int, seed: int, held_out: str = "") -> Images:
-    """Open a folder of photos (recursively) or the generator.
-
-    Args:
-        data: a folder, or ``builtin``.
-        smallest: images with a shorter side are skipped.
-        seed: chooses the order, or the generated series.
-        held_out: a folder to validate on; without one, a tenth of ``data`` and 16 at most.
-
-    Raises:
-        DataError: no such folder, or fewer than two usable images in it.
-    """
-    largest = synthetic.SIZE if data == BUILTIN else MAX_SIDE
-    if smallest > largest:
-        raise DataError(f"a patch of {smallest} is too large: {data} has crops up to {largest}")
-    if data == BUILTIN:
-        return Builtin(seed)
-    files = _usable_files(Path(data), smallest)
-    if held_out:
-        validation = _usable_files(Path(held_out), smallest)
-        seen = {path.resolve() for path in validation}
-        training = [path for path in files if path.resolve() not in seen]
-    else:
-        count = min(16, max(1, len(files) // 10))
-        training, validation = files[count:], files[:count]
-    return Folder(tuple(sorted(training)), tuple(sorted(validation)), seed)
+def _detail(patch: Pixels) -> float:
+    """How much neighbouring pixels of a patch differ, of the green of every other row."""
+    return float(np.abs(np.diff(patch[::2, :, 1].astype(np.int16), axis=1)).mean())
 
 
 @dataclass
@@ -213,7 +76,9 @@ class Batches:
 
     Attributes:
         images: where patches come from.
-        noise: drawn anew for every patch, strength included.
+        noise: drawn anew for every patch, strength included. Noise that takes longer to make than
+            to train on (:attr:`edgecae.noise.Noise.costly`) is made for larger pictures, which
+            patches are cut from: a picture serves for a few steps.
         batch: patches a step (of this shard).
         patch: side in pixels.
         seed: of everything random here.
@@ -221,6 +86,7 @@ class Batches:
         gray: share of the patches that are gray, with the same noise in all three channels.
         flat: share of the patches that are of :mod:`edgecae_train.data.flat`, half of them without
             noise.
+        detail: how many patches are drawn for each that is used, the one with most detail.
     """
 
     images: Images
@@ -231,7 +97,13 @@ class Batches:
     shard: int = 0
     gray: float = 0.0
     flat: float = 0.0
+    detail: int = 1
     _window: dict[int, Pixels] = field(default_factory=dict, repr=False)
+    _noisy: dict[int, tuple[Pixels, Pixels]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Divide the noise by what it costs."""
+        self._cheap, self._costly, self._share = _divided(self.noise)
 
     def _image(self, index: int, oldest: int) -> Pixels:
         if index not in self._window:
@@ -239,6 +111,69 @@ class Batches:
                 del self._window[gone]
             self._window[index] = self.images.load(index)
         return self._window[index]
+
+    def _photo(self, rng: np.random.Generator, side: int, oldest: int, tries: int) -> Pixels:
+        """Draw a part of a photo, turned and mirrored, side×side×3 or what a small photo has."""
+        best, most = None, -1.0
+        for _ in range(tries):
+            draw = rng.random(3)
+            image = self._image(oldest + int(draw[0] * self.images.window), oldest)
+            height, width = (min(side, length) for length in image.shape[:2])
+            top = int(draw[1] * (image.shape[0] - height + 1))
+            left = int(draw[2] * (image.shape[1] - width + 1))
+            crop = image[top : top + height, left : left + width]
+            detail = _detail(crop) if tries > 1 else 0.0
+            if detail > most:
+                best, most = crop, detail
+        assert best is not None  # there is at least one try
+        turn = int(rng.integers(8))
+        if turn & 1:
+            best = best[::-1]
+        if turn & 2:
+            best = best[:, ::-1]
+        return best.transpose(1, 0, 2) if turn & 4 else best
+
+    def _pairs(
+        self, noise: Noise, rng: np.random.Generator, clean: list[Pixels], side: int
+    ) -> tuple[Pixels, Pixels]:
+        """Make parts of photos, all of one size, gray or flat by their shares, and noisy."""
+        drawn = rng.random((len(clean), 3)) < (self.gray, self.flat, flat.CLEAN)
+        gray, noiseless = drawn[:, 0], drawn[:, 1] & drawn[:, 2]
+        batch = np.stack(clean)
+        for index in np.flatnonzero(drawn[:, 1]):
+            height, width = batch.shape[1:3]
+            batch[index] = flat.patch(rng, side)[:height, :width]
+        batch[gray] = np.rint(batch[gray] @ LUMA)[..., None]
+        noisy, target = noise.pair(batch, rng, fast_normals)
+        noisy[gray] = noisy[gray][..., 1:2]
+        noisy[noiseless] = target[noiseless] = batch[noiseless]
+        return noisy, target
+
+    def _noisy_picture(self, index: int, oldest: int) -> tuple[Pixels, Pixels]:
+        """Picture ``index`` of the endless series of those with costly noise, and its target."""
+        if index not in self._noisy:
+            rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, index, 1]))
+            side = max(NOISY_SIDE, self.patch)
+            photo = self._photo(rng, side, oldest, 1)
+            noisy, target = self._pairs(self._costly, rng, [photo], side)
+            self._noisy[index] = noisy[0], target[0]
+        return self._noisy[index]
+
+    def _cut(self, rng: np.random.Generator, first: int, oldest: int) -> tuple[Pixels, Pixels]:
+        """Draw a patch of the pictures with costly noise from ``first`` on, and its target."""
+        best, most = None, -1.0
+        for _ in range(self.detail):
+            noisy, target = self._noisy_picture(first + int(rng.integers(NOISY_WINDOW)), oldest)
+            top, left = (
+                ALIGNMENT * int(rng.integers((length - self.patch) // ALIGNMENT + 1))
+                for length in target.shape[:2]
+            )
+            part = np.s_[top : top + self.patch, left : left + self.patch]
+            detail = _detail(target[part]) if self.detail > 1 else 0.0
+            if detail > most:
+                best, most = (noisy[part], target[part]), detail
+        assert best is not None  # there is at least one try
+        return best
 
     def at(self, step: int) -> tuple[Pixels, Pixels]:
         """The batch of one step.
@@ -248,30 +183,19 @@ class Batches:
         """
         rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, step]))
         oldest = step // TURNOVER
-        clean = np.empty((self.batch, self.patch, self.patch, 3), np.uint8)
-        draws = rng.random((self.batch, 5))
-        for row, draw in zip(clean, draws, strict=True):
-            image = self._image(oldest + int(draw[0] * self.images.window), oldest)
-            top = int(draw[1] * (image.shape[0] - self.patch + 1))
-            left = int(draw[2] * (image.shape[1] - self.patch + 1))
-            turn = int(draw[3] * 8)
-            crop = image[top : top + self.patch, left : left + self.patch]
-            if turn & 1:
-                crop = crop[::-1]
-            if turn & 2:
-                crop = crop[:, ::-1]
-            row[...] = crop.transpose(1, 0, 2) if turn & 4 else crop
-        if self.flat:  # without it, nothing is drawn: batches stay what they were
-            drawn = rng.random((self.batch, 2)) < (self.flat, flat.CLEAN)
-            for index in np.flatnonzero(drawn[:, 0]):
-                clean[index] = flat.patch(rng, self.patch)
-        gray = draws[:, 4] < self.gray
-        clean[gray] = np.rint(clean[gray] @ LUMA)[..., None]
-        noisy, target = self.noise.pair(clean, rng, fast_normals)
-        noisy[gray] = noisy[gray][..., 1:2]
-        if self.flat:
-            noiseless = drawn.all(axis=1)
-            noisy[noiseless] = target[noiseless] = clean[noiseless]
+        shape = (self.batch, self.patch, self.patch, 3)
+        noisy, target = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+        costly = rng.random(self.batch) < self._share
+        if not costly.all():
+            clean = [self._photo(rng, self.patch, oldest, self.detail) for _ in range(sum(~costly))]
+            noisy[~costly], target[~costly] = self._pairs(self._cheap, rng, clean, self.patch)
+        if self._share:
+            pixels = step * self.batch * self.patch**2 * self._share
+            first = int(pixels / (NOISY_USES * NOISY_SIDE**2))
+            for gone in [i for i in self._noisy if i < first]:
+                del self._noisy[gone]
+            for index in np.flatnonzero(costly):
+                noisy[index], target[index] = self._cut(rng, first, oldest)
         return noisy, target
 
 

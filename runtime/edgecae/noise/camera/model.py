@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,7 @@ class CameraNoise(Noise):
             part is applied to, 0 to 1; see the top of this module.
     """
 
+    costly: ClassVar[bool] = True
     level: tuple[float, float] = (0.7, 30.0)
     bayer: float = 0.6
     denoise: float = 0.7
