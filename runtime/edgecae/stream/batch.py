@@ -7,7 +7,6 @@ import errno
 import glob
 import logging
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
 from edgecae.redact import is_url, redacted
 from edgecae.stream.capture import closing
+from edgecae.stream.folder_files import files_below
 from edgecae.stream.watchdog import HungError, StreamHooks
 
 try:
@@ -78,26 +78,8 @@ def _jobs_of_folder(folder: Path, output: Path) -> Iterator[Job]:
     inside, outside = folder.resolve(), output.resolve()
     if outside == inside or inside in outside.parents:
         raise SinkError(f"the output {output} lies in the input folder {folder}")
-    found: list[Path] = []
-    unlisted: list[Path] = []
-    for parent, folders, files in os.walk(
-        folder, onerror=lambda error: unlisted.append(Path(error.filename))
-    ):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if not name.startswith(".")]
-    found = [path for path in found if _may_be_file(path)]
-    for path in sorted(found + unlisted):  # those that can't be read fail when their turn comes
+    for path in files_below(folder, output):  # what can't be read fails when its turn comes
         yield Job(path, output / path.relative_to(folder), True)
-
-
-def _may_be_file(path: Path) -> bool:
-    """Whether a path is a file, or can't be looked at; false for pipes, devices and dead links."""
-    try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
 
 
 def plan_batch(inputs: Sequence[Path], output: Path) -> list[Job]:
@@ -178,6 +160,11 @@ def denoise_file(
     return stats.frames
 
 
+def _shortened(stem: str, spare: int = 32) -> str:
+    """A stem of a file's name, cut where a longer name would have more than 255 bytes."""
+    return os.fsencode(stem)[: 255 - spare].decode(errors="ignore")
+
+
 def _permissions(source: Path) -> int:
     """Mode of a file that a result is made of; of its owner alone where that can't be known."""
     try:
@@ -252,7 +239,7 @@ def _denoise_video(
 ) -> stream.Stats:
     """Denoise a video; see :func:`denoise_file`."""
     stats = stream.Stats()
-    kept = job.target.with_name(f".{job.target.stem}.part{job.target.suffix}")
+    kept = job.target.with_name(f".{_shortened(job.target.stem)}.part{job.target.suffix}")
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.suppress(_StoppedError))
         buffers = Buffers()
