@@ -7,15 +7,19 @@ import errno
 import glob
 import logging
 import os
+import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgecae import atomic, stream
 from edgecae.denoise.denoiser import Denoiser
+from edgecae.denoise.still import denoise_still, is_unchanged
 from edgecae.errors import EdgecaeError, SinkError, SourceError
 from edgecae.media import images
 from edgecae.media.buffers import Buffers
+from edgecae.media.file_reader import FileReader, open_ordinary
 from edgecae.media.frame import MAX_PIXELS
 from edgecae.media.sinks.base import DEFAULT_CODEC
 from edgecae.media.sinks.video_file import VideoSink
@@ -69,8 +73,31 @@ class Outcome:
     stopped: bool = False
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in images.SUFFIXES
+_NO_CODING = images.Coding()
+
+_MOVING = {".gif"}
+"""Suffixes of files that are a video to a video, and a picture to a picture."""
+
+
+def _is_still(job: Job) -> bool:
+    """Whether a job makes a picture of a picture."""
+    if job.source.suffix.lower() in _MOVING:
+        return job.target.suffix.lower() in images.WRITTEN_SUFFIXES
+    return images.is_picture_name(job.source)
+
+
+def _named(source: Path, target: Path, in_batch: bool) -> Job:
+    """A job of a batch; what can't be written in its own format becomes PNG.
+
+    Raises:
+        SinkError: of a single file, its format can't be written.
+    """
+    job = Job(source, target, in_batch)
+    if _is_still(job) and target.suffix.lower() not in images.WRITTEN_SUFFIXES:
+        if not in_batch:
+            images.kind_to_write(target)
+        return Job(source, target.with_suffix(".png"), in_batch)
+    return job
 
 
 def _jobs_of_folder(folder: Path, output: Path) -> Iterator[Job]:
@@ -79,7 +106,7 @@ def _jobs_of_folder(folder: Path, output: Path) -> Iterator[Job]:
     if outside == inside or inside in outside.parents:
         raise SinkError(f"the output {output} lies in the input folder {folder}")
     for path in files_below(folder, output):  # what can't be read fails when its turn comes
-        yield Job(path, output / path.relative_to(folder), True)
+        yield _named(path, output / path.relative_to(folder), True)
 
 
 def plan_batch(inputs: Sequence[Path], output: Path) -> list[Job]:
@@ -87,12 +114,14 @@ def plan_batch(inputs: Sequence[Path], output: Path) -> list[Job]:
 
     Args:
         inputs: files and folders. A single file may become a file; several files, and what is in
-            folders, go into a folder, with the same names below it.
+            folders, go into a folder, with the same names below it. There, a picture of a format
+            that is not written becomes ``NAME.png``.
         output: file or folder; a path without a suffix is a folder.
 
     Raises:
         SourceError: the only input does not exist; among several, its job fails.
-        SinkError: several files for one, two for the same name, a folder into itself, or a URL.
+        SinkError: several files for one, two for the same name, a folder into itself, a URL, or a
+            picture into a format that is not written.
     """
     several = len(inputs) > 1
     if is_url(str(output)):
@@ -108,11 +137,18 @@ def plan_batch(inputs: Sequence[Path], output: Path) -> list[Job]:
         elif several or output.is_dir() or not output.suffix:
             if output.is_file():
                 raise SinkError(f"{len(inputs)} inputs need a folder, but {output} is a file")
-            jobs.append(Job(path, output / path.name, several))
+            jobs.append(_named(path, output / path.name, several))
         else:
-            jobs.append(Job(path, output, False))
+            jobs.append(_named(path, output, False))
     if not jobs:
         raise SourceError(f"there are no files in {', '.join(str(p) for p in inputs)}")
+    taken = Counter(job.target for job in jobs)
+    jobs = [
+        replace(job, target=job.target.with_name(f"{job.source.name}.png"))
+        if taken[job.target] > 1 and job.source.suffix.lower() not in images.WRITTEN_SUFFIXES
+        else job
+        for job in jobs
+    ]  # a.heic beside a.png
     targets = [job.target for job in jobs]
     if len(set(targets)) < len(targets):
         double = next(target for target in targets if targets.count(target) > 1)
@@ -126,6 +162,7 @@ def denoise_file(
     *,
     overwrite: bool = False,
     codec: str = DEFAULT_CODEC,
+    coding: images.Coding = _NO_CODING,
     max_pixels: int = MAX_PIXELS,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
@@ -146,18 +183,32 @@ def denoise_file(
     """
     if job.target.exists() and not overwrite:
         raise SinkError(f"{job.target} exists; --overwrite replaces it")
-    if _is_image(job.source):
-        picture = images.read(job.source, max_pixels)
-        denoiser.reset()
-        denoiser.process(picture.pixels, out=picture.pixels)
-        images.write(job.target, picture, mode=_permissions(job.source))
+    if _is_still(job):
+        _denoise_still(job, denoiser, max_pixels, coding)
         return 1
-    if _is_image(job.target):
+    if job.target.suffix.lower() in images.SUFFIXES - _MOVING:
         raise SinkError(f"{job.source} is no image; {job.target} would be one")
     stats = _denoise_video(job, denoiser, overwrite, codec, max_pixels, stop, report, hooks)
     if stats.broken:
         log.warning("%s: %d packets could not be decoded", job.source, stats.broken)
     return stats.frames
+
+
+def _denoise_still(job: Job, denoiser: Denoiser, max_pixels: int, coding: images.Coding) -> None:
+    """Denoise a picture; see :func:`denoise_file`."""
+    picture = images.read(job.source, max_pixels)
+    kind, permissions = images.kind_to_write(job.target), _permissions(job.source)
+    picture = denoise_still(picture, denoiser)
+    if is_unchanged(denoiser) and kind == picture.kind and coding == _NO_CODING:
+        # Nothing was taken away: encoding it again would make it larger, or worse.
+        del picture
+        with open_ordinary(job.source) as file, atomic.writing(job.target, mode=permissions) as new:
+            reader = FileReader(file, str(job.source))
+            with new.open("wb") as copy:
+                shutil.copyfileobj(reader, copy)
+            reader.check()
+        return
+    images.write(job.target, picture, mode=permissions, coding=coding)
 
 
 def _shortened(stem: str, spare: int = 32) -> str:
@@ -287,6 +338,7 @@ def run_batch(
     *,
     overwrite: bool = False,
     codec: str = DEFAULT_CODEC,
+    coding: images.Coding = _NO_CODING,
     max_pixels: int = MAX_PIXELS,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
@@ -303,6 +355,7 @@ def run_batch(
         denoiser: opened.
         overwrite: make results again that are there already.
         codec: of videos.
+        coding: of pictures.
         max_pixels: of a picture or frame, see :class:`edgecae.media.sources.SourceSettings`.
         stop: looked at between frames.
         report: told after each frame of a video.
@@ -326,6 +379,7 @@ def run_batch(
                 denoiser,
                 overwrite=overwrite,
                 codec=codec,
+                coding=coding,
                 max_pixels=max_pixels,
                 stop=stop,
                 report=report,
@@ -339,7 +393,7 @@ def run_batch(
             log.warning("passed over: %s", error)
             outcome.failed += (str(error),)
             continue
-        if stop is not None and stop.requested and not _is_image(job.source):
+        if stop is not None and stop.requested and not _is_still(job):
             outcome.stopped = True
             break
         outcome.done += 1
