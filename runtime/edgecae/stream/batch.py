@@ -25,6 +25,7 @@ from edgecae.media.sinks.base import DEFAULT_CODEC
 from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
 from edgecae.redact import is_url, redacted
+from edgecae.stream.batch_progress import BatchClock, BatchProgress
 from edgecae.stream.capture import closing
 from edgecae.stream.folder_files import files_below
 from edgecae.stream.watchdog import HungError, StreamHooks
@@ -343,6 +344,7 @@ def run_batch(
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
     hooks: StreamHooks | None = None,
+    progress: Callable[[BatchProgress], None] = lambda progress: None,
 ) -> Outcome:
     """Denoise files one after the other.
 
@@ -360,18 +362,24 @@ def run_batch(
         stop: looked at between frames.
         report: told after each frame of a video.
         hooks: what the process does for the stream of a video, see :func:`edgecae.stream.run`.
+        progress: told before each file.
 
     Raises:
         EdgecaeError: what went wrong with the only file.
         SinkError: in a batch, the target as a whole can't be written.
     """
+    if coding != _NO_CODING:
+        coding.check(images.kind_to_write(job.target) for job in jobs if _is_still(job))
     outcome = Outcome()
+    clock = BatchClock([job.source for job in jobs])
     for job in jobs:
+        progress(clock.progress())
         if stop is not None and stop.requested:
             outcome.stopped = True
             break
         if job.in_batch and job.target.exists() and not overwrite:
             outcome.present += 1
+            clock.next(worked=False)
             continue
         try:
             outcome.frames += denoise_file(
@@ -392,9 +400,11 @@ def run_batch(
                 raise
             log.warning("passed over: %s", error)
             outcome.failed += (str(error),)
+            clock.next(worked=True)
             continue
         if stop is not None and stop.requested and not _is_still(job):
             outcome.stopped = True
             break
         outcome.done += 1
+        clock.next(worked=True)
     return outcome

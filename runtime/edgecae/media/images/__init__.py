@@ -9,6 +9,7 @@ from __future__ import annotations
 from edgecae.media.images.formats import (
     LOSSY,
     SUFFIXES,
+    WRITTEN_KINDS,
     WRITTEN_SUFFIXES,
     is_picture_name,
     kind_to_write,
@@ -22,6 +23,7 @@ __all__ = [
     "LOSSY",
     "SUBSAMPLINGS",
     "SUFFIXES",
+    "WRITTEN_KINDS",
     "WRITTEN_SUFFIXES",
     "Coding",
     "Picture",

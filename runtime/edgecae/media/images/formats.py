@@ -27,6 +27,7 @@ from edgecae.errors import SinkError, SourceError
 __all__ = [
     "LOSSY",
     "SUFFIXES",
+    "WRITTEN_KINDS",
     "WRITTEN_SUFFIXES",
     "is_picture_name",
     "kind_of_content",
@@ -70,6 +71,9 @@ SUFFIXES = frozenset(_READ)
 WRITTEN_SUFFIXES = frozenset(_WRITTEN)
 """Of the image files that can be written."""
 
+WRITTEN_KINDS = frozenset(_WRITTEN.values())
+"""Pillow's names of the formats that can be written."""
+
 LOSSY = frozenset({"JPEG", "WEBP", "AVIF"})
 """Formats that have a quality."""
 
@@ -107,6 +111,9 @@ _UNREAD_HEADS = (
     (0, b"<svg", ".svg"),
 )
 """Where a file of each of them has which bytes."""
+
+STDIN, STDOUT = "standard input", "standard output"
+"""Names of pipes in messages."""
 
 HEAD_LENGTH = 64
 """Bytes that :func:`kind_of_content` looks at."""
@@ -168,7 +175,8 @@ def kind_of_content(name: str, head: bytes) -> str:
         return "TGA"
     if suffix in _UNREAD_SUFFIXES:
         raise unread(name, suffix)
-    raise SourceError(f"{name} can't be read as an image: its format is unknown")
+    hint = "; edgecae stream --source - reads video" if name == STDIN else ""
+    raise SourceError(f"{name} can't be read as an image: its format is unknown{hint}")
 
 
 def kind_to_write(path: Path) -> str:

@@ -53,17 +53,16 @@ def read_heif(name: str, file: IO[bytes], max_pixels: int) -> Picture:
         info["exif"] = exif.upright(exif.normal(info["exif"]))
     if info.get("xmp"):
         info["xmp"] = exif.upright_xmp(info["xmp"])
-    values = np.frombuffer(image.data, np.uint16 if bits else np.uint8)
+    values: Any = np.frombuffer(image.data, np.uint16 if bits else np.uint8)
     width, height = image.size
     values = values.reshape(height, width, channels)
     if bits:
         pixels, alpha, fine = deep.split(_spread(values.copy(), image.info["bit_depth"]))
         return Picture(pixels, alpha, info, "HEIF", fine, left_out=lost)
     colours = 1 if channels < 3 else 3
-    pixels = np.ascontiguousarray(values[..., :colours]).reshape(
-        (height, width) if colours == 1 else (height, width, 3)
-    )
-    alpha = None if channels % 2 else np.ascontiguousarray(values[..., -1])
+    pixels = np.empty((height, width) if colours == 1 else (height, width, 3), np.uint8)
+    pixels[:] = values[..., 0] if colours == 1 else values[..., :3]
+    alpha = None if channels % 2 else values[..., -1].copy()
     return Picture(pixels, alpha, info, "HEIF", left_out=lost)
 
 

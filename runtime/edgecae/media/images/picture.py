@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgecae.media.images import exif
 
-__all__ = ["FINE_STEPS", "Picture", "upright"]
+__all__ = ["FINE_STEPS", "Picture", "upright", "upright_view"]
 
 FINE_STEPS = 257
 """Levels of 16 bits in one of 8: 65535 / 255."""
@@ -77,15 +77,27 @@ _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 def upright(picture: Picture) -> Picture:
     """Turn a picture as its EXIF orientation asks, and have its EXIF data say so."""
+    seen = upright_view(picture)
+    return replace(
+        seen,
+        pixels=np.ascontiguousarray(seen.pixels),
+        alpha=None if seen.alpha is None else np.ascontiguousarray(seen.alpha),
+        fine=None if seen.fine is None else np.ascontiguousarray(seen.fine),
+    )
+
+
+def upright_view(picture: Picture) -> Picture:
+    """The same without a copy: the arrays are views, and not contiguous."""
     turned = _UPRIGHT.get(exif.orientation(picture.info.get("exif")))
     if turned is None:
         return picture
     info = dict(picture.info, exif=exif.upright(picture.info["exif"]))
     if info.get("xmp"):
         info["xmp"] = exif.upright_xmp(info["xmp"])
-    pixels, alpha, fine = (
-        None if each is None else np.ascontiguousarray(turned(each))
-        for each in (picture.pixels, picture.alpha, picture.fine)
+    return replace(
+        picture,
+        pixels=turned(picture.pixels),
+        alpha=None if picture.alpha is None else turned(picture.alpha),
+        fine=None if picture.fine is None else turned(picture.fine),
+        info=info,
     )
-    assert pixels is not None
-    return replace(picture, pixels=pixels, alpha=alpha, fine=fine, info=info)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +18,7 @@ from PIL import Image
 from edgecae import atomic
 from edgecae.errors import SettingError, SinkError
 from edgecae.media.images import deep, formats, metadata, png_file, tiff_file
-from edgecae.media.images.picture import Picture, upright
+from edgecae.media.images.picture import Picture, upright_view
 
 __all__ = ["SUBSAMPLINGS", "Coding", "write", "write_stream"]
 
@@ -50,8 +50,18 @@ class Coding:
         SettingError: a number or a word is none of these.
     """
 
-    quality: int | None = None
-    subsampling: str | None = None
+    quality: int | None = field(
+        default=None,
+        metadata={
+            "metavar": "1…100",
+            "help": "Of pictures in JPEG, WebP and AVIF; 95 unless given, and WebP without loss "
+            "stays so.",
+        },
+    )
+    subsampling: str | None = field(
+        default=None,
+        metadata={"help": "Of colours in JPEG and AVIF; as it was, or 4:4:4, unless given."},
+    )
 
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
@@ -60,6 +70,21 @@ class Coding:
             raise SettingError(
                 f"a subsampling is one of {', '.join(SUBSAMPLINGS)}, not {self.subsampling}"
             )
+
+    def check(self, kinds: Iterable[str]) -> None:
+        """Refuse what none of the results has.
+
+        Args:
+            kinds: Pillow's names of their formats.
+
+        Raises:
+            SettingError: a quality without JPEG, WebP or AVIF; a subsampling without JPEG or AVIF.
+        """
+        there = set(kinds)
+        if self.quality is not None and not there & formats.LOSSY:
+            raise SettingError("a quality is for JPEG, WebP and AVIF; no result is one of them")
+        if self.subsampling is not None and not there & {"JPEG", "AVIF"}:
+            raise SettingError("a subsampling is for JPEG and AVIF; no result is one of them")
 
 
 def write(
@@ -105,7 +130,7 @@ def write_stream(
         coding: how it is encoded.
     """
     if kind != picture.kind:
-        picture = upright(picture)
+        picture = upright_view(picture)
     info, lost = metadata.fitting(picture.info, kind)
     if picture.alpha is not None and kind in _OPAQUE:
         if (picture.alpha != 255).any():
@@ -151,13 +176,15 @@ def _encode(
 
 def _image(picture: Picture) -> Image.Image:
     """The picture in Pillow's memory; rows at a time, where a whole one would be a third one."""
-    if picture.alpha is None:
+    if picture.alpha is None and picture.pixels.flags.c_contiguous:
         return Image.fromarray(picture.pixels)
     height, width = picture.pixels.shape[:2]
-    image = Image.new("LA" if picture.pixels.ndim == 2 else "RGBA", (width, height))
+    mode = ("L" if picture.pixels.ndim == 2 else "RGB") + ("" if picture.alpha is None else "A")
+    image = Image.new(mode, (width, height))
     step = deep.rows_of(width)
     for top in range(0, height, step):
-        image.paste(Image.fromarray(replace(picture, fine=None).rows(top, top + step)), (0, top))
+        band = np.ascontiguousarray(picture.rows(top, top + step))
+        image.paste(Image.fromarray(band.squeeze(2) if mode == "L" else band), (0, top))
     return image
 
 
