@@ -87,8 +87,10 @@ def read_stream(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Pict
     except SourceError:
         raise
     except Exception as error:  # of damaged files, Pillow raises whatever comes to hand
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise SourceError(f"{name} can't be read as an image: {why}") from error
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise SourceError(
+            f"{name} can't be read as an image: {why or type(error).__name__}"
+        ) from error
 
 
 def _read(name: str, file: IO[bytes], max_pixels: int) -> Picture:

@@ -149,7 +149,7 @@ def write_stream(
             raise SinkError(f"{name} can't be written: {error}") from error
         raise
     except Exception as error:  # what belongs to the picture may be as damaged as a file
-        why = str(error) or type(error).__name__
+        why = " ".join(str(error).split()) or type(error).__name__
         raise SinkError(f"{name} can't be written: {why}") from error
     if left_out := (*picture.left_out, *lost):
         log.warning("%s: left out: %s", name, ", ".join(left_out))
