@@ -217,6 +217,19 @@ def test_depth_that_pillow_does_not_decode_is_said(tmp_path: Path) -> None:
     assert boxes.jpeg2000_depth(io.BytesIO((tmp_path / "a.j2k").read_bytes())) == 8
 
 
+def test_avif_is_written_as_far_as_its_encoder_has_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgecae.media.images import writing
+
+    monkeypatch.setattr(writing, "MAX_AVIF_PIXELS", 1000)
+    picture = images.Picture(np.zeros((25, 40, 3), np.uint8))
+    images.write(tmp_path / "a.avif", picture)
+    with pytest.raises(SinkError, match="41×25 is more than 1,000 pixels"):
+        images.write(tmp_path / "b.avif", images.Picture(np.zeros((25, 41), np.uint8)))
+    assert not (tmp_path / "b.avif").exists()
+
+
 # Files that need nothing, and how the others are encoded
 
 

@@ -29,6 +29,9 @@ SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
 QUALITY = 95
 """Of formats that have one, unless a caller says otherwise."""
 
+MAX_AVIF_PIXELS = 48_000_000
+"""Of a picture that is written as AVIF: its encoder takes 40 bytes of memory a pixel."""
+
 _DEEP = {"PNG", "TIFF", "PPM"}
 """Formats that are written with 16 bits a channel."""
 
@@ -129,6 +132,12 @@ def write_stream(
         picture: what it shall hold.
         coding: how it is encoded.
     """
+    height, width = picture.pixels.shape[:2]
+    if kind == "AVIF" and height * width > MAX_AVIF_PIXELS:
+        raise SinkError(
+            f"{name} can't be written: {width}×{height} is more than {MAX_AVIF_PIXELS:,} pixels, "
+            f"for which its encoder takes too much memory; write JPEG, TIFF or PNG"
+        )
     if kind != picture.kind:
         picture = upright_view(picture)
     info, lost = metadata.fitting(picture.info, kind)
