@@ -303,3 +303,16 @@ def test_smaller_copies_in_a_tiff_are_named_and_pages_are_refused(
     main.save(tmp_path / "pages.tif", save_all=True, append_images=[main])
     with pytest.raises(SourceError, match="several pictures"):
         images.read(tmp_path / "pages.tif")
+
+
+@pytest.mark.parametrize(
+    "part", [b"<hdrgm:a>", b' hdrgm:a="', b"<aCamera:MotionPhoto ", b" aCamera"]
+)
+def test_xmp_that_is_never_closed_takes_no_time(part: bytes, tmp_path: Path) -> None:
+    import time
+
+    xmp = (b'hdrgm:b="' + part * 8000)[:65_000]
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", xmp=xmp)
+    start = time.process_time()
+    assert images.read(tmp_path / "a.jpg").left_out == ("gain map",)
+    assert time.process_time() - start < 2

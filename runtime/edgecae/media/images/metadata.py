@@ -152,18 +152,34 @@ def _pictures_of_mpf(data: bytes | None) -> int:
         return 2
 
 
-_ABSENT = re.compile(
-    rb"""\s(?:hdrgm:\w+|\w*Camera:(?:MotionPhoto|MicroVideo)\w*)\s*=\s*(?:"[^"]*"|'[^']*')"""
-    rb"""|<(hdrgm:\w+|\w*Camera:(?:MotionPhoto|MicroVideo)\w*|\w*Container:Directory)>.*?</\1>""",
-    re.DOTALL,
-)
-"""What XMP data say of pictures and videos behind the main picture, by the prefixes that
-cameras use."""
+_ABSENT = rb"hdrgm:\w+|\w*Camera:(?:MotionPhoto|MicroVideo)\w*"
+"""What XMP data say of pictures and videos behind the main picture, by the prefixes that cameras
+use."""
+
+_ATTRIBUTE = re.compile(rb"""\s(?:%b)\s*=\s*(?:"[^"]*"|'[^']*')""" % _ABSENT)
+_ELEMENT = re.compile(rb"<(%b|\w*Container:Directory)(?:\s[^<>]*)?>" % _ABSENT)
 
 
 def _without_absent(xmp: bytes) -> bytes:
     """XMP data of one segment without what they say of things that are not kept."""
-    return _ABSENT.sub(b"", xmp) if len(xmp) <= MAX_JPEG_SEGMENT else xmp
+    if len(xmp) > MAX_JPEG_SEGMENT:
+        return xmp
+    xmp = _ATTRIBUTE.sub(b"", xmp)
+    kept, place, unclosed = [], 0, set[bytes]()
+    for start in _ELEMENT.finditer(xmp):
+        if start.start() < place or start[1] in unclosed:  # inside of one that goes
+            continue
+        end = start.end()
+        if not start[0].endswith(b"/>"):
+            closing = b"</" + start[1] + b">"
+            found = xmp.find(closing, end)  # a pattern for both would try each pair of places
+            if found < 0:
+                unclosed.add(start[1])
+                continue
+            end = found + len(closing)
+        kept.append(xmp[place : start.start()])
+        place = end
+    return b"".join(kept) + xmp[place:]
 
 
 def iptc(blocks: bytes) -> bytes | None:
