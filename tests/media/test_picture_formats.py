@@ -398,3 +398,22 @@ def test_pictures_of_phones_are_denoised(megapixels: int, tmp_path: Path) -> Non
     assert int(done.stdout) < (2 * 4 * width * height + 300e6) / 1000, "kB"
     with (tmp_path / "out.bmp").open("rb") as file:
         assert struct.unpack("<ii", file.read(26)[18:]) == (height, width)
+
+
+# Streams
+
+
+def test_a_stream_of_pictures_says_what_it_leaves_out(
+    photo: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Image.fromarray(photo[:32, :32])
+    (tmp_path / "in").mkdir()
+    first.save(tmp_path / "in" / "a.gif", save_all=True, append_images=[first.rotate(90)])
+    picture = first.convert("RGBA")
+    picture.paste((255, 0, 0, 0), (0, 0, 16, 32))
+    picture.save(tmp_path / "in" / "b.png")
+    with sources.open_source(str(tmp_path / "in")) as source:
+        _, frame = source
+    assert "a.gif: left out: all pictures but the first" in caplog.text
+    assert not (frame.pixels[:, :16] == (255, 0, 0)).all(axis=2).any()  # nobody sees it
+    np.testing.assert_array_equal(frame.pixels[:, 16:], photo[:32, 16:32])

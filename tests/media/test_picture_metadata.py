@@ -316,3 +316,22 @@ def test_xmp_that_is_never_closed_takes_no_time(part: bytes, tmp_path: Path) -> 
     start = time.process_time()
     assert images.read(tmp_path / "a.jpg").left_out == ("gain map",)
     assert time.process_time() - start < 2
+
+
+def test_the_colour_space_of_hdr_is_kept_or_named(
+    wide: Image.Image, denoiser: Denoiser, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else PQ is shown as if it were sRGB."""
+    wide.save(tmp_path / "in.avif")
+    content = (tmp_path / "in.avif").read_bytes()
+    place = content.index(b"colrnclx") + 8
+    assert images.read(tmp_path / "in.avif").info == {}
+    changed = content[:place] + struct.pack(">HH", 9, 16) + content[place + 4 :]
+    (tmp_path / "in.avif").write_bytes(changed)
+    denoise(tmp_path / "in.avif", tmp_path / "out.png", denoiser)
+    assert "left out" not in caplog.text
+    assert b"cICP\x09\x10\x00\x01" in (tmp_path / "out.png").read_bytes()
+    denoise(tmp_path / "out.png", tmp_path / "again.png", denoiser)
+    assert b"cICP\x09\x10\x00\x01" in (tmp_path / "again.png").read_bytes()
+    denoise(tmp_path / "in.avif", tmp_path / "out.jpg", denoiser)
+    assert "out.jpg: left out: colour space (cICP)\n" in caplog.text

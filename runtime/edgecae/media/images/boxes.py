@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from typing import IO, Any
 
-__all__ = ["avif_coding", "jpeg2000_depth", "webp_is_lossless"]
+__all__ = ["avif_coding", "colour_chunks", "jpeg2000_depth", "webp_is_lossless"]
 
 _LOOKED_AT = 2**16
 """Bytes at the start of a file, where its properties are."""
@@ -28,6 +29,27 @@ def avif_coding(file: IO[bytes]) -> tuple[int, dict[str, Any]]:
     depth = 8 if not flags & 0x40 else 12 if flags & 0x20 else 10
     across, down = bool(flags & 0x08), bool(flags & 0x04)
     return depth, {"subsampling": "4:2:0" if down else "4:2:2" if across else "4:4:4"}
+
+
+_USUAL_COLOUR = {(1, 13), (1, 1), (1, 2), (1, 6), (2, 2), (2, 13), (5, 6), (6, 6)}
+"""Primaries and transfer of sRGB, of video, and "unknown" (ITU-T H.273): viewers take them for
+the same."""
+
+
+def colour_chunks(file: IO[bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    """The colour space of an AVIF or HEIC file by its first box ``colr``, as chunks of PNG.
+
+    Returns:
+        A chunk cICP where the file has another colour space than usual, such as that of HDR.
+    """
+    content = _start(file)
+    place = content.find(b"colrnclx") + 8
+    if place < 8 or place + 4 > len(content):
+        return ()
+    primaries, transfer = struct.unpack_from(">HH", content, place)
+    if (primaries, transfer) in _USUAL_COLOUR or max(primaries, transfer) > 255:
+        return ()
+    return ((b"cICP", bytes((primaries, transfer, 0, 1))),)  # RGB, of full range
 
 
 def jpeg2000_depth(file: IO[bytes]) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgecae.errors import SourceError
 from edgecae.media.frame import check_size
-from edgecae.media.images import deep, exif
+from edgecae.media.images import boxes, deep, exif
 from edgecae.media.images.picture import Picture
 
 __all__ = ["read_heif"]
@@ -49,6 +49,8 @@ def read_heif(name: str, file: IO[bytes], max_pixels: int) -> Picture:
     info: dict[str, Any] = {
         key: image.info[key] for key in ("exif", "icc_profile", "xmp") if image.info.get(key)
     }
+    if "icc_profile" not in info:
+        info["png_colour"] = boxes.colour_chunks(file)
     if info.get("exif"):  # the decoder has turned the picture
         info["exif"] = exif.upright(exif.normal(info["exif"]))
     if info.get("xmp"):

@@ -10,7 +10,8 @@
 ``photoshop``      image resource blocks of Photoshop, bytes, with IPTC in the one of number 0x0404
 ``comment``        of JPEG and GIF, bytes
 ``png_text``       chunks of text, pairs of type and content
-``png_colour``     chunks that say how colours are meant (gAMA, cHRM, sRGB, cICP), likewise
+``png_colour``     chunks that say how colours are meant (gAMA, cHRM, sRGB, cICP), likewise; also
+                   of AVIF and HEIC, where these have no profile
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin
 
-from edgecae.media.images import exif
+from edgecae.media.images import boxes, exif
 
 __all__ = ["collect", "fitting", "iptc"]
 
@@ -99,6 +100,8 @@ def collect(
         file.seek(place)
         if "exif" not in info and "Raw profile type exif" in image.info:
             info["exif"] = exif.of_tags(image.getexif())
+    elif kind == "AVIF" and "icc_profile" not in info:
+        info["png_colour"] = boxes.colour_chunks(file)
     if info.get("exif"):
         info["exif"] = exif.normal(info["exif"])
     return {key: value for key, value in info.items() if value}, lost
@@ -266,6 +269,8 @@ def fitting(info: Mapping[str, Any], kind: str) -> tuple[dict[str, Any], list[st
     """
     kept = {key: value for key, value in info.items() if value and key in _HELD[kind]}
     lost = [_NAMES[key] for key in _NAMES if info.get(key) and key not in kept and _says(info, key)]
+    if any(name == b"cICP" for name, _ in info.get("png_colour", ())):
+        lost = ["colour space (cICP)" if each == _NAMES["png_colour"] else each for each in lost]
     if kind == "JPEG":
         for key, room in (("exif", MAX_JPEG_SEGMENT), ("xmp", MAX_JPEG_SEGMENT - 29)):
             if len(kept.get(key, b"")) > room:
