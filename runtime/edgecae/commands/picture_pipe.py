@@ -12,7 +12,7 @@ from edgecae.commands import terminal
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SinkError, SourceError
 from edgecae.media import images
-from edgecae.stream import picture_pipe
+from edgecae.stream import pictures
 
 __all__ = ["is_meant", "picture_format", "run"]
 
@@ -49,7 +49,7 @@ def run(
     overwrite: bool,
     open_denoiser: Callable[[], Denoiser],
 ) -> None:
-    """Denoise the picture; see :func:`edgecae.stream.picture_pipe.denoise_picture`.
+    """Denoise the picture; see :func:`edgecae.stream.pictures.denoise_picture`.
 
     Raises:
         SourceError, SinkError: what went wrong.
@@ -63,16 +63,17 @@ def run(
         )
     if output != _DASH:
         coding.check([images.kind_to_write(output)])
+        if output.exists() and not overwrite:
+            raise SinkError(f"{output} exists; --overwrite replaces it")
     source = sys.stdin.buffer if path == _DASH else path
     target = sys.stdout.buffer if output == _DASH else output
     with open_denoiser() as denoiser:
         terminal.echo(f"{denoiser.metadata.name}, {denoiser.backend}", err=True)
-        picture_pipe.denoise_picture(
+        pictures.denoise_picture(
             source,
             target,
             denoiser,
             kind=kind.upper() if kind else None,
             coding=coding,
             max_pixels=max_pixels,
-            overwrite=overwrite,
         )

@@ -7,27 +7,23 @@ import errno
 import glob
 import logging
 import os
-import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgecae import atomic, stream
 from edgecae.denoise.denoiser import Denoiser
-from edgecae.denoise.still import denoise_still, is_unchanged
 from edgecae.errors import EdgecaeError, SinkError, SourceError
 from edgecae.media import images
 from edgecae.media.buffers import Buffers
-from edgecae.media.file_reader import FileReader, open_ordinary
 from edgecae.media.frame import MAX_PIXELS
 from edgecae.media.sinks.base import DEFAULT_CODEC
 from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
-from edgecae.redact import is_url, redacted
+from edgecae.stream.batch_plan import MOVING, Job, is_still, plan_batch
 from edgecae.stream.batch_progress import BatchClock, BatchProgress
 from edgecae.stream.capture import closing
-from edgecae.stream.folder_files import files_below
+from edgecae.stream.pictures import denoise_picture, permissions
 from edgecae.stream.watchdog import HungError, StreamHooks
 
 try:
@@ -38,21 +34,6 @@ except ImportError:  # Windows
 __all__ = ["Job", "Outcome", "denoise_file", "plan_batch", "run_batch"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file to read and the one to write.
-
-    Attributes:
-        source: image or video.
-        target: file that the result becomes.
-        in_batch: whether it is one of a folder or of a list of files.
-    """
-
-    source: Path
-    target: Path
-    in_batch: bool
 
 
 @dataclass
@@ -75,86 +56,6 @@ class Outcome:
 
 
 _NO_CODING = images.Coding()
-
-_MOVING = {".gif"}
-"""Suffixes of files that are a video to a video, and a picture to a picture."""
-
-
-def _is_still(job: Job) -> bool:
-    """Whether a job makes a picture of a picture."""
-    if job.source.suffix.lower() in _MOVING:
-        return job.target.suffix.lower() in images.WRITTEN_SUFFIXES
-    return images.is_picture_name(job.source)
-
-
-def _named(source: Path, target: Path, in_batch: bool) -> Job:
-    """A job of a batch; what can't be written in its own format becomes PNG.
-
-    Raises:
-        SinkError: of a single file, its format can't be written.
-    """
-    job = Job(source, target, in_batch)
-    if _is_still(job) and target.suffix.lower() not in images.WRITTEN_SUFFIXES:
-        if not in_batch:
-            images.kind_to_write(target)
-        return Job(source, target.with_suffix(".png"), in_batch)
-    return job
-
-
-def _jobs_of_folder(folder: Path, output: Path) -> Iterator[Job]:
-    """A job for each file in a folder, and for each folder below that can't be listed."""
-    inside, outside = folder.resolve(), output.resolve()
-    if outside == inside or inside in outside.parents:
-        raise SinkError(f"the output {output} lies in the input folder {folder}")
-    for path in files_below(folder, output):  # what can't be read fails when its turn comes
-        yield _named(path, output / path.relative_to(folder), True)
-
-
-def plan_batch(inputs: Sequence[Path], output: Path) -> list[Job]:
-    """Say which file each input becomes.
-
-    Args:
-        inputs: files and folders. A single file may become a file; several files, and what is in
-            folders, go into a folder, with the same names below it. There, a picture of a format
-            that is not written becomes ``NAME.png``.
-        output: file or folder; a path without a suffix is a folder.
-
-    Raises:
-        SourceError: the only input does not exist; among several, its job fails.
-        SinkError: several files for one, two for the same name, a folder into itself, a URL, or a
-            picture into a format that is not written.
-    """
-    several = len(inputs) > 1
-    if is_url(str(output)):
-        raise SinkError(f"{redacted(str(output))}: a result is a file or a folder, not a URL")
-    jobs: list[Job] = []
-    for path in inputs:
-        if path.is_dir():
-            if output.is_file():
-                raise SinkError(f"{path} is a folder, but {output} is a file")
-            jobs.extend(_jobs_of_folder(path, output))
-        elif not several and not path.exists():
-            raise SourceError(f"{redacted(str(path))} does not exist")
-        elif several or output.is_dir() or not output.suffix:
-            if output.is_file():
-                raise SinkError(f"{len(inputs)} inputs need a folder, but {output} is a file")
-            jobs.append(_named(path, output / path.name, several))
-        else:
-            jobs.append(_named(path, output, False))
-    if not jobs:
-        raise SourceError(f"there are no files in {', '.join(str(p) for p in inputs)}")
-    taken = Counter(job.target for job in jobs)
-    jobs = [
-        replace(job, target=job.target.with_name(f"{job.source.name}.png"))
-        if taken[job.target] > 1 and job.source.suffix.lower() not in images.WRITTEN_SUFFIXES
-        else job
-        for job in jobs
-    ]  # a.heic beside a.png
-    targets = [job.target for job in jobs]
-    if len(set(targets)) < len(targets):
-        double = next(target for target in targets if targets.count(target) > 1)
-        raise SinkError(f"two inputs would become {double}; denoise them one at a time")
-    return jobs
 
 
 def denoise_file(
@@ -184,10 +85,10 @@ def denoise_file(
     """
     if job.target.exists() and not overwrite:
         raise SinkError(f"{job.target} exists; --overwrite replaces it")
-    if _is_still(job):
-        _denoise_still(job, denoiser, max_pixels, coding)
+    if is_still(job):
+        denoise_picture(job.source, job.target, denoiser, coding=coding, max_pixels=max_pixels)
         return 1
-    if job.target.suffix.lower() in images.SUFFIXES - _MOVING:
+    if job.target.suffix.lower() in images.SUFFIXES - MOVING:
         raise SinkError(f"{job.source} is no image; {job.target} would be one")
     stats = _denoise_video(job, denoiser, overwrite, codec, max_pixels, stop, report, hooks)
     if stats.broken:
@@ -195,34 +96,9 @@ def denoise_file(
     return stats.frames
 
 
-def _denoise_still(job: Job, denoiser: Denoiser, max_pixels: int, coding: images.Coding) -> None:
-    """Denoise a picture; see :func:`denoise_file`."""
-    picture = images.read(job.source, max_pixels)
-    kind, permissions = images.kind_to_write(job.target), _permissions(job.source)
-    picture = denoise_still(picture, denoiser)
-    if is_unchanged(denoiser) and kind == picture.kind and coding == _NO_CODING:
-        # Nothing was taken away: encoding it again would make it larger, or worse.
-        del picture
-        with open_ordinary(job.source) as file, atomic.writing(job.target, mode=permissions) as new:
-            reader = FileReader(file, str(job.source))
-            with new.open("wb") as copy:
-                shutil.copyfileobj(reader, copy)
-            reader.check()
-        return
-    images.write(job.target, picture, mode=permissions, coding=coding)
-
-
 def _shortened(stem: str, spare: int = 32) -> str:
     """A stem of a file's name, cut where a longer name would have more than 255 bytes."""
     return os.fsencode(stem)[: 255 - spare].decode(errors="ignore")
-
-
-def _permissions(source: Path) -> int:
-    """Mode of a file that a result is made of; of its owner alone where that can't be known."""
-    try:
-        return source.stat().st_mode
-    except OSError:
-        return 0o600
 
 
 @contextlib.contextmanager
@@ -297,7 +173,7 @@ def _denoise_video(
         buffers = Buffers()
         video = VideoFile(job.source, buffers=buffers, max_pixels=max_pixels)
         source = stack.enter_context(closing(video, stats))
-        mode = _permissions(job.source)
+        mode = permissions(job.source)
         part = stack.enter_context(atomic.writing(job.target, overwrite, mode=mode))
         stack.enter_context(_alone(part, job.target.resolve()))
         try:
@@ -369,7 +245,7 @@ def run_batch(
         SinkError: in a batch, the target as a whole can't be written.
     """
     if coding != _NO_CODING:
-        coding.check(images.kind_to_write(job.target) for job in jobs if _is_still(job))
+        coding.check(images.kind_to_write(job.target) for job in jobs if is_still(job))
     outcome = Outcome()
     clock = BatchClock([job.source for job in jobs])
     for job in jobs:
@@ -402,7 +278,7 @@ def run_batch(
             outcome.failed += (str(error),)
             clock.next(worked=True)
             continue
-        if stop is not None and stop.requested and not _is_still(job):
+        if stop is not None and stop.requested and not is_still(job):
             outcome.stopped = True
             break
         outcome.done += 1
