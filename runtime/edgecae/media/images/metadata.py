@@ -2,16 +2,18 @@
 
 ``Picture.info`` has, where the file has them:
 
+=================  ================================================================
 ``exif``           EXIF data, bytes that begin with ``Exif\\0\\0``
 ``icc_profile``    a colour profile, bytes
 ``dpi``            resolution in dots per inch, two numbers
 ``xmp``            XMP data, bytes
 ``xmp_extension``  its further parts, payloads of JPEG's APP1
-``photoshop``      image resource blocks of Photoshop, bytes, with IPTC in the one of number 0x0404
+``photoshop``      image resource blocks of Photoshop, bytes; IPTC is block 0x0404
 ``comment``        of JPEG and GIF, bytes
 ``png_text``       chunks of text, pairs of type and content
-``png_colour``     chunks that say how colours are meant (gAMA, cHRM, sRGB, cICP), likewise; also
-                   of AVIF and HEIC, where these have no profile
+``png_colour``     chunks that say how colours are meant (gAMA, cHRM, sRGB, cICP);
+                   also of AVIF and HEIC, where these have no profile
+=================  ================================================================
 """
 
 from __future__ import annotations
