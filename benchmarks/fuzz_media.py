@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 __all__ = ["KINDS", "Mutator", "Reader", "fuzz", "samples"]
 
@@ -54,7 +54,7 @@ MAX_GROWTH = 8 * MAX_PIXELS + 200_000_000
 """Bytes of resident memory that reading may take beside what an idle process has: two pictures of
 four bytes a pixel, and what else the limit allows."""
 
-IMAGES = "png", "jpg", "webp", "tif", "bmp", "ppm"
+IMAGES = "png", "jpg", "webp", "tif", "bmp", "ppm", "gif", "tga", "jp2", "avif", "heic"
 VIDEOS = "mp4", "mkv", "avi", "ts", "mov", "webm"
 KINDS = IMAGES + VIDEOS
 
@@ -73,26 +73,60 @@ def _pictures(kind: str) -> list[bytes]:
     colour = Image.fromarray(pixels, "RGBA")
     exif = Image.Exif()
     exif[274], exif[305] = 6, "edgecae"
-    more: dict[str, Any] = {"exif": exif, "icc_profile": bytes(300)}
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[1] = "N"
+    more: dict[str, Any] = {"exif": exif.tobytes(), "icc_profile": bytes(300)}
+    xmp = b'<a hdrgm:Version="1"><Container:Directory></Container:Directory></a>'
+    blocks = b"8BIM\x04\x04\0\0\0\0\0\x06\x1c\x02\x05\0\x01a"
+    segment = b"\xff\xed" + struct.pack(">H", len(blocks) + 16) + b"Photoshop 3.0\0" + blocks
     forms: dict[str, list[tuple[str, dict[str, Any]]]] = {
         "png": [("RGB", more), ("RGBA", {}), ("P", {"transparency": 3}), ("L", {}), ("1", {}),
-                ("LA", {"dpi": (72, 72)})],
+                ("LA", {"dpi": (72, 72)}), ("I;16", {})],
         "jpg": [("RGB", {**more, "dpi": (72, 72)}), ("RGB", {"progressive": True}), ("L", {}),
-                ("RGB", {"subsampling": 2, "restart_marker_rows": 1})],
+                ("RGB", {"subsampling": 2, "restart_marker_rows": 1}),
+                ("RGB", {"xmp": xmp, "extra": segment, "comment": "a"})],
         "webp": [("RGB", more), ("RGBA", {"lossless": True}), ("RGBA", {})],
         "tif": [("RGB", {"compression": each}) for each in
                 (None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")]
-               + [("L", more), ("1", {"compression": "group4"}), ("RGBA", {})],
+               + [("L", more), ("1", {"compression": "group4"}), ("RGBA", {}), ("I;16", {}),
+                  ("RGB", {"tiffinfo": {700: xmp, 34377: blocks}})],
         "bmp": [("RGB", {}), ("P", {}), ("L", {}), ("1", {})],
-        "ppm": [("RGB", {}), ("L", {}), ("1", {})],
+        "ppm": [("RGB", {}), ("L", {}), ("1", {}), ("I;16", {})],
+        "gif": [("P", {}), ("RGBA", {}), ("L", {"save_all": True, "append_images": [colour]})],
+        "tga": [("RGB", {}), ("RGBA", {"compression": "tga_rle"}), ("L", {}), ("P", {})],
+        "jp2": [("RGB", {}), ("RGBA", {}), ("L", {})],
+        "avif": [("RGB", more), ("RGBA", {"xmp": xmp}), ("L", {})],
+        "heic": [("RGB", {"exif": more["exif"]}), ("RGBA", {}), ("L", {})],
     }  # fmt: skip
     found = []
     for mode, options in forms[kind]:
         file = io.BytesIO()
-        name = {"jpg": "JPEG", "tif": "TIFF"}.get(kind, kind.upper())
-        colour.convert(mode).save(file, name, **options)
+        image = (
+            colour.convert("L").convert("I").convert(mode) if "I" in mode else colour.convert(mode)
+        )
+        if kind == "heic":
+            import pillow_heif
+
+            pillow_heif.from_pillow(image).save(file, **options)
+        else:
+            names = {"jpg": "JPEG", "tif": "TIFF", "jp2": "JPEG2000"}
+            image.save(file, names.get(kind, kind.upper()), **options)
         found.append(file.getvalue())
-    return found
+    return found + _deep(kind)
+
+
+def _deep(kind: str) -> list[bytes]:
+    """Good files of 16 bits a channel, which Pillow does not write."""
+    from edgecae.media import images
+
+    if kind not in ("png", "tif", "ppm"):
+        return []
+    rng = np.random.default_rng(0)
+    fine = rng.integers(-128, 129, (20, 31, 3)).astype(np.int16)
+    pixels = rng.integers(0, 256, (20, 31, 3), np.uint8)
+    file = io.BytesIO()
+    name = {"tif": "TIFF"}.get(kind, kind.upper())
+    images.write_stream(file, f"a.{kind}", name, images.Picture(pixels, fine=fine))
+    return [file.getvalue()]
 
 
 def _videos(kind: str) -> list[bytes]:
@@ -140,16 +174,21 @@ def _riff(content: bytes) -> list[tuple[int, int]]:
     return _chunks(content, 12, "<I", 4, 8, even=True)
 
 
+_BOX_PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"meta", b"iprp", b"ipco",
+                b"jp2h"}  # fmt: skip
+
+
 def _boxes(content: bytes, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
-    """Boxes of MP4, those inside of others as well."""
+    """Boxes of MP4, AVIF, HEIC and JPEG 2000, those inside of others as well."""
     end, place, found = len(content) if end is None else end, start, []
     while place + 8 <= end:
         (length,) = struct.unpack_from(">I", content, place)
         if not 8 <= length <= end - place:
             break
         found.append((place, place + length))
-        if content[place + 4 : place + 8] in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts"):
-            found += _boxes(content, place + 8, place + length)
+        name = content[place + 4 : place + 8]
+        if name in _BOX_PARENTS:
+            found += _boxes(content, place + 8 + 4 * (name == b"meta"), place + length)
         place += length
     return found
 
@@ -208,6 +247,7 @@ def _head(content: bytes) -> list[tuple[int, int]]:
 
 PARTS: dict[str, Callable[[bytes], list[tuple[int, int]]]] = {
     "png": _png, "jpg": _segments, "webp": _riff, "tif": _entries, "bmp": _head, "ppm": _head,
+    "gif": _head, "tga": _head, "jp2": _boxes, "avif": _boxes, "heic": _boxes,
     "mp4": _boxes, "mov": _boxes, "mkv": _ebml, "webm": _ebml, "avi": _riff, "ts": _packets,
 }  # fmt: skip
 """By kind, where the parts of a file begin and end."""
@@ -355,7 +395,8 @@ def _work() -> None:
             try:
                 if kind in IMAGES:
                     picture = images.read(path, MAX_PIXELS)
-                    images.write(Path(folder, f"b.{kind}"), picture, durable=False)
+                    written = kind if f".{kind}" in images.WRITTEN_SUFFIXES else "png"
+                    images.write(Path(folder, f"b.{written}"), picture, durable=False)
                 else:
                     with VideoFile(path, max_pixels=MAX_PIXELS) as source:
                         for frame in source:

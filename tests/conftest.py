@@ -49,6 +49,7 @@ EXPECTED_SKIPS = {
     "there is no Python 3.11, the last that tflite-runtime has wheels for": not os.environ.get(
         "EDGECAE_TFLITE_PYTHON"
     ),
+    "pillow-heif is not installed": not importlib.util.find_spec("pillow_heif"),
     "there is no C compiler": not shutil.which("cc"),
     "tflite-micro is not installed": not importlib.util.find_spec("tflite_micro"),
     "GStreamer's RTSP server is not installed": not GSTREAMER,

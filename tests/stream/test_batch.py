@@ -218,7 +218,6 @@ def test_wrong_inputs(denoiser: Denoiser, photos: Path, tmp_path: Path) -> None:
     text = tmp_path / "clip.mp4"
     text.write_text("this is not a video")
     (tmp_path / "empty.png").write_bytes(b"")
-    Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "deep.png")
     Image.new("CMYK", (8, 8)).save(tmp_path / "print.jpg")
     face, out = photos / "face.png", tmp_path / "out"
     Image.open(face).save(
@@ -228,7 +227,6 @@ def test_wrong_inputs(denoiser: Denoiser, photos: Path, tmp_path: Path) -> None:
         ([tmp_path / "none.png"], out / "x.png", SourceError, "does not exist"),
         ([text], out / "x.mp4", SourceError, "neither an image nor a video"),
         ([tmp_path / "empty.png"], out / "x.png", SourceError, "can't be read"),
-        ([tmp_path / "deep.png"], out / "x.png", SourceError, "8 bits"),
         ([tmp_path / "print.jpg"], out / "x.jpg", SourceError, "mode CMYK"),
         ([tmp_path / "moving.png"], out / "x.png", SourceError, "several pictures"),
         ([face], out / "x.xyz", SinkError, "images are written as"),
@@ -253,3 +251,63 @@ def test_png_text_does_not_stop_an_image(
     info.add_text("Comment", "hello")
     Image.fromarray(photo).save(tmp_path / "in.png", pnginfo=info)
     assert denoise(tmp_path / "in.png", tmp_path / "out.png", denoiser).done == 1
+
+
+def test_a_folder_with_bad_files_is_done_without_them(
+    denoiser: Denoiser, pictures: list[np.ndarray], tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """As a folder and as a list of its files; again on a rerun."""
+    logging.getLogger("edgecae").propagate = True
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    picture = Image.fromarray(pictures[0])
+    good = ["a.png", "z.jpg", "n" * 249 + ".png", "ü" * 124 + ".png"]
+    for name in good:
+        picture.save(source / name)
+    jpeg = (source / "z.jpg").read_bytes()
+    (source / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (source / "drawing.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    transparent = picture.convert("RGBA")
+    transparent.putalpha(128)
+    transparent.save(source / "alpha.jpg", "PNG")
+    (source / "dead.png").symlink_to(tmp_path / "none.png")
+    bad = {"cut.jpg", "drawing.svg", "alpha.jpg", "dead.png"}
+    for inputs in ([source], sorted(source.iterdir())):
+        for done in (len(good), 0):
+            outcome = batch.run_batch(batch.plan_batch(inputs, out), denoiser)
+            assert outcome.done == done
+            assert {n for n in bad if any(n in line for line in outcome.failed)} == bad
+            assert len(outcome.failed) == len(bad)
+        assert {path.name for path in out.iterdir()} == set(good)
+        for path in out.iterdir():
+            path.unlink()
+    assert all(name in caplog.text for name in bad)
+
+
+def test_a_video_with_a_long_name_is_done(
+    denoiser: Denoiser, pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    make_clip(tmp_path / "a.mkv", pictures).rename(tmp_path / "in" / f"{'v' * 249}.mkv")
+    assert denoise(tmp_path / "in", tmp_path / "out", denoiser).done == 1
+
+
+def test_linked_folders_are_followed_once(
+    denoiser: Denoiser, folder: Path, photo: np.ndarray, tmp_path: Path
+) -> None:
+    elsewhere, out = tmp_path / "elsewhere", folder / "deep" / "out"
+    elsewhere.mkdir()
+    Image.fromarray(photo[:32, :32]).save(elsewhere / "more.png")
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "again").symlink_to(folder)
+    (elsewhere / "loop").symlink_to(folder / "deep")
+    jobs = batch.plan_batch([folder], tmp_path / "out")
+    targets = sorted(str(job.target.relative_to(tmp_path / "out")) for job in jobs)
+    assert len(targets) == 5
+    assert "linked/more.png" in targets
+    (folder / "results").symlink_to(tmp_path / "out")
+    assert batch.run_batch(jobs, denoiser).done == 5
+    assert len(batch.plan_batch([folder], tmp_path / "out")) == 5
+    with pytest.raises(SinkError, match="lies in the input folder"):
+        batch.plan_batch([folder], out)

@@ -46,6 +46,8 @@ def command(
     source = images.upright(images.read(picture, max_pixels))
     if source.alpha is not None:
         log.warning("%s: its transparency is not kept", picture)
+    if source.fine is not None:
+        log.warning("%s: of its 16 bits a channel, 8 are kept", picture)
     with Encoder(model, threads) as encoder:
         content = compressed_file.compress(source.pixels, encoder).to_bytes()
     atomic.write_bytes(output, content, overwrite, mode=picture.stat().st_mode)

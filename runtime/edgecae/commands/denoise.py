@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from edgecae import stream
-from edgecae.commands import options, process, progress, terminal
+from edgecae.commands import options, picture_pipe, process, progress, terminal
 from edgecae.commands.option_objects import option_of
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SourceError
+from edgecae.media.images import SUBSAMPLINGS, Coding
 from edgecae.stream import batch
 from edgecae.stream.session import Session
 
@@ -33,6 +34,9 @@ __all__ = ["command"]
 @option_of(Session, "strength", **options.DENOISER["strength"])
 @options.threads
 @option_of(Session, "codec")
+@option_of(Coding, "quality", type=click.IntRange(1, 100))
+@option_of(Coding, "subsampling", type=click.Choice(SUBSAMPLINGS))
+@picture_pipe.picture_format
 @options.max_pixels
 @options.overwrite
 @click.pass_context
@@ -45,31 +49,47 @@ def command(
     backend: str,
     strength: float | None,
     codec: str,
+    quality: int | None,
+    subsampling: str | None,
+    picture_format: str | None,
     max_pixels: int,
     overwrite: bool,
 ) -> None:
     """Denoise images, folders and videos.
 
-    An image keeps its alpha channel, EXIF data and colour profile; a video its timestamps, sound
-    and subtitles. A folder keeps its names; results that are there already are left alone, so
-    that an interrupted run goes on where it stopped.
+    An image keeps its depth of 8 or 16 bits, transparency, EXIF data and colour profile; a video
+    its timestamps, sound and subtitles. What can't be kept is named. A folder keeps its names;
+    results that are there already are left alone, so that an interrupted run goes on where it
+    stopped.
+
+    "-" stands for a picture on standard input or output.
     """
+    coding = Coding(quality, subsampling)
+    if picture_pipe.is_meant(inputs, output, picture_format):
+        picture_pipe.run(
+            inputs, output, picture_format, coding, max_pixels, overwrite,
+            lambda: Denoiser(model, threads, backend, strength),
+        )  # fmt: skip
+        return
     jobs = batch.plan_batch(inputs, output)
     with (
         Denoiser(model, threads, backend, strength) as denoiser,
         stream.stop_on_signals() as stop,
         progress.line() as show,
     ):
+        files = progress.Files(show, len(jobs))
         terminal.echo(f"{denoiser.metadata.name}, {denoiser.backend}, {threads} threads", err=True)
         outcome = batch.run_batch(
             jobs,
             denoiser,
             overwrite=overwrite,
             codec=codec,
+            coding=coding,
             max_pixels=max_pixels,
             stop=stop,
-            report=lambda stats: show(stats.summary),
+            report=lambda stats: show(lambda: f"{files.line}{stats.summary()}"),
             hooks=process.hooks(),
+            progress=files.tell,
         )
     present = f", {outcome.present} were there already" if outcome.present else ""
     terminal.echo(

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 
 from edgecae.commands.terminal import printable
 from edgecae.stream import Stop
+from edgecae.stream.batch_progress import BatchProgress
 
-__all__ = ["STOPPED", "exit_status", "line"]
+__all__ = ["STOPPED", "Files", "exit_status", "line"]
 
 INTERRUPTED = 130
 STOPPED = 1
@@ -49,6 +50,28 @@ def line() -> Iterator[Callable[[Callable[[], str]], None]]:
         if terminal and shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+class Files:
+    """The part of the line that says how far a batch of several files is.
+
+    Args:
+        show: what :func:`line` yields.
+        total: number of files.
+
+    Attributes:
+        line: what stands before the figures of a video; empty where there is one file.
+    """
+
+    def __init__(self, show: Callable[[Callable[[], str]], None], total: int) -> None:
+        self._show, self._total = show, total
+        self.line = ""
+
+    def tell(self, progress: BatchProgress) -> None:
+        """Show how far the batch is."""
+        if self._total > 1:
+            self.line = f"{progress.summary()}  "
+            self._show(progress.summary)
 
 
 def _columns() -> int:

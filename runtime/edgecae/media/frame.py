@@ -53,6 +53,7 @@ class Frame:
         alpha: uint8, H×W, of an image that has it; never denoised.
         before: the picture as it came, shape of ``pixels``; only where a sink asks for it.
         info: EXIF, colour profile and the like of an image, as :class:`images.Picture` has them.
+        fine: what 8 bits leave out of an image of 16, likewise.
         opening: how often its live source had been opened again: where it differs from that of the
             frame before, another scene may have begun.
     """
@@ -65,4 +66,5 @@ class Frame:
     alpha: NDArray[np.uint8] | None = None
     before: NDArray[np.uint8] | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    fine: NDArray[np.int16] | None = None
     opening: int = 0

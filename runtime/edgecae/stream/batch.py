@@ -7,7 +7,6 @@ import errno
 import glob
 import logging
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,10 @@ from edgecae.media.frame import MAX_PIXELS
 from edgecae.media.sinks.base import DEFAULT_CODEC
 from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
-from edgecae.redact import is_url, redacted
+from edgecae.stream.batch_plan import MOVING, Job, is_still, plan_batch
+from edgecae.stream.batch_progress import BatchClock, BatchProgress
 from edgecae.stream.capture import closing
+from edgecae.stream.pictures import denoise_picture, permissions
 from edgecae.stream.watchdog import HungError, StreamHooks
 
 try:
@@ -33,21 +34,6 @@ except ImportError:  # Windows
 __all__ = ["Job", "Outcome", "denoise_file", "plan_batch", "run_batch"]
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file to read and the one to write.
-
-    Attributes:
-        source: image or video.
-        target: file that the result becomes.
-        in_batch: whether it is one of a folder or of a list of files.
-    """
-
-    source: Path
-    target: Path
-    in_batch: bool
 
 
 @dataclass
@@ -69,73 +55,7 @@ class Outcome:
     stopped: bool = False
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in images.SUFFIXES
-
-
-def _jobs_of_folder(folder: Path, output: Path) -> Iterator[Job]:
-    """A job for each file in a folder, and for each folder below that can't be listed."""
-    inside, outside = folder.resolve(), output.resolve()
-    if outside == inside or inside in outside.parents:
-        raise SinkError(f"the output {output} lies in the input folder {folder}")
-    found: list[Path] = []
-    unlisted: list[Path] = []
-    for parent, folders, files in os.walk(
-        folder, onerror=lambda error: unlisted.append(Path(error.filename))
-    ):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if not name.startswith(".")]
-    found = [path for path in found if _may_be_file(path)]
-    for path in sorted(found + unlisted):  # those that can't be read fail when their turn comes
-        yield Job(path, output / path.relative_to(folder), True)
-
-
-def _may_be_file(path: Path) -> bool:
-    """Whether a path is a file, or can't be looked at; false for pipes, devices and dead links."""
-    try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-
-
-def plan_batch(inputs: Sequence[Path], output: Path) -> list[Job]:
-    """Say which file each input becomes.
-
-    Args:
-        inputs: files and folders. A single file may become a file; several files, and what is in
-            folders, go into a folder, with the same names below it.
-        output: file or folder; a path without a suffix is a folder.
-
-    Raises:
-        SourceError: the only input does not exist; among several, its job fails.
-        SinkError: several files for one, two for the same name, a folder into itself, or a URL.
-    """
-    several = len(inputs) > 1
-    if is_url(str(output)):
-        raise SinkError(f"{redacted(str(output))}: a result is a file or a folder, not a URL")
-    jobs: list[Job] = []
-    for path in inputs:
-        if path.is_dir():
-            if output.is_file():
-                raise SinkError(f"{path} is a folder, but {output} is a file")
-            jobs.extend(_jobs_of_folder(path, output))
-        elif not several and not path.exists():
-            raise SourceError(f"{redacted(str(path))} does not exist")
-        elif several or output.is_dir() or not output.suffix:
-            if output.is_file():
-                raise SinkError(f"{len(inputs)} inputs need a folder, but {output} is a file")
-            jobs.append(Job(path, output / path.name, several))
-        else:
-            jobs.append(Job(path, output, False))
-    if not jobs:
-        raise SourceError(f"there are no files in {', '.join(str(p) for p in inputs)}")
-    targets = [job.target for job in jobs]
-    if len(set(targets)) < len(targets):
-        double = next(target for target in targets if targets.count(target) > 1)
-        raise SinkError(f"two inputs would become {double}; denoise them one at a time")
-    return jobs
+_NO_CODING = images.Coding()
 
 
 def denoise_file(
@@ -144,6 +64,7 @@ def denoise_file(
     *,
     overwrite: bool = False,
     codec: str = DEFAULT_CODEC,
+    coding: images.Coding = _NO_CODING,
     max_pixels: int = MAX_PIXELS,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
@@ -164,13 +85,10 @@ def denoise_file(
     """
     if job.target.exists() and not overwrite:
         raise SinkError(f"{job.target} exists; --overwrite replaces it")
-    if _is_image(job.source):
-        picture = images.read(job.source, max_pixels)
-        denoiser.reset()
-        denoiser.process(picture.pixels, out=picture.pixels)
-        images.write(job.target, picture, mode=_permissions(job.source))
+    if is_still(job):
+        denoise_picture(job.source, job.target, denoiser, coding=coding, max_pixels=max_pixels)
         return 1
-    if _is_image(job.target):
+    if job.target.suffix.lower() in images.SUFFIXES - MOVING:
         raise SinkError(f"{job.source} is no image; {job.target} would be one")
     stats = _denoise_video(job, denoiser, overwrite, codec, max_pixels, stop, report, hooks)
     if stats.broken:
@@ -178,12 +96,9 @@ def denoise_file(
     return stats.frames
 
 
-def _permissions(source: Path) -> int:
-    """Mode of a file that a result is made of; of its owner alone where that can't be known."""
-    try:
-        return source.stat().st_mode
-    except OSError:
-        return 0o600
+def _shortened(stem: str, spare: int = 32) -> str:
+    """A stem of a file's name, cut where a longer name would have more than 255 bytes."""
+    return os.fsencode(stem)[: 255 - spare].decode(errors="ignore")
 
 
 @contextlib.contextmanager
@@ -252,13 +167,13 @@ def _denoise_video(
 ) -> stream.Stats:
     """Denoise a video; see :func:`denoise_file`."""
     stats = stream.Stats()
-    kept = job.target.with_name(f".{job.target.stem}.part{job.target.suffix}")
+    kept = job.target.with_name(f".{_shortened(job.target.stem)}.part{job.target.suffix}")
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.suppress(_StoppedError))
         buffers = Buffers()
         video = VideoFile(job.source, buffers=buffers, max_pixels=max_pixels)
         source = stack.enter_context(closing(video, stats))
-        mode = _permissions(job.source)
+        mode = permissions(job.source)
         part = stack.enter_context(atomic.writing(job.target, overwrite, mode=mode))
         stack.enter_context(_alone(part, job.target.resolve()))
         try:
@@ -300,10 +215,12 @@ def run_batch(
     *,
     overwrite: bool = False,
     codec: str = DEFAULT_CODEC,
+    coding: images.Coding = _NO_CODING,
     max_pixels: int = MAX_PIXELS,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
     hooks: StreamHooks | None = None,
+    progress: Callable[[BatchProgress], None] = lambda progress: None,
 ) -> Outcome:
     """Denoise files one after the other.
 
@@ -316,22 +233,29 @@ def run_batch(
         denoiser: opened.
         overwrite: make results again that are there already.
         codec: of videos.
+        coding: of pictures.
         max_pixels: of a picture or frame, see :class:`edgecae.media.sources.SourceSettings`.
         stop: looked at between frames.
         report: told after each frame of a video.
         hooks: what the process does for the stream of a video, see :func:`edgecae.stream.run`.
+        progress: told before each file.
 
     Raises:
         EdgecaeError: what went wrong with the only file.
         SinkError: in a batch, the target as a whole can't be written.
     """
+    if coding != _NO_CODING:
+        coding.check(images.kind_to_write(job.target) for job in jobs if is_still(job))
     outcome = Outcome()
+    clock = BatchClock([job.source for job in jobs])
     for job in jobs:
+        progress(clock.progress())
         if stop is not None and stop.requested:
             outcome.stopped = True
             break
         if job.in_batch and job.target.exists() and not overwrite:
             outcome.present += 1
+            clock.next(worked=False)
             continue
         try:
             outcome.frames += denoise_file(
@@ -339,6 +263,7 @@ def run_batch(
                 denoiser,
                 overwrite=overwrite,
                 codec=codec,
+                coding=coding,
                 max_pixels=max_pixels,
                 stop=stop,
                 report=report,
@@ -351,9 +276,11 @@ def run_batch(
                 raise
             log.warning("passed over: %s", error)
             outcome.failed += (str(error),)
+            clock.next(worked=True)
             continue
-        if stop is not None and stop.requested and not _is_image(job.source):
+        if stop is not None and stop.requested and not is_still(job):
             outcome.stopped = True
             break
         outcome.done += 1
+        clock.next(worked=True)
     return outcome

@@ -52,7 +52,7 @@ class ImageFolder:
             name = f"{name}-{self._count:06}"
         if frame.name:  # a camera's frames have none, and never end
             self._written.add(name)
-        picture = images.Picture(frame.pixels, frame.alpha, frame.info)
+        picture = images.Picture(frame.pixels, frame.alpha, frame.info, fine=frame.fine)
         images.write(self._folder / f"{name}.png", picture, durable=False)
 
     def __enter__(self) -> ImageFolder:

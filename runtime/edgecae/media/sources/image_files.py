@@ -6,6 +6,7 @@ import glob
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,12 +60,19 @@ class ImageFiles:
                     raise
                 log.warning("passed over: %s", error)
                 continue
+            if picture.left_out:
+                log.warning("%s: left out: %s", path, ", ".join(picture.left_out))
+            if picture.alpha is not None:
+                picture = replace(
+                    picture, pixels=images.cover_hidden(picture.pixels, picture.alpha)
+                )
             yield Frame(
                 picture.pixels,
                 time.monotonic(),
                 name=path.stem,
                 alpha=picture.alpha,
                 info=picture.info,
+                fine=picture.fine,
             )
 
     def __enter__(self) -> ImageFiles:
@@ -83,7 +91,7 @@ def open_source(spec: str, settings: SourceSettings) -> ImageFiles | None:
         paths = sorted(p for p in path.iterdir() if p.suffix.lower() in images.SUFFIXES)
         return ImageFiles(paths, spec, settings.max_pixels)
     if path.is_file():
-        if path.suffix.lower() not in images.SUFFIXES:
+        if not images.is_picture_name(path) or path.suffix.lower() == ".gif":  # it may move
             return None
         return ImageFiles([path], spec, settings.max_pixels)
     if glob.has_magic(spec):
