@@ -3,9 +3,11 @@
     python benchmarks/figures.py --results results.jsonl kodak24/ cbsd68/
 
 measures every shipped model and some peers (see ``evaluate.py``), writes
-``runtime/edgecae/models/figures.json`` and fills the tables of README.md and docs. ``--tables``
-only fills the tables, from that and from ``benchmarks/reference/``. CBM3D takes hours: its rows are
-those that ``evaluate.py`` has completed in ``benchmarks/reference/cbm3d.jsonl``.
+``runtime/edgecae/models/figures.json`` and fills the tables of README.md and docs. With
+``--model NAME``, once or more, it measures these models alone and keeps the other rows, times
+included. ``--tables`` only fills the tables, from that and from ``benchmarks/reference/``. CBM3D
+takes hours: its rows are those that ``evaluate.py`` has completed in
+``benchmarks/reference/cbm3d.jsonl``.
 """
 
 from __future__ import annotations
@@ -61,15 +63,23 @@ def cpu() -> str:
     return str(machine.read_this_machine().cpu)
 
 
-def _psnr(sets: list[Path], kept_in: Path) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+def _psnr(
+    sets: list[Path], kept_in: Path, only: list[str]
+) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     names = models.names()
     by_protocol = {
         "8-bit": ["noisy", *names, *(f"{name}:float" for name in names), *PEERS],
         "float": [f"{name}:raw" for name in names],
     }
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    known = models.figures()["psnr"] if only else {}
     for protocol, wanted in by_protocol.items():
         for name in wanted:
+            if only and name.partition(":")[0] not in only:
+                row_of = name.removesuffix(":raw")
+                for folder, rows in known[protocol].items():
+                    found.setdefault(protocol, {}).setdefault(folder, {})[row_of] = rows[row_of]
+                continue
             # A peer is told σ, and at σ 0 has nothing to do.
             sigmas = [s for s in SIGMAS[protocol] if s or name not in (*PEERS, "noisy")]
             means = mean_psnr([find_scored(name)], sets, sigmas, kept_in)
@@ -252,9 +262,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=Path("results.jsonl"))
     parser.add_argument("--tables", action="store_true", help="only fill the tables")
+    parser.add_argument("--model", action="append", default=[], help="measure these alone")
     parser.add_argument("sets", nargs="*", type=Path)
     options = parser.parse_args()
     if not options.tables:
+        before = models.figures() if options.model else {}
         packages = ("ai-edge-litert", "bm3d", "numpy", "opencv-python-headless", "tensorflow")
         measured = {
             "made_with": {
@@ -262,9 +274,13 @@ def main() -> None:
                 "python": platform.python_version(),
                 **{package: importlib.metadata.version(package) for package in packages},
             },
-            "milliseconds": milliseconds(),
-            "psnr": _psnr(options.sets, options.results),
+            "milliseconds": {} if options.model else milliseconds(),
+            "psnr": _psnr(options.sets, options.results, options.model),
         }
+        if options.model:  # times of one day and one machine
+            names = models.names()
+            measured["milliseconds"] = {name: before["milliseconds"][name] for name in names}
+            measured["made_with"] = before["made_with"]
         atomic.write_text(FIGURES, json.dumps(measured, indent=1) + "\n")
     for page in PAGES:
         filled = fill(page.read_text(encoding="utf-8"), models.figures())
