@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import click
 
 from edgecae import stream
 from edgecae.commands import options, process, progress, terminal
-from edgecae.commands.option_objects import option_of
+from edgecae.commands.option_objects import option_of, options_of
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SourceError
+from edgecae.media.sinks.base import Encoding
 from edgecae.stream import batch
 from edgecae.stream.session import Session
 
@@ -33,6 +36,20 @@ __all__ = ["command"]
 @option_of(Session, "strength", **options.DENOISER["strength"])
 @options.threads
 @option_of(Session, "codec")
+@options_of(Encoding, **options.ENCODING)
+@click.option("--pixel-format", metavar="F", help="Of a video, as FFmpeg names it.")
+@click.option("--no-audio", is_flag=True, help="Leave the sound of videos out.")
+@click.option(
+    "--fps",
+    callback=options.rate,
+    metavar="RATE",
+    help="Frames a second of a video without timestamps, such as .h264.",
+)
+@click.option(
+    "--deinterlace",
+    is_flag=True,
+    help="Make whole pictures of interlaced frames; else their two fields are denoised apart.",
+)
 @options.max_pixels
 @options.overwrite
 @click.pass_context
@@ -45,6 +62,11 @@ def command(
     backend: str,
     strength: float | None,
     codec: str,
+    encoding: Encoding,
+    pixel_format: str | None,
+    no_audio: bool,
+    fps: Fraction | None,
+    deinterlace: bool,
     max_pixels: int,
     overwrite: bool,
 ) -> None:
@@ -66,9 +88,12 @@ def command(
             denoiser,
             overwrite=overwrite,
             codec=codec,
+            encoding=replace(encoding, pixel_format=pixel_format, audio=not no_audio),
+            rate=fps,
+            deinterlace=deinterlace,
             max_pixels=max_pixels,
             stop=stop,
-            report=lambda stats: show(stats.summary),
+            report=lambda stats: show(lambda: progress.of_video(stats)),
             hooks=process.hooks(),
         )
     present = f", {outcome.present} were there already" if outcome.present else ""

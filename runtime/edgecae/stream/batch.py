@@ -10,6 +10,8 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from edgecae import atomic, stream
@@ -18,7 +20,7 @@ from edgecae.errors import EdgecaeError, SinkError, SourceError
 from edgecae.media import images
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_PIXELS
-from edgecae.media.sinks.base import DEFAULT_CODEC
+from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding
 from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
 from edgecae.redact import is_url, redacted
@@ -144,6 +146,9 @@ def denoise_file(
     *,
     overwrite: bool = False,
     codec: str = DEFAULT_CODEC,
+    encoding: Encoding | None = None,
+    rate: Fraction | None = None,
+    deinterlace: bool = False,
     max_pixels: int = MAX_PIXELS,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
@@ -172,7 +177,9 @@ def denoise_file(
         return 1
     if _is_image(job.target):
         raise SinkError(f"{job.source} is no image; {job.target} would be one")
-    stats = _denoise_video(job, denoiser, overwrite, codec, max_pixels, stop, report, hooks)
+    source = partial(VideoFile, max_pixels=max_pixels, rate=rate, deinterlace=deinterlace)
+    sink = partial(VideoSink, codec=codec, encoding=encoding, overwrite=True)
+    stats = _denoise_video(job, denoiser, overwrite, source, sink, stop, report, hooks)
     if stats.broken:
         log.warning("%s: %d packets could not be decoded", job.source, stats.broken)
     return stats.frames
@@ -244,8 +251,8 @@ def _denoise_video(
     job: Job,
     denoiser: Denoiser,
     overwrite: bool,
-    codec: str,
-    max_pixels: int,
+    open_source: Callable[..., VideoFile],
+    open_sink: Callable[..., VideoSink],
     stop: stream.Stop | None,
     report: Callable[[stream.Stats], None],
     hooks: StreamHooks | None,
@@ -256,14 +263,14 @@ def _denoise_video(
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.suppress(_StoppedError))
         buffers = Buffers()
-        video = VideoFile(job.source, buffers=buffers, max_pixels=max_pixels)
+        video = open_source(job.source, buffers=buffers)
         source = stack.enter_context(closing(video, stats))
         mode = _permissions(job.source)
         part = stack.enter_context(atomic.writing(job.target, overwrite, mode=mode))
         stack.enter_context(_alone(part, job.target.resolve()))
         try:
             denoiser.reset()
-            with VideoSink(part, source, source.rate, codec, overwrite=True) as sink:
+            with open_sink(part, source, source.rate, name=str(job.target)) as sink:
                 stream.run(
                     source, denoiser, [sink], stop, report,
                     stats=stats, buffers=buffers, hooks=hooks,
@@ -300,6 +307,9 @@ def run_batch(
     *,
     overwrite: bool = False,
     codec: str = DEFAULT_CODEC,
+    encoding: Encoding | None = None,
+    rate: Fraction | None = None,
+    deinterlace: bool = False,
     max_pixels: int = MAX_PIXELS,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
@@ -316,6 +326,9 @@ def run_batch(
         denoiser: opened.
         overwrite: make results again that are there already.
         codec: of videos.
+        encoding: what else is asked of their encoder.
+        rate: frames a second of videos without timestamps; None: what they say.
+        deinterlace: make one whole picture of the two fields of each interlaced frame.
         max_pixels: of a picture or frame, see :class:`edgecae.media.sources.SourceSettings`.
         stop: looked at between frames.
         report: told after each frame of a video.
@@ -339,6 +352,9 @@ def run_batch(
                 denoiser,
                 overwrite=overwrite,
                 codec=codec,
+                encoding=encoding,
+                rate=rate,
+                deinterlace=deinterlace,
                 max_pixels=max_pixels,
                 stop=stop,
                 report=report,

@@ -18,7 +18,8 @@ from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import FALLBACK_RATE, SinkSettings
 from edgecae.media.sources.base import Source
-from edgecae.media.sources.video_file import VideoFile, colour_matrix
+from edgecae.media.sources.video_file import VideoFile
+from edgecae.media.stored import colour_matrix
 from edgecae.redact import redacted
 
 __all__ = ["PipeSink", "is_pipe", "open_sink"]
