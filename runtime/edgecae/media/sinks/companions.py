@@ -22,14 +22,19 @@ __all__ = ["Companions"]
 
 log = logging.getLogger(__name__)
 
-_OF_CONTAINER = frozenset(
-    "major_brand minor_version compatible_brands encoder software duration vendor_id handler_name "
-    "encoding_tool language bps number_of_frames number_of_bytes variant_bitrate metadatacreator "
-    "_statistics_writing_app _statistics_writing_date_utc _statistics_tags has_qt".split()
-)
+_OF_CONTAINER = {
+    "major_brand", "minor_version", "compatible_brands", "encoder", "software", "duration",
+    "vendor_id", "handler_name", "encoding_tool", "language", "bps", "number_of_frames",
+    "number_of_bytes", "variant_bitrate", "metadatacreator", "_statistics_writing_app",
+    "_statistics_writing_date_utc", "_statistics_tags", "has_qt",
+}  # fmt: skip
 """Keys of metadata that speak of the file or its container, not of what it shows."""
 
 _MIN_SOUND_STEP = Fraction(1, 100)
+"""How long a packet lasts that does not say so, seconds."""
+
+_REORDERED = 2
+"""How many frames a decoder is taken to hold back where a file doesn't say when to decode them."""
 
 
 class Companions:
@@ -151,11 +156,7 @@ class Companions:
         copy = self._av.Packet(bytes(packet))
         copy.time_base, copy.duration = base, packet.duration
         copy.is_keyframe = packet.is_keyframe
-        clock = self._clocks.setdefault(index, RisingClock(base, _MIN_SOUND_STEP))
-        dts = packet.dts if packet.dts is not None else packet.pts
-        copy.dts = clock.next(dts, None, packet.duration)
-        ahead = 0 if packet.pts is None or dts is None else packet.pts - dts
-        copy.pts = copy.dts + max(0, ahead)
+        copy.pts, copy.dts = self._times(packet)
         if index in self._filters:
             times = copy.pts, copy.dts, copy.duration
             filtered = []
@@ -172,6 +173,19 @@ class Companions:
         for each in filtered:
             each.stream = self._targets[index]
         return filtered
+
+    def _times(self, packet: Any) -> tuple[int, int]:
+        """When a packet is shown and decoded: the latter rises, the former is not before it."""
+        index, dts, pts = packet.stream.index, packet.dts, packet.pts
+        begins = index not in self._clocks
+        clock = self._clocks.setdefault(index, RisingClock(packet.time_base, _MIN_SOUND_STEP))
+        if dts is None and packet.stream.type != "video":
+            dts = pts
+        elif dts is None and begins and pts is not None:
+            dts = pts - _REORDERED * (packet.duration or 1)
+        made = clock.next(dts, None, packet.duration)
+        moved = 0 if dts is None else made - dts
+        return made if pts is None else max(made, pts + moved), made
 
     def name_what_is_lost(self, path: Path) -> None:
         """Compare a finished file with the source, and log one line for what is not in it."""

@@ -142,7 +142,7 @@ class VideoSink:
         self._count = 0
         self._latest = -1
         self._live, self._failed = live, False
-        self._matrix, self._interlaced = "ITU601", False
+        self._matrix, self._full, self._interlaced = "ITU601", False, False
         self._marked: Any = None
         self.empty = False
         self._companions = (
@@ -207,9 +207,10 @@ class VideoSink:
         context.colorspace = tagged
         if stored is not None:
             context.color_primaries, context.color_trc = stored.primaries, stored.transfer
-            if kind != "rgb":
-                self._full = stored.picture is not None and stored.full_range
-                context.color_range = 2 if self._full else 1
+        deep = stored is not None and stored.picture is not None
+        self._full = form.startswith("yuvj") or (deep and stored is not None and stored.full_range)
+        if kind != "rgb":
+            context.color_range = 2 if self._full else 1
 
     def _picture(self, frame: Frame) -> Any:
         """The frame as PyAV's picture, in the pixel format of the stream."""
@@ -226,7 +227,7 @@ class VideoSink:
             if picture.format.name != form:
                 picture = reformatted(picture, form, self._matrix)
         else:
-            picture = from_rgb(frame.pixels, form, self._matrix, False, self._interlaced)
+            picture = from_rgb(frame.pixels, form, self._matrix, self._full, self._interlaced)
         return picture
 
     def _mux(self, packets: Any) -> None:
