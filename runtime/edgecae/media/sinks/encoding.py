@@ -48,35 +48,42 @@ _PRESETS = {
 }  # fmt: skip
 _PRESETS["libx265"] = _PRESETS["libx264"]
 
+_PALETTES = ("pal8", "rgb8", "bgr8", "rgb4_byte", "bgr4_byte", "monob", "monow")
+
+_REFUSED = {
+    "libvpx-vp9": ("gbrap", "yuva422p", "yuva444p"),
+    "libvpx": ("yuva420p",),
+    "libx265": ("yuva420p", "yuva420p10le"),
+    "mjpeg": ("yuv420p", "yuv422p", "yuv444p"),
+}
+"""Pixel formats that an encoder lists, but does not open with."""
+
 _MAX_CRF = {"libx264": 51, "libx265": 51, "libvpx-vp9": 63, "libvpx": 63, "libsvtav1": 63}
 
 
-def _loss(kept: str, wanted: str) -> tuple[int, int, int, int]:
-    """What a pixel format loses of another: alpha, bits, chroma; then what it wastes."""
+def _loss(kept: str, wanted: str) -> tuple[int, int, int, bool, int]:
+    """What a pixel format loses of another: alpha, bits, chroma, its kind; then what it wastes."""
     kind, chroma, bits, alpha = layout_of(kept)
     wanted_kind, wanted_chroma, wanted_bits, wanted_alpha = layout_of(wanted)
     fineness = ("", "411", "420", "422", "440", "444")
     lost_chroma = max(0, fineness.index(wanted_chroma) - fineness.index(chroma))
     if kind == "gray" and wanted_kind != "gray":
         lost_chroma = len(fineness)
-    waste = (bits - wanted_bits) + (alpha > wanted_alpha) + 4 * (kind != wanted_kind)
+    waste = (bits - wanted_bits) + (alpha > wanted_alpha)
     waste += max(0, fineness.index(chroma) - fineness.index(wanted_chroma))
-    # Colour that is left out is seen at once, bits are not.
     lost_bits = max(0, wanted_bits - bits)
-    return wanted_alpha > alpha, lost_bits, lost_chroma, abs(waste)
+    return wanted_alpha > alpha, lost_bits, lost_chroma, kind != wanted_kind, abs(waste)
 
 
-def _formats(encoder: str) -> list[str]:
+def _formats(encoder: str, container: Any) -> list[str]:
+    """Pixel formats that an encoder takes and a container of PyAV's holds."""
     import av
 
-    unusable = ("pal8", "rgb8", "bgr8", "rgb4_byte", "bgr4_byte", "monob", "monow")
+    unusable = [*_PALETTES, *_REFUSED.get(encoder, ())]
+    if encoder == "libvpx-vp9" and not container.format.name.startswith(("matroska", "webm")):
+        unusable.append("yuva420p")  # alpha is a second stream beside the first
     names = [f.name for f in av.Codec(encoder, "w").video_formats or []]
-    return [n for n in names if n not in unusable and max_bits(n) <= 16 and "f" not in n[-4:]]
-
-
-def max_bits(name: str) -> int:
-    """Bits a sample of a pixel format."""
-    return layout_of(name)[2]
+    return [n for n in names if n not in unusable and "f16" not in n and "f32" not in n]
 
 
 def choose_encoder(name: str, container: Any, codec: str, stored: Stored | None = None) -> str:
@@ -117,23 +124,31 @@ def choose_encoder(name: str, container: Any, codec: str, stored: Stored | None 
             encoder = av.Codec(each, "w")
         except ValueError:  # of a build of FFmpeg without it
             continue
-        if encoder.canonical_name != "ffv1" or container.format.name.startswith("matroska"):
+        if each != "ffv1" or container.format.name == "matroska":
             held += [each] if holds(encoder.canonical_name) else []
     best: str = min(
         held or [plain],
-        key=lambda each: min((_loss(f, wanted)[:3] for f in _formats(each)), default=(9,)),
+        key=lambda each: min(
+            (_loss(f, wanted)[:4] for f in _formats(each, container)), default=(9,)
+        ),
     )
     return best
 
 
 def choose_format(
-    name: str, encoder: str, encoding: Encoding, size: tuple[int, int], stored: Stored | None
+    name: str,
+    encoder: str,
+    container: Any,
+    encoding: Encoding,
+    size: tuple[int, int],
+    stored: Stored | None,
 ) -> tuple[str, str]:
     """Name the pixel format to encode, and say what is lost.
 
     Args:
         name: of the file, for messages.
         encoder: as FFmpeg names it.
+        container: PyAV's, which has to hold what it encodes.
         encoding: what the user asks.
         size: height and width.
         stored: of the first frame; None: it comes from no video.
@@ -144,7 +159,7 @@ def choose_format(
     Raises:
         SinkError: the encoder has no such format.
     """
-    formats = _formats(encoder)
+    formats = _formats(encoder, container)
     if encoding.pixel_format is not None:
         if encoding.pixel_format not in formats:
             raise SinkError(
@@ -157,7 +172,7 @@ def choose_format(
     if stored is not None and stored.picture is not None:
         wanted = planar_format(stored.pixel_format)
         best = min(formats, key=lambda each: _loss(each, wanted))
-        return best, _what_is_lost(stored.pixel_format, best, encoder)
+        return best, _what_is_lost(stored.pixel_format, best, encoder, formats)
     odd = size[0] % 2 or size[1] % 2
     wanted = _LOSSLESS_RGB.get(encoder, "yuv444p" if odd else "yuv420p")
     if encoder == "mjpeg":
@@ -171,14 +186,14 @@ def choose_format(
             )
     if stored is None or encoder in _LOSSLESS_RGB:
         return wanted, ""
-    return wanted, _what_is_lost(stored.pixel_format, wanted, encoder)
+    return wanted, _what_is_lost(stored.pixel_format, wanted, encoder, formats)
 
 
-def _what_is_lost(source: str, target: str, encoder: str) -> str:
+def _what_is_lost(source: str, target: str, encoder: str, formats: list[str]) -> str:
     """A line for people, empty where nothing is."""
     _, chroma, bits, _ = layout_of(source)
     _, kept_chroma, kept_bits, _ = layout_of(target)
-    alpha_lost, bits_lost, chroma_lost, _ = _loss(target, source)
+    alpha_lost, bits_lost, chroma_lost, *_ = _loss(target, source)
     lost = []
     if alpha_lost:
         lost.append("transparency")
@@ -188,7 +203,7 @@ def _what_is_lost(source: str, target: str, encoder: str) -> str:
         lost.append(f"4:{chroma[1]}:{chroma[2]} colour (now 4:{kept_chroma[1]}:{kept_chroma[2]})")
     if not lost:
         return ""
-    finer = [f for f in _formats(encoder) if not any(_loss(f, source)[:3])]
+    finer = [f for f in formats if not any(_loss(f, source)[:3])]
     finer.sort(key=lambda each: _loss(each, source))
     how = f"--pixel-format {finer[0]} keeps it" if finer else f"{encoder} can't keep it"
     return f"left out: {', '.join(lost)}; {how}"

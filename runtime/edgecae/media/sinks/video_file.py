@@ -168,7 +168,9 @@ class VideoSink:
         height, width = frame.pixels.shape[:2]
         stored, rate = frame.stored, self._rate.limit_denominator(65535)
         encoder = choose_encoder(self.name, self._container, self._codec, stored)
-        form, lost = choose_format(self.name, encoder, self._encoding, (height, width), stored)
+        form, lost = choose_format(
+            self.name, encoder, self._container, self._encoding, (height, width), stored
+        )
         if lost:
             log.warning("%s: %s", self.name, lost)
         stream: Any = self._container.add_stream(encoder, rate=rate)
