@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-__all__ = ["RisingClock"]
+__all__ = ["PacketTimes", "RisingClock"]
 
 MAX_SETBACK = 1
 """Seconds that a timestamp may lie before the latest one and still be meant; one that lies further
 back begins a new count, as in files that were joined."""
+
+
+_REORDERED = 2
+"""How many frames a decoder is taken to hold back where a file doesn't say when to decode them."""
 
 
 class RisingClock:
@@ -75,3 +79,36 @@ class RisingClock:
         if pts is not None and (dts is None or self._wrong_pts <= self._wrong_dts):
             return pts
         return dts
+
+
+class PacketTimes:
+    """Gives packets that are copied times that an output takes.
+
+    Args:
+        time_base: of the timestamps, seconds.
+        step: how long a packet lasts where nothing else is known, seconds.
+    """
+
+    def __init__(self, time_base: Fraction, step: Fraction) -> None:
+        self._clock = RisingClock(time_base, step)
+        self._begun = False
+
+    def next(
+        self, pts: int | None, dts: int | None, duration: int | None, reordered: bool
+    ) -> tuple[int, int]:
+        """When a packet is shown and when it is decoded: the latter rises, and comes first.
+
+        Args:
+            pts: when it is shown, as the file says; None: it doesn't.
+            dts: when it is decoded, likewise.
+            duration: how long it lasts; 0 or None: unknown.
+            reordered: whether packets may be shown in another order than they are decoded in.
+        """
+        if dts is None and not reordered:
+            dts = pts
+        elif dts is None and not self._begun and pts is not None:
+            dts = pts - _REORDERED * (duration or 1)
+        self._begun = True
+        made = self._clock.next(dts, None, duration)
+        moved = 0 if dts is None else made - dts
+        return made if pts is None else max(made, pts + moved), made

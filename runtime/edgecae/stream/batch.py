@@ -25,6 +25,7 @@ from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
 from edgecae.redact import is_url, redacted
 from edgecae.stream.capture import closing
+from edgecae.stream.resume import Leftover
 from edgecae.stream.watchdog import HungError, StreamHooks
 
 try:
@@ -159,9 +160,9 @@ def denoise_file(
     Returns:
         How many pictures were denoised.
 
-    The result has the permissions of its source, see :func:`edgecae.atomic.writing`. Where the
-    source of a video can't be read to its end, what came of it stays beside the target, as
-    ``.NAME.part.SUFFIX``, until another attempt succeeds.
+    The result has the permissions of its source, see :func:`edgecae.atomic.writing`. Where a video
+    is interrupted, or its source can't be read to its end, what came of it stays beside the target,
+    as ``.NAME.part.SUFFIX``; another attempt goes on after it.
 
     Raises:
         SourceError: the file is neither an image nor a video, or can't be read to its end.
@@ -194,8 +195,10 @@ def _permissions(source: Path) -> int:
 
 
 @contextlib.contextmanager
-def _alone(part: Path, target: Path) -> Iterator[None]:
-    """Hold a lock on the temporary file of a target, and remove those that others left behind.
+def _alone(part: Path, target: Path, adopt: Callable[[Path], bool]) -> Iterator[None]:
+    """Hold a lock on the temporary file of a target, and clear away those that others left behind.
+
+    What ``adopt`` does not take is removed.
 
     A lock goes away with its process, however that ends. Where the system has no such locks
     (Windows, some network file systems), nothing keeps two processes apart but that the second one
@@ -214,7 +217,7 @@ def _alone(part: Path, target: Path) -> Iterator[None]:
             log.debug("%s: no lock: %s", part, error.strerror)
         else:
             for other in part.parent.glob(_temporaries_of(target)):
-                if other != part and not _remove_unlocked(other):
+                if other != part and not _clear_unlocked(other, adopt):
                     raise SinkError(f"{target} can't be written: another process is writing it")
         yield
 
@@ -225,15 +228,16 @@ def _temporaries_of(target: Path) -> str:
     return f"{glob.escape(before)}{'[0-9a-f]' * atomic.RANDOM_DIGITS}{glob.escape(after)}"
 
 
-def _remove_unlocked(file: Path) -> bool:
-    """Remove a file that no process holds a lock on; return whether none does."""
+def _clear_unlocked(file: Path, adopt: Callable[[Path], bool]) -> bool:
+    """Adopt or remove a file that no process holds a lock on; return whether none does."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:  # gone already, or something that edgecae has not made
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        file.unlink(missing_ok=True)
+        if not adopt(file):
+            file.unlink(missing_ok=True)
     except BlockingIOError:
         return False
     except OSError as error:
@@ -244,22 +248,23 @@ def _remove_unlocked(file: Path) -> bool:
 
 
 class _StoppedError(Exception):
-    """A job that was asked to stop: nothing of it is kept."""
+    """A job that was asked to stop."""
 
 
 def _denoise_video(
     job: Job,
     denoiser: Denoiser,
     overwrite: bool,
-    open_source: Callable[..., VideoFile],
-    open_sink: Callable[..., VideoSink],
+    open_source: partial[VideoFile],
+    open_sink: partial[VideoSink],
     stop: stream.Stop | None,
     report: Callable[[stream.Stats], None],
     hooks: StreamHooks | None,
 ) -> stream.Stats:
     """Denoise a video; see :func:`denoise_file`."""
     stats = stream.Stats()
-    kept = job.target.with_name(f".{job.target.stem}.part{job.target.suffix}")
+    settings = open_source.keywords, open_sink.keywords
+    leftover = Leftover(job.target.resolve(), job.source, denoiser, settings)
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.suppress(_StoppedError))
         buffers = Buffers()
@@ -267,23 +272,35 @@ def _denoise_video(
         source = stack.enter_context(closing(video, stats))
         mode = _permissions(job.source)
         part = stack.enter_context(atomic.writing(job.target, overwrite, mode=mode))
-        stack.enter_context(_alone(part, job.target.resolve()))
+        stack.enter_context(_alone(part, job.target.resolve(), leftover.adopt))
+        before = leftover.part()
+        had = before.count if before is not None else 0
+        if not had:
+            leftover.announce()
+        sink = open_sink(part, source, source.rate, name=str(job.target))
         try:
             denoiser.reset()
-            with open_sink(part, source, source.rate, name=str(job.target)) as sink:
+            with sink:
+                if before is not None:
+                    taken = sink.go_on_from(before, lambda: stop is not None and stop.requested)
+                    log.info("%s: going on after %d frames", job.target, taken)
                 stream.run(
                     source, denoiser, [sink], stop, report,
                     stats=stats, buffers=buffers, hooks=hooks,
                 )  # fmt: skip
             if stop is not None and stop.requested:
                 raise _StoppedError
-            if not stats.frames:
+            if not sink.count:
                 raise SourceError(f"{job.source} holds no frame that can be decoded")
-        except SourceError:
-            if part.stat().st_size:
-                part.replace(kept)
+        except (_StoppedError, SourceError):
+            if sink.count > had and part.stat().st_size:
+                leftover.keep(part, sink.count)
+                log.warning(
+                    "%s: %d frames are in %s; the same command goes on after them",
+                    *(job.target, sink.count, leftover.path.name),
+                )
             raise
-        kept.unlink(missing_ok=True)
+        leftover.remove()
     return stats
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from edgecae.media import containers
 from edgecae.media.frame import MAX_PIXELS
 from edgecae.media.sources.video_file import VideoFile
-from edgecae.media.timestamps import RisingClock
+from edgecae.media.timestamps import PacketTimes
 
 __all__ = ["Companions"]
 
@@ -32,9 +32,6 @@ _OF_CONTAINER = {
 
 _MIN_SOUND_STEP = Fraction(1, 100)
 """How long a packet lasts that does not say so, seconds."""
-
-_REORDERED = 2
-"""How many frames a decoder is taken to hold back where a file doesn't say when to decode them."""
 
 
 class Companions:
@@ -62,7 +59,7 @@ class Companions:
         self._source, self._container, self._name = source, container, name
         self._holds, self._audio = holds, audio
         self._targets: dict[int, Any] = {}
-        self._clocks: dict[int, RisingClock] = {}
+        self._times: dict[int, PacketTimes] = {}
         self._filters: dict[int, Any] = {}
         self._waiting: deque[Any] = deque()
         self._lost: list[str] = []
@@ -156,14 +153,16 @@ class Companions:
         copy = self._av.Packet(bytes(packet))
         copy.time_base, copy.duration = base, packet.duration
         copy.is_keyframe = packet.is_keyframe
-        copy.pts, copy.dts = self._times(packet)
+        times = self._times.setdefault(index, PacketTimes(base, _MIN_SOUND_STEP))
+        reordered = packet.stream.type == "video"
+        copy.pts, copy.dts = times.next(packet.pts, packet.dts, packet.duration, reordered)
         if index in self._filters:
-            times = copy.pts, copy.dts, copy.duration
+            stamps = copy.pts, copy.dts, copy.duration
             filtered = []
             for each in self._filters[index].filter(copy):
                 # Without side data: the settings are in the header already.
                 plain = self._av.Packet(bytes(each))
-                plain.pts, plain.dts, plain.duration = times
+                plain.pts, plain.dts, plain.duration = stamps
                 plain.time_base, plain.is_keyframe = base, True
                 filtered.append(plain)
         else:
@@ -173,19 +172,6 @@ class Companions:
         for each in filtered:
             each.stream = self._targets[index]
         return filtered
-
-    def _times(self, packet: Any) -> tuple[int, int]:
-        """When a packet is shown and decoded: the latter rises, the former is not before it."""
-        index, dts, pts = packet.stream.index, packet.dts, packet.pts
-        begins = index not in self._clocks
-        clock = self._clocks.setdefault(index, RisingClock(packet.time_base, _MIN_SOUND_STEP))
-        if dts is None and packet.stream.type != "video":
-            dts = pts
-        elif dts is None and begins and pts is not None:
-            dts = pts - _REORDERED * (packet.duration or 1)
-        made = clock.next(dts, None, packet.duration)
-        moved = 0 if dts is None else made - dts
-        return made if pts is None else max(made, pts + moved), made
 
     def name_what_is_lost(self, path: Path) -> None:
         """Compare a finished file with the source, and log one line for what is not in it."""

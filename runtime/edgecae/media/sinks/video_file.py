@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, Encoding, SinkSettings
 from edgecae.media.sinks.companions import Companions
 from edgecae.media.sinks.encoding import choose_encoder, choose_format, configure
+from edgecae.media.sinks.part import Part
 from edgecae.media.sources.video_file import SIDE_DATA, VideoFile
 from edgecae.media.stored import (
     BT601,
@@ -77,6 +80,7 @@ class VideoSink:
         name: what to call the file; ``path`` unless given.
 
     Attributes:
+        count: frames so far.
         empty: whether nothing came into the file; known once it is closed. Such a file is removed,
             unless there was one before.
         needs_original: whether frames shall come with the picture as it was: where they have more
@@ -139,11 +143,12 @@ class VideoSink:
         self._source = source
         self._rate = rate or FALLBACK_RATE
         self._stream: Any = None
-        self._count = 0
+        self.count = 0
         self._latest = -1
         self._live, self._failed = live, False
         self._matrix, self._full, self._interlaced = "ITU601", False, False
         self._marked: Any = None
+        self._last_dts: Fraction | None = None
         self.empty = False
         self._companions = (
             Companions(source, self._container, self.name, self._encoding.audio, self._holds)
@@ -261,15 +266,52 @@ class VideoSink:
         except (self._av.FFmpegError, ValueError) as error:
             raise SinkError(f"{self.name}: frames can't be made {stream.pix_fmt}") from error
         if frame.pts is None:
-            picture.pts, picture.time_base = self._count, 1 / self._rate
+            picture.pts, picture.time_base = self.count, 1 / self._rate
         else:
             # Two frames of a live source may arrive within one tick.
             self._latest = max(self._latest + 1, frame.pts) if self._live else frame.pts
             picture.pts, picture.time_base = self._latest, frame.time_base
-        self._count += 1
+        self.count += 1
         if self._interlaced and frame.stored is not None:
             picture = self._marked_interlaced(picture, frame.stored.field_order or TOP_FIRST)
         self._encode(picture)
+
+    def go_on_from(self, part: Part, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Take over the frames of a part, as they are, before the first frame is written.
+
+        The source is read past them; it goes on with the frame after.
+
+        Args:
+            part: that an interrupted run with the same source and the same settings left.
+            stopped: asked after each frame; True ends it.
+
+        Returns:
+            How many frames were taken over; 0: the part is of no use, and the source at its begin.
+
+        Raises:
+            SinkError: writing failed, or the part can't be read any more.
+        """
+        source = self._source
+        first = source.look_ahead() if source is not None and part.count else None
+        if source is None or first is None:
+            return 0
+        self._open(first)
+        if not part.fits(self._stream):
+            return 0
+        time_base = first.time_base or 1 / self._rate
+        try:
+            taken = 0
+            for packet in part.packets(self._stream, (first.pts or 0) * time_base):
+                if stopped() or not source.skip():
+                    break
+                self._last_dts = packet.dts * packet.time_base
+                self._mux(packet)
+                self._copy_companions()
+                taken += 1
+        except (self._av.FFmpegError, OSError, ValueError) as error:
+            raise SinkError(f"{self.name}: what was there can't be taken over: {error}") from error
+        self.count = taken
+        return taken
 
     def _marked_interlaced(self, picture: Any, order: str) -> Any:
         """The picture with the mark which of its fields comes first, that encoders look at."""
@@ -291,7 +333,16 @@ class VideoSink:
         except (self._av.FFmpegError, ValueError) as error:
             encoder = self._stream.codec_context.codec.name
             raise SinkError(f"{self.name}: {encoder} failed: {error}") from error
+        if self._last_dts is not None:
+            self._follow(packets)
         self._mux(packets)
+
+    def _follow(self, packets: Any) -> None:
+        """Have the first packets of an encoder come after those that were taken over."""
+        for packet in packets:
+            last = math.floor((self._last_dts or 0) / packet.time_base)
+            packet.dts = min(max(packet.dts, last + 1), packet.pts)
+            self._last_dts = packet.dts * packet.time_base
 
     def __enter__(self) -> VideoSink:
         return self

@@ -6,6 +6,7 @@ The boundary where whatever PyAV raises while reading becomes a :class:`SourceEr
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -125,6 +126,7 @@ class VideoFile:
             with the first frame, None where there are none.
         side_data: bytes of FFmpeg's structures that the first frame carries, by PyAV's names.
         ended: whether all of it has been read.
+        skipped: frames that were thrown away, see :meth:`skip`.
 
     Raises:
         SourceError: PyAV is not installed, the file can't be opened as a video, its frames are too
@@ -189,6 +191,7 @@ class VideoFile:
         self.display_matrix: tuple[int, ...] | None = None
         self.side_data: dict[str, bytes] | None = None
         self.ended = False
+        self.skipped = 0
         self._start = self._start_of_clock()
         self._deinterlace = deinterlace
         self._pictures: Iterator[Any] | None = None
@@ -373,17 +376,33 @@ class VideoFile:
             self._pictures = self._deinterlaced(decoded) if self._deinterlace else decoded
         return self._pictures
 
-    def skip(self, count: int) -> Iterator[None]:
-        """Decode frames and throw them away, one a step; iteration goes on after them."""
-        for _, _ in zip(range(count), self._next_pictures(), strict=False):
-            yield
+    def look_ahead(self) -> Frame | None:
+        """Return the first frame, which will come again; None: there is none."""
+        pictures = self._next_pictures()
+        for picture in pictures:
+            self._pictures = itertools.chain([picture], pictures)
+            return self._frame(picture)
+        return None
+
+    def skip(self) -> bool:
+        """Throw the next frame away; return whether there was one."""
+        skipped = next(self._next_pictures(), None) is not None
+        self.skipped += skipped
+        return skipped
+
+    def _frame(self, picture: Any) -> Frame | None:
+        """PyAV's picture as a frame; None if it can't be made RGB."""
+        pixels = self._broken.rgb(self.name, picture, self._buffers)
+        if pixels is None:
+            return None
+        kept = stored(picture, self.field_order)
+        return Frame(pixels, time.monotonic(), picture.pts, picture.time_base, stored=kept)
 
     def __iter__(self) -> Iterator[Frame]:
         for picture in self._next_pictures():
-            pixels = self._broken.rgb(self.name, picture, self._buffers)
-            if pixels is not None:
-                kept = stored(picture, self.field_order)
-                yield Frame(pixels, time.monotonic(), picture.pts, picture.time_base, stored=kept)
+            frame = self._frame(picture)
+            if frame is not None:
+                yield frame
 
     @property
     def broken(self) -> int:
