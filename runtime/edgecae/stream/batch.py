@@ -300,6 +300,8 @@ def _denoise_video(
                     *(job.target, sink.count, leftover.path.name),
                 )
             raise
+        finally:
+            leftover.tidy()
         leftover.remove()
     return stats
 

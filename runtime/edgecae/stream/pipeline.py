@@ -167,7 +167,8 @@ class _Stream:
         self.frames: FrameQueue[Frame] = FrameQueue(
             1 if source.live else 2, source.live, self._dropped
         )
-        self.capture = Capture(source, self.frames, stats, stop, buffers)
+        paced = not source.live and any(getattr(sink, "watched", False) for sink in sinks)
+        self.capture = Capture(source, self.frames, stats, stop, buffers, paced)
         self.sink_workers = [
             SinkWorker(sink, source.live, stats, self.frames.wake) for sink in sinks
         ]

@@ -113,6 +113,12 @@ class Leftover:
         part = Part(self.path, frames)
         return part if part.count else None
 
+    def tidy(self) -> None:
+        """Remove what says of which source a part came where there is no part."""
+        if not self.path.exists():
+            with contextlib.suppress(OSError):
+                self._note.unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Remove the part, once the whole is there or it is of no use."""
         for path in (self.path, self._note):

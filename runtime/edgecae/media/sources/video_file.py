@@ -23,11 +23,11 @@ from edgecae.media.buffers import Buffers
 from edgecae.media.file_reader import FileReader
 from edgecae.media.filters import filter_graph, pulled, rest_of
 from edgecae.media.frame import MAX_PIXELS, Frame, check_size
-from edgecae.media.sources.base import SourceSettings
+from edgecae.media.sources.base import SourceSettings, refuse_camera_options
 from edgecae.media.stored import BOTTOM_FIRST, TOP_FIRST, stored, to_rgb
 from edgecae.media.timestamps import RisingClock
 
-__all__ = ["SIDE_DATA", "DecodeErrors", "VideoFile", "open_source"]
+__all__ = ["SIDE_DATA", "DecodeErrors", "VideoFile", "field_order", "open_source"]
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,11 @@ SIDE_DATA = {
     "DISPLAYMATRIX": "rotation",
 }
 """What a frame may carry along, by PyAV's names, and what people call it."""
+
+
+def field_order(stream: Any) -> str | None:
+    """``tff`` or ``bff``, of interlaced frames of PyAV's stream; None: unknown."""
+    return _FIELD_ORDERS.get(stream.codec_context.field_order)
 
 
 class DecodeErrors:
@@ -243,7 +248,7 @@ class VideoFile:
     @property
     def field_order(self) -> str | None:
         """``tff`` or ``bff``, of interlaced frames; None: unknown."""
-        return _FIELD_ORDERS.get(self.stream.codec_context.field_order)
+        return field_order(self.stream)
 
     def _with_sound_known(self, packets: Iterator[Any]) -> Iterator[Any]:
         """The packets, begun once :attr:`first_packets` are known: a sink asks for them at once."""
@@ -426,6 +431,7 @@ def open_source(spec: str, settings: SourceSettings) -> VideoFile | None:
     path = Path(spec)
     if not path.is_file():
         return None
+    refuse_camera_options(spec, settings, rate=True)
     return VideoFile(
         path, buffers=settings.buffers, max_pixels=settings.max_pixels, rate=settings.rate
     )
