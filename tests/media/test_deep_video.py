@@ -11,11 +11,13 @@ import av
 import numpy as np
 import pytest
 from clips import copy_clip
+from PIL import Image
 
 from edgecae import Denoiser
 from edgecae.media.buffers import Buffers
-from edgecae.media.deep_pixels import add_change, layout_of, planar_format
-from edgecae.media.stored import to_rgb
+from edgecae.media.video.deep_pixels import add_change, layout_of, planar_format
+from edgecae.media.video.stored import to_rgb
+from edgecae.quality import psnr
 from edgecae.stream import batch
 
 HEIGHT, WIDTH = 48, 64
@@ -154,6 +156,22 @@ def test_what_is_lost_is_named(
         asked = "mpeg4"
     copy_clip(clip, tmp_path / f"out.{suffix}", codec=asked)
     assert line in said.text
+
+
+def test_a_gif_becomes_an_ordinary_video(
+    photo: np.ndarray, tmp_path: Path, said: pytest.LogCaptureFixture
+) -> None:
+    pictures = [Image.fromarray(np.roll(photo, 9 * i, axis=1)) for i in range(5)]
+    path = tmp_path / "in.gif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
+    assert copy_clip(path, tmp_path / "out.mp4") == 5
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        context = file.streams.video[0].codec_context
+        assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
+        frames = list(file.decode(video=0))
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(5) / 10, atol=1e-3)
+    assert "left out: transparency" in said.text
+    assert psnr(frames[0].to_ndarray(format="rgb24"), photo) > 24  # 256 colours
 
 
 def test_8_bits_of_finer_chroma_say_how_it_is_kept(

@@ -14,8 +14,8 @@ from clips import copy_clip
 from edgecae import Denoiser, stream
 from edgecae.errors import SinkError
 from edgecae.media import sinks, sources
-from edgecae.media.filters import filter_graph
-from edgecae.media.stored import fields_of, woven
+from edgecae.media.video.filters import filter_graph
+from edgecae.media.video.stored import fields_of, woven
 from edgecae.stream import batch
 
 HEIGHT, WIDTH = 96, 128

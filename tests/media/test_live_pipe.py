@@ -25,7 +25,7 @@ from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
 from edgecae.media.live_video import _is_whole_jpeg
 from edgecae.media.sinks.pipe import PipeSink
-from edgecae.media.stored import Stored
+from edgecae.media.video.stored import Stored
 from edgecae.stream.capture import open_lasting
 
 

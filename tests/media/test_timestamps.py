@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edgecae.errors import SourceError
 from edgecae.media.sources.video_file import VideoFile
-from edgecae.media.timestamps import RisingClock
+from edgecae.media.video.timestamps import RisingClock
 
 RATE = Fraction(25)
 

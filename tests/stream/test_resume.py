@@ -15,8 +15,8 @@ from clips import frames_of, make_clip, sound_of
 
 from edgecae import Denoiser, stream
 from edgecae.media.sinks.base import Encoding
+from edgecae.media.video.part import part_name
 from edgecae.stream import batch
-from edgecae.stream.resume import part_name
 
 FRAMES = 40
 

@@ -66,6 +66,7 @@ def _only_one(context: click.Context, parameter: click.Parameter, values: tuple[
     hang={"type": options.POSITIVE},
     **options.DENOISER,
     **options.CAMERA,
+    **options.ENCODING,
 )
 @click.option(
     "--token-file",

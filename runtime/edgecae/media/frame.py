@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgecae.errors import SourceError
 
 if TYPE_CHECKING:
-    from edgecae.media.stored import Stored
+    from edgecae.media.video.stored import Stored
 
 __all__ = ["MAX_PIXELS", "Frame", "check_size"]
 

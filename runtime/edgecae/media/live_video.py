@@ -18,7 +18,7 @@ from edgecae.media import containers
 from edgecae.media.frame import Frame
 from edgecae.media.sources.base import SourceSettings
 from edgecae.media.sources.video_file import DecodeErrors, field_order
-from edgecae.media.stored import Stored, stored
+from edgecae.media.video.stored import Stored, stored
 from edgecae.timeout import StillRunningError, call_with_timeout
 
 __all__ = ["VideoStream", "open_container", "reason"]

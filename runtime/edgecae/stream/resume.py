@@ -16,26 +16,14 @@ from typing import Any
 from edgecae import __version__, atomic
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SinkError
-from edgecae.media.sinks.part import Part
+from edgecae.media.video.part import Part, part_name
 
-__all__ = ["Leftover", "part_name"]
+__all__ = ["Leftover"]
 
 log = logging.getLogger(__name__)
 
-MAX_NAME = 255
-"""Bytes that a file system takes for a name."""
-
 MAX_NOTE = 4096
 """Bytes of a file that says what a part came of; a longer one is none."""
-
-
-def part_name(target: Path) -> Path:
-    """Where the part of a target stands."""
-    named = target.with_name(f".{target.stem}.part{target.suffix}")
-    if len(named.name.encode()) <= MAX_NAME:
-        return named
-    digest = hashlib.sha256(target.stem.encode()).hexdigest()[:16]
-    return target.with_name(f".{target.stem[: atomic.MAX_STEM]}.{digest}.part{target.suffix}")
 
 
 class Leftover:

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.errors import SinkError
-from edgecae.media.deep_pixels import layout_of
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import FALLBACK_RATE, SinkSettings
 from edgecae.media.sources.base import Source
 from edgecae.media.sources.video_file import VideoFile
-from edgecae.media.stored import BOTTOM_FIRST, TOP_FIRST, colour_matrix, from_rgb
+from edgecae.media.video.deep_pixels import layout_of
+from edgecae.media.video.stored import BOTTOM_FIRST, TOP_FIRST, colour_matrix, from_rgb
 from edgecae.redact import redacted
 
 __all__ = ["PipeSink", "is_pipe", "open_sink"]

@@ -16,15 +16,15 @@ from typing import Any
 
 from edgecae.errors import SinkError
 from edgecae.media import containers
-from edgecae.media.deep_pixels import add_change, layout_of
-from edgecae.media.filters import filter_graph
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, Encoding, SinkSettings
-from edgecae.media.sinks.companions import Companions
-from edgecae.media.sinks.encoding import choose_encoder, choose_format, configure
-from edgecae.media.sinks.part import Part
 from edgecae.media.sources.video_file import SIDE_DATA, VideoFile
-from edgecae.media.stored import (
+from edgecae.media.video.companions import Companions
+from edgecae.media.video.deep_pixels import add_change, layout_of
+from edgecae.media.video.encoding import choose_encoder, choose_format, configure
+from edgecae.media.video.filters import filter_graph
+from edgecae.media.video.part import Part
+from edgecae.media.video.stored import (
     BT601,
     RGB,
     TOP_FIRST,

@@ -21,11 +21,11 @@ from edgecae.errors import SourceError
 from edgecae.media import containers
 from edgecae.media.buffers import Buffers
 from edgecae.media.file_reader import FileReader
-from edgecae.media.filters import filter_graph, pulled, rest_of
 from edgecae.media.frame import MAX_PIXELS, Frame, check_size
 from edgecae.media.sources.base import SourceSettings, refuse_camera_options
-from edgecae.media.stored import BOTTOM_FIRST, TOP_FIRST, stored, to_rgb
-from edgecae.media.timestamps import RisingClock
+from edgecae.media.video.filters import filter_graph, pulled, rest_of
+from edgecae.media.video.stored import BOTTOM_FIRST, TOP_FIRST, stored, to_rgb
+from edgecae.media.video.timestamps import RisingClock
 
 __all__ = ["SIDE_DATA", "DecodeErrors", "VideoFile", "field_order", "open_source"]
 

@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from edgecae.errors import SinkError
-from edgecae.media.deep_pixels import layout_of, planar_format
 from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding
-from edgecae.media.stored import Stored
+from edgecae.media.video.deep_pixels import layout_of, planar_format
+from edgecae.media.video.stored import Stored
 
 __all__ = ["choose_encoder", "choose_format", "configure"]
 
@@ -54,6 +54,7 @@ _REFUSED = {
     "libvpx-vp9": ("gbrap", "yuva422p", "yuva444p"),
     "libvpx": ("yuva420p",),
     "libx265": ("yuva420p", "yuva420p10le"),
+    "gif": ("gray",),
     "mjpeg": ("yuv420p", "yuv422p", "yuv444p"),
 }
 """Pixel formats that an encoder lists, but does not open with."""
@@ -100,6 +101,14 @@ def choose_encoder(name: str, container: Any, codec: str, stored: Stored | None 
     """
     import av
 
+    def checked(encoder: str) -> str:
+        if not _formats(encoder, container):
+            raise SinkError(
+                f"{name}: {encoder} encodes palettes of 256 colours, which edgecae does not write; "
+                f"choose another suffix, such as .mp4 or .webm, or another --codec"
+            )
+        return encoder
+
     def holds(canonical: str) -> bool:  # of MPEG-TS, FFmpeg has no list
         held = container.supported_codecs
         return canonical in held or (container.format.name == "mpegts" and canonical != "prores")
@@ -111,11 +120,11 @@ def choose_encoder(name: str, container: Any, codec: str, stored: Stored | None 
             raise SinkError(f"{name}: there is no encoder {codec!r}") from error
         if encoder.type != "video" or not holds(encoder.canonical_name):
             raise SinkError(f"{name}: this container does not hold {codec} video")
-        return str(encoder.name)
+        return checked(encoder.name)
     plain = "libx264" if holds("h264") else str(container.default_video_codec)
     plain = {"hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}.get(plain, plain)
     if stored is None or stored.picture is None:
-        return plain
+        return checked(plain)
     wanted = planar_format(stored.pixel_format)
     candidates = _DEEP_INTERLACED if stored.field_order else _DEEP
     held = []
@@ -126,6 +135,10 @@ def choose_encoder(name: str, container: Any, codec: str, stored: Stored | None 
             continue
         if each != "ffv1" or container.format.name == "matroska":
             held += [each] if holds(encoder.canonical_name) else []
+    if layout_of(wanted)[2] == 8 and not any(
+        layout_of(form)[3] for each in held for form in _formats(each, container)
+    ):
+        return checked(plain)  # what is left without alpha is an ordinary picture
     best: str = min(
         held or [plain],
         key=lambda each: min(
@@ -164,12 +177,13 @@ def choose_format(
         if encoding.pixel_format not in formats:
             raise SinkError(
                 f"{name}: {encoder} can't encode {encoding.pixel_format}; it encodes "
-                f"{', '.join(formats) or 'palettes alone'}"
+                f"{', '.join(formats)}"
             )
         return encoding.pixel_format, ""
-    if not formats:
-        raise SinkError(f"{name}: {encoder} encodes palettes alone; choose another --codec")
-    if stored is not None and stored.picture is not None:
+    deep = stored is not None and stored.picture is not None
+    if stored is not None and deep and layout_of(stored.pixel_format)[2] == 8:
+        deep = any(layout_of(form)[3] for form in formats)
+    if stored is not None and deep:
         wanted = planar_format(stored.pixel_format)
         best = min(formats, key=lambda each: _loss(each, wanted))
         return best, _what_is_lost(stored.pixel_format, best, encoder, formats)
@@ -200,7 +214,8 @@ def _what_is_lost(source: str, target: str, encoder: str, formats: list[str]) ->
     if bits_lost:
         lost.append(f"{bits} bits (now {kept_bits})")
     if chroma_lost:
-        lost.append(f"4:{chroma[1]}:{chroma[2]} colour (now 4:{kept_chroma[1]}:{kept_chroma[2]})")
+        now = f"4:{kept_chroma[1]}:{kept_chroma[2]}" if kept_chroma else "gray"
+        lost.append(f"4:{chroma[1]}:{chroma[2]} colour (now {now})")
     if not lost:
         return ""
     finer = [f for f in formats if not any(_loss(f, source)[:3])]

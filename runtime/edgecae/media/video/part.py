@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from edgecae import atomic
 from edgecae.media import containers
 from edgecae.media.frame import MAX_PIXELS
-from edgecae.media.timestamps import PacketTimes
+from edgecae.media.video.timestamps import PacketTimes
 
-__all__ = ["Part"]
+__all__ = ["Part", "part_name"]
 
 _PLAIN = {
     "h264": "h264_mp4toannexb,filter_units=remove_types=7-8",
@@ -19,6 +21,19 @@ _PLAIN = {
 }
 """Filters that make packets of a file what an encoder gives; the encoder that goes on has the same
 parameter sets, which stand in the header."""
+
+
+MAX_NAME = 255
+"""Bytes that a file system takes for a name."""
+
+
+def part_name(target: Path) -> Path:
+    """Where the part of a target stands."""
+    named = target.with_name(f".{target.stem}.part{target.suffix}")
+    if len(named.name.encode()) <= MAX_NAME:
+        return named
+    digest = hashlib.sha256(target.stem.encode()).hexdigest()[:16]
+    return target.with_name(f".{target.stem[: atomic.MAX_STEM]}.{digest}.part{target.suffix}")
 
 
 class Part:

@@ -16,7 +16,7 @@ from typing import Any
 from edgecae.media import containers
 from edgecae.media.frame import MAX_PIXELS
 from edgecae.media.sources.video_file import VideoFile
-from edgecae.media.timestamps import PacketTimes
+from edgecae.media.video.timestamps import PacketTimes
 
 __all__ = ["Companions"]
 
