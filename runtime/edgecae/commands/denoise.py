@@ -72,9 +72,10 @@ def command(
 ) -> None:
     """Denoise images, folders and videos.
 
-    An image keeps its alpha channel, EXIF data and colour profile; a video its timestamps, sound
-    and subtitles. A folder keeps its names; results that are there already are left alone, so
-    that an interrupted run goes on where it stopped.
+    An image keeps its alpha channel, EXIF data and colour profile; a video its timestamps, sound,
+    subtitles and metadata. What a format can't hold is named. A folder keeps its names; results
+    that are there already are left alone, so that an interrupted run goes on where it stopped, also
+    within a video.
     """
     jobs = batch.plan_batch(inputs, output)
     with (

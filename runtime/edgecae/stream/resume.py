@@ -85,11 +85,12 @@ class Leftover:
 
     def adopt(self, file: Path) -> bool:
         """Make what a killed process left the part, if it is of this source and larger."""
-        ours, frames = self._frames()
+        ours, _ = self._frames()
         with contextlib.suppress(OSError):
             there = self.path.stat().st_size if self.path.exists() else 0
-            if ours and frames is None and file.stat().st_size > there:
+            if ours and file.stat().st_size > there:
                 file.replace(self.path)
+                self._write(None)
                 return True
         return False
 

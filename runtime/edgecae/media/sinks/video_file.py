@@ -359,7 +359,8 @@ class VideoSink:
                 raise
         finally:
             self._close(quietly=failing)
-        if self._companions is not None and not failing and not self.empty:
+        whole = self._source is not None and self._source.ended and not self.empty
+        if self._companions is not None and whole and not failing:
             self._companions.name_what_is_lost(self._path)
 
     def _close(self, quietly: bool) -> None:
