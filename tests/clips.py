@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-__all__ = ["frames_of", "make_clip", "sound_of"]
+from edgecae.media.sinks.base import Encoding
+from edgecae.media.sinks.video_file import VideoSink
+from edgecae.media.sources.video_file import VideoFile
+
+__all__ = ["copy_clip", "frames_of", "make_clip", "sound_of"]
 
 
 def make_clip(
@@ -65,3 +71,26 @@ def sound_of(path: Path) -> list[bytes]:
         if not container.streams.audio:
             return []
         return [bytes(p) for p in container.demux(audio=0) if p.dts is not None]
+
+
+def copy_clip(
+    source: Path,
+    target: Path,
+    codec: str = "auto",
+    encoding: Encoding | None = None,
+    **options: Any,
+) -> int:
+    """Read a video and write it, frame by frame, undenoised; return how many frames it has.
+
+    ``options`` are those of :class:`VideoFile`.
+    """
+    count = 0
+    with (
+        VideoFile(source, **options) as video,
+        VideoSink(target, video, video.rate, codec, True, encoding=encoding) as sink,
+    ):
+        for frame in video:
+            before = frame.pixels.copy()
+            sink.write(replace(frame, before=before))
+            count += 1
+    return count

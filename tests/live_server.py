@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.server
+import itertools
 import socket
 import socketserver
 import struct
@@ -51,9 +52,16 @@ class Web(http.server.BaseHTTPRequestHandler):
             picture = (FOLDER / "picture.jpg").read_bytes()
             self.head("multipart/x-mixed-replace; boundary=frame")
             part = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-            while True:
-                self.wfile.write(part.encode() + picture + b"\r\n")
+            cut = itertools.cycle([False, True] if "half" in path else [False])
+            for is_cut in cut:  # as a camera whose network breaks off within a picture sends it
+                sent = picture[: len(picture) * 2 // 3] if is_cut else picture
+                self.wfile.write(part.replace(str(len(picture)), str(len(sent))).encode() + sent)
+                self.wfile.write(b"\r\n")
                 time.sleep(PERIOD)
+        elif path.endswith(".html"):
+            content = b"<html>a page, and no video</html>" * 99
+            self.head("text/html", len(content))
+            self.wfile.write(content)
         elif path.endswith("live.ts"):
             self.head("video/mp2t")
             for chunk in chunks():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import av
@@ -10,7 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecae.media import sinks, sources
+from edgecae.media.buffers import Buffers
 from edgecae.media.sinks.base import SinkSettings
+from edgecae.media.sinks.pipe import PipeSink
+from edgecae.media.video.stored import colour_matrix, from_rgb, to_rgb
 
 SIDE = 64
 
@@ -65,3 +69,35 @@ def test_a_video_is_neither_darker_nor_brighter_after_it_was_read_and_written(
     assert abs(error.mean()) < 0.05
     stored = luma_of(target).astype(float) - luma
     assert abs(stored.mean()) < 0.2
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("matrix", [1, 5, 9])
+@pytest.mark.parametrize("form", ["yuv420p", "yuv422p", "yuv444p"])
+def test_pictures_that_nothing_changed_are_stored_as_they_came(
+    form: str, matrix: int, interlaced: bool
+) -> None:
+    """To RGB and back: no level of luma or chroma moves."""
+    rng = np.random.default_rng(0)
+    picture = av.VideoFrame(SIDE, SIDE, form)
+    for index, plane in enumerate(picture.planes):
+        low, high = (70, 190) if index == 0 else (120, 137)
+        content = rng.integers(low, high, (plane.height, plane.line_size), np.uint8)
+        plane.update(content.tobytes())
+    picture.colorspace = matrix
+    pixels = to_rgb(picture, Buffers(), interlaced)
+    back = from_rgb(pixels, form, colour_matrix(matrix), interlaced=interlaced)
+    np.testing.assert_array_equal(back.to_ndarray(), picture.to_ndarray())
+
+
+def test_y4m_that_nothing_changed_is_what_came(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    planes = rng.integers(110, 140, (3, SIDE * 3 // 2, SIDE), np.uint8)
+    path = tmp_path / "in.y4m"
+    head = f"YUV4MPEG2 W{SIDE} H{SIDE} F25:1 Ip A1:1 C420jpeg XCOLORRANGE=LIMITED\n".encode()
+    path.write_bytes(head + b"".join(b"FRAME\n" + each.tobytes() for each in planes))
+    written = io.BytesIO()
+    with sources.open_source(str(path)) as source, PipeSink(written, source) as sink:
+        for frame in source:
+            sink.write(frame)
+    assert written.getvalue() == path.read_bytes()

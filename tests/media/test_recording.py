@@ -10,6 +10,7 @@ from clips import frames_of
 
 from edgecae.errors import SinkError
 from edgecae.media import sinks, sources
+from edgecae.media.sinks.base import Encoding
 
 
 def recorded(folder: Path) -> dict[str, int]:
@@ -88,3 +89,15 @@ def test_a_recording_waits_for_a_folder_that_vanished(tmp_path: Path) -> None:
     assert there.keys() == {"a.mkv", "a-0002.mkv"}
     assert failed > 5
     assert sum(there.values()) + failed == 60
+
+
+def test_a_recording_has_the_quality_that_was_asked(tmp_path: Path) -> None:
+    sizes = []
+    for crf in (10, 45):
+        with sources.open_source("test:64x48@10?frames=20&noise=gaussian:20") as source:
+            settings = sinks.SinkSettings(source, encoding=Encoding(crf=crf))
+            with sinks.recording.Recording(tmp_path / f"{crf}.mkv", settings) as sink:
+                for frame in source:
+                    sink.write(frame)
+        sizes.append((tmp_path / f"{crf}.mkv").stat().st_size)
+    assert sizes[0] > 2 * sizes[1]

@@ -119,7 +119,7 @@ def test_a_video_behind_a_read_error_is_not_done(
     failed = edgecae(*command, env=with_bad_disk(library, clip))
     assert failed.returncode == 1, failed.stderr
     assert "can't be read any further: Input/output error" in failed.stderr
-    assert names(out.parent) == [".result.part.mkv"]
+    assert names(out.parent) == [".result.part.json", ".result.part.mkv"]
     assert 10 < len(frames_of(out.parent / ".result.part.mkv")[0]) < 50
     again = edgecae(*command)
     assert again.returncode == 0, again.stderr
@@ -160,7 +160,7 @@ def test_a_batch_passes_over_what_can_not_be_read(
         )
         assert done.returncode == 1, done.stderr
         assert f"{failing} of {2 + failing} files could not be denoised" in done.stderr
-        assert names(out) == [".a.part.mkv", "b.mkv", "c.png"]
+        assert names(out) == [".a.part.json", ".a.part.mkv", "b.mkv", "c.png"]
         again = edgecae("denoise", *inputs, "-o", out, "--model", "nano")
         assert again.returncode == failing - 1, again.stderr
         assert "2 were there already" in again.stderr

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import click
 
 from edgecae import stream
 from edgecae.commands import options, picture_pipe, process, progress, terminal
-from edgecae.commands.option_objects import option_of
+from edgecae.commands.option_objects import option_of, options_of
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SourceError
 from edgecae.media.images import SUBSAMPLINGS, Coding
+from edgecae.media.sinks.base import Encoding
 from edgecae.stream import batch
 from edgecae.stream.session import Session
 
@@ -37,6 +40,20 @@ __all__ = ["command"]
 @option_of(Coding, "quality", type=click.IntRange(1, 100))
 @option_of(Coding, "subsampling", type=click.Choice(SUBSAMPLINGS))
 @picture_pipe.picture_format
+@options_of(Encoding, **options.ENCODING)
+@click.option("--pixel-format", metavar="F", help="Of a video, as FFmpeg names it.")
+@click.option("--no-audio", is_flag=True, help="Leave the sound of videos out.")
+@click.option(
+    "--fps",
+    callback=options.rate,
+    metavar="RATE",
+    help="Frames a second of a video without timestamps, such as .h264.",
+)
+@click.option(
+    "--deinterlace",
+    is_flag=True,
+    help="Make whole pictures of interlaced frames; else their two fields are denoised apart.",
+)
 @options.max_pixels
 @options.overwrite
 @click.pass_context
@@ -52,15 +69,20 @@ def command(
     quality: int | None,
     subsampling: str | None,
     picture_format: str | None,
+    encoding: Encoding,
+    pixel_format: str | None,
+    no_audio: bool,
+    fps: Fraction | None,
+    deinterlace: bool,
     max_pixels: int,
     overwrite: bool,
 ) -> None:
     """Denoise images, folders and videos.
 
     An image keeps its depth of 8 or 16 bits, transparency, EXIF data and colour profile; a video
-    its timestamps, sound and subtitles. What can't be kept is named. A folder keeps its names;
-    results that are there already are left alone, so that an interrupted run goes on where it
-    stopped.
+    its timestamps, sound, subtitles and metadata. What a format can't hold is named. A folder
+    keeps its names; results that are there already are left alone, so that an interrupted run goes
+    on where it stopped, also within a video.
 
     "-" stands for a picture on standard input or output.
     """
@@ -85,9 +107,12 @@ def command(
             overwrite=overwrite,
             codec=codec,
             coding=coding,
+            encoding=replace(encoding, pixel_format=pixel_format, audio=not no_audio),
+            rate=fps,
+            deinterlace=deinterlace,
             max_pixels=max_pixels,
             stop=stop,
-            report=lambda stats: show(lambda: f"{files.line}{stats.summary()}"),
+            report=lambda stats: show(lambda: f"{files.line}{progress.of_video(stats)}"),
             hooks=process.hooks(),
             progress=files.tell,
         )

@@ -16,6 +16,7 @@ from edgecae.tflite.interpreter import BACKENDS
 __all__ = [
     "CAMERA",
     "DENOISER",
+    "ENCODING",
     "POSITIVE",
     "Strength",
     "ThreadsOrAuto",
@@ -23,6 +24,7 @@ __all__ = [
     "complete_path",
     "max_pixels",
     "overwrite",
+    "rate",
     "size",
     "threads",
 ]
@@ -100,7 +102,8 @@ def size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple
     return int(width), int(height)
 
 
-def _rate(ctx: click.Context, param: click.Parameter, value: str | None) -> Fraction | None:
+def rate(ctx: click.Context, param: click.Parameter, value: str | None) -> Fraction | None:
+    """Frames a second of an option such as ``30000/1001``, for its callback."""
     if value is None:
         return None
     try:
@@ -112,11 +115,25 @@ def _rate(ctx: click.Context, param: click.Parameter, value: str | None) -> Frac
     return rate
 
 
+def _bits(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Bits a second of an option such as ``800k`` or ``4M``, for its callback."""
+    if value is None:
+        return None
+    number, unit = (value[:-1], value[-1]) if value[-1:] in "kM" else (value, "")
+    try:
+        bits = round(float(number) * {"": 1, "k": 1e3, "M": 1e6}[unit])
+    except (ValueError, OverflowError):
+        bits = 0
+    if not 0 < bits < 2**31:
+        raise click.BadParameter(f"{value!r} is no bit rate such as 800k or 4M", ctx, param)
+    return bits
+
+
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
 CAMERA: dict[str, dict[str, Any]] = {
     "size": {"callback": size},
-    "rate": {"callback": _rate},
+    "rate": {"callback": rate},
     "stall": {"type": POSITIVE},
     "max_pixels": {"type": click.IntRange(min=1)},
 }
@@ -136,6 +153,12 @@ max_pixels = option_of(
     SourceSettings, "max_pixels", **CAMERA["max_pixels"], callback=_instead_of_pillows
 )
 """For commands that read nothing but pictures or files."""
+
+ENCODING: dict[str, dict[str, Any]] = {
+    "crf": {"type": click.FloatRange(min=0)},
+    "bitrate": {"callback": _bits},
+}
+"""Likewise for :class:`edgecae.media.sinks.base.Encoding`."""
 
 DENOISER: dict[str, dict[str, Any]] = {
     "model": {"shell_complete": complete_model},

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 
 from edgecae.commands.terminal import printable
-from edgecae.stream import Stop
+from edgecae.stream import Stats, Stop
 from edgecae.stream.batch_progress import BatchProgress
 
-__all__ = ["STOPPED", "Files", "exit_status", "line"]
+__all__ = ["STOPPED", "Files", "exit_status", "line", "of_video"]
 
 INTERRUPTED = 130
 STOPPED = 1
@@ -72,6 +72,21 @@ class Files:
         if self._total > 1:
             self.line = f"{progress.summary()}  "
             self._show(progress.summary)
+
+
+def of_video(stats: Stats) -> str:
+    """How far a video is: frames, share, rate and time left, as far as its length is known."""
+    skipped: int = getattr(stats.source, "skipped", 0)
+    done, total = skipped + stats.frames, getattr(stats.source, "expected_frames", None)
+    rate = f"{stats.recent_rate or stats.rate:.1f} frames/s"
+    if not total:
+        return f"{done} frames, {rate}"
+    total = max(total, done)
+    left = ""
+    if stats.rate:
+        minutes, seconds = divmod(round((total - done) / (stats.recent_rate or stats.rate)), 60)
+        left = f", {minutes // 60}:{minutes % 60:02}:{seconds:02} left"
+    return f"{done} of {total} frames, {100 * done // total} %, {rate}{left}"
 
 
 def _columns() -> int:

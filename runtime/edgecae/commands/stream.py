@@ -44,10 +44,21 @@ def _status(control: StreamControl) -> str:
     return ("" if control.offline_seconds is None else "offline · ") + control.stats.summary()
 
 
+def _only_one(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> str:
+    """The value of an option that may be given once."""
+    if len(values) > 1:
+        raise click.BadParameter(
+            f"a stream has one source, not {len(values)}; run edgecae once for each",
+            context,
+            parameter,
+        )
+    return values[0]
+
+
 @click.command()
 @options_of(
     Session,
-    source={"shell_complete": options.complete_path},
+    source={"shell_complete": options.complete_path, "multiple": True, "callback": _only_one},
     sinks={"shell_complete": options.complete_path},
     threads={"type": options.ThreadsOrAuto()},
     max_latency={"type": options.POSITIVE},
@@ -55,6 +66,7 @@ def _status(control: StreamControl) -> str:
     hang={"type": options.POSITIVE},
     **options.DENOISER,
     **options.CAMERA,
+    **options.ENCODING,
 )
 @click.option(
     "--token-file",

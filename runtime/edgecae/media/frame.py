@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.errors import SourceError
+
+if TYPE_CHECKING:
+    from edgecae.media.video.stored import Stored
 
 __all__ = ["MAX_PIXELS", "Frame", "check_size"]
 
@@ -54,6 +57,7 @@ class Frame:
         before: the picture as it came, shape of ``pixels``; only where a sink asks for it.
         info: EXIF, colour profile and the like of an image, as :class:`images.Picture` has them.
         fine: what 8 bits leave out of an image of 16, likewise.
+        stored: how a video stored the picture; None where it comes from none.
         opening: how often its live source had been opened again: where it differs from that of the
             frame before, another scene may have begun.
     """
@@ -68,3 +72,4 @@ class Frame:
     info: Mapping[str, Any] = field(default_factory=dict)
     fine: NDArray[np.int16] | None = None
     opening: int = 0
+    stored: Stored | None = None

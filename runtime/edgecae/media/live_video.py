@@ -6,8 +6,10 @@ through it as it is, since those hold the URL with its password; only what the e
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,13 +17,19 @@ from edgecae.errors import OfflineError, SourceError
 from edgecae.media import containers
 from edgecae.media.frame import Frame
 from edgecae.media.sources.base import SourceSettings
-from edgecae.media.sources.video_file import DecodeErrors
+from edgecae.media.sources.video_file import DecodeErrors, field_order
+from edgecae.media.video.stored import Stored, stored
 from edgecae.timeout import StillRunningError, call_with_timeout
 
 __all__ = ["VideoStream", "open_container", "reason"]
 
+log = logging.getLogger(__name__)
+
 MAX_RATE = 1000
 """Frames a second; what claims more counts ticks of its clock."""
+
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
+"""Markers of JPEG: pixels begin, the picture ends. Neither occurs among pixels."""
 
 POLL = 0.002
 """Seconds between two looks at a device that has no frame yet."""
@@ -81,6 +89,11 @@ def open_container(
     raise failure
 
 
+def _is_whole_jpeg(content: bytes) -> bool:
+    """Whether a JPEG has its end: of half a one, FFmpeg makes a picture that is half gray."""
+    return content.rfind(_JPEG_END) > content.rfind(_JPEG_SCAN) >= 0
+
+
 class VideoStream:
     """The first video stream of an opened container, read as it comes.
 
@@ -117,6 +130,7 @@ class VideoStream:
             container.close()
             raise
         self._broken = DecodeErrors(largest)
+        self._jpeg = self._stream.codec_context.codec.canonical_name == "mjpeg"
         self._stream.thread_type = "SLICE"  # threads that take a frame each would delay it
         for stream in container.streams:
             if stream is not self._stream:
@@ -158,6 +172,15 @@ class VideoStream:
             yield packet
             asked = time.monotonic()
 
+    def _stored(self, picture: Any) -> Stored:
+        """How a picture was stored; what 8-bit RGB does not hold is left out, and named once."""
+        kept = stored(picture, field_order(self._stream))
+        warning = f"{self.name}: {kept.pixel_format} becomes 8-bit RGB"
+        if kept.picture is not None and warning not in self._settings.warned:
+            self._settings.warned.add(warning)
+            log.warning("%s", warning)
+        return replace(kept, picture=None)
+
     def _silent(self, since: float) -> bool:
         return time.monotonic() - since >= self._settings.stall
 
@@ -172,6 +195,8 @@ class VideoStream:
             try:
                 if packet.size == 0 and packet.pts is not None:  # a driver's word for "damaged"
                     raise ValueError("an empty packet")
+                if self._jpeg and packet.size and not _is_whole_jpeg(bytes(packet)):
+                    raise ValueError("half a JPEG")
                 pictures = packet.decode()
             except self._failures as error:
                 self._broken.packet(self.name, reason(error), error)
@@ -183,8 +208,10 @@ class VideoStream:
                 pixels = self._broken.rgb(self.name, picture, self._settings.buffers)
                 if pixels is None:
                     continue
-                own = (None, None) if self.live else (picture.pts, picture.time_base)
-                yield Frame(pixels, time.monotonic(), *own)
+                pts = None if self.live else picture.pts
+                base = None if self.live else picture.time_base
+                kept = self._stored(picture)
+                yield Frame(pixels, time.monotonic(), pts, base, stored=kept)
                 heard = time.monotonic()
             if self._silent(heard):  # none that could be shown, however much came
                 raise self._gone(heard, "")

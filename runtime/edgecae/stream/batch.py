@@ -9,6 +9,8 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from edgecae import atomic, stream
@@ -17,13 +19,14 @@ from edgecae.errors import EdgecaeError, SinkError, SourceError
 from edgecae.media import images
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_PIXELS
-from edgecae.media.sinks.base import DEFAULT_CODEC
+from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding
 from edgecae.media.sinks.video_file import VideoSink
 from edgecae.media.sources.video_file import VideoFile
 from edgecae.stream.batch_plan import MOVING, Job, is_still, plan_batch
 from edgecae.stream.batch_progress import BatchClock, BatchProgress
 from edgecae.stream.capture import closing
 from edgecae.stream.pictures import denoise_picture, permissions
+from edgecae.stream.resume import Leftover
 from edgecae.stream.watchdog import HungError, StreamHooks
 
 try:
@@ -65,6 +68,9 @@ def denoise_file(
     overwrite: bool = False,
     codec: str = DEFAULT_CODEC,
     coding: images.Coding = _NO_CODING,
+    encoding: Encoding | None = None,
+    rate: Fraction | None = None,
+    deinterlace: bool = False,
     max_pixels: int = MAX_PIXELS,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
@@ -75,9 +81,9 @@ def denoise_file(
     Returns:
         How many pictures were denoised.
 
-    The result has the permissions of its source, see :func:`edgecae.atomic.writing`. Where the
-    source of a video can't be read to its end, what came of it stays beside the target, as
-    ``.NAME.part.SUFFIX``, until another attempt succeeds.
+    The result has the permissions of its source, see :func:`edgecae.atomic.writing`. Where a video
+    is interrupted, or its source can't be read to its end, what came of it stays beside the target,
+    as ``.NAME.part.SUFFIX``; another attempt goes on after it.
 
     Raises:
         SourceError: the file is neither an image nor a video, or can't be read to its end.
@@ -90,20 +96,19 @@ def denoise_file(
         return 1
     if job.target.suffix.lower() in images.SUFFIXES - MOVING:
         raise SinkError(f"{job.source} is no image; {job.target} would be one")
-    stats = _denoise_video(job, denoiser, overwrite, codec, max_pixels, stop, report, hooks)
+    source = partial(VideoFile, max_pixels=max_pixels, rate=rate, deinterlace=deinterlace)
+    sink = partial(VideoSink, codec=codec, encoding=encoding, overwrite=True)
+    stats = _denoise_video(job, denoiser, overwrite, source, sink, stop, report, hooks)
     if stats.broken:
         log.warning("%s: %d packets could not be decoded", job.source, stats.broken)
     return stats.frames
 
 
-def _shortened(stem: str, spare: int = 32) -> str:
-    """A stem of a file's name, cut where a longer name would have more than 255 bytes."""
-    return os.fsencode(stem)[: 255 - spare].decode(errors="ignore")
-
-
 @contextlib.contextmanager
-def _alone(part: Path, target: Path) -> Iterator[None]:
-    """Hold a lock on the temporary file of a target, and remove those that others left behind.
+def _alone(part: Path, target: Path, adopt: Callable[[Path], bool]) -> Iterator[None]:
+    """Hold a lock on the temporary file of a target, and clear away those that others left behind.
+
+    What ``adopt`` does not take is removed.
 
     A lock goes away with its process, however that ends. Where the system has no such locks
     (Windows, some network file systems), nothing keeps two processes apart but that the second one
@@ -122,7 +127,7 @@ def _alone(part: Path, target: Path) -> Iterator[None]:
             log.debug("%s: no lock: %s", part, error.strerror)
         else:
             for other in part.parent.glob(_temporaries_of(target)):
-                if other != part and not _remove_unlocked(other):
+                if other != part and not _clear_unlocked(other, adopt):
                     raise SinkError(f"{target} can't be written: another process is writing it")
         yield
 
@@ -133,15 +138,16 @@ def _temporaries_of(target: Path) -> str:
     return f"{glob.escape(before)}{'[0-9a-f]' * atomic.RANDOM_DIGITS}{glob.escape(after)}"
 
 
-def _remove_unlocked(file: Path) -> bool:
-    """Remove a file that no process holds a lock on; return whether none does."""
+def _clear_unlocked(file: Path, adopt: Callable[[Path], bool]) -> bool:
+    """Adopt or remove a file that no process holds a lock on; return whether none does."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:  # gone already, or something that edgecae has not made
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        file.unlink(missing_ok=True)
+        if not adopt(file):
+            file.unlink(missing_ok=True)
     except BlockingIOError:
         return False
     except OSError as error:
@@ -152,46 +158,61 @@ def _remove_unlocked(file: Path) -> bool:
 
 
 class _StoppedError(Exception):
-    """A job that was asked to stop: nothing of it is kept."""
+    """A job that was asked to stop."""
 
 
 def _denoise_video(
     job: Job,
     denoiser: Denoiser,
     overwrite: bool,
-    codec: str,
-    max_pixels: int,
+    open_source: partial[VideoFile],
+    open_sink: partial[VideoSink],
     stop: stream.Stop | None,
     report: Callable[[stream.Stats], None],
     hooks: StreamHooks | None,
 ) -> stream.Stats:
     """Denoise a video; see :func:`denoise_file`."""
     stats = stream.Stats()
-    kept = job.target.with_name(f".{_shortened(job.target.stem)}.part{job.target.suffix}")
+    settings = open_source.keywords, open_sink.keywords
+    leftover = Leftover(job.target.resolve(), job.source, denoiser, settings)
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.suppress(_StoppedError))
         buffers = Buffers()
-        video = VideoFile(job.source, buffers=buffers, max_pixels=max_pixels)
+        video = open_source(job.source, buffers=buffers)
         source = stack.enter_context(closing(video, stats))
         mode = permissions(job.source)
         part = stack.enter_context(atomic.writing(job.target, overwrite, mode=mode))
-        stack.enter_context(_alone(part, job.target.resolve()))
+        stack.enter_context(_alone(part, job.target.resolve(), leftover.adopt))
+        before = leftover.part()
+        had = before.count if before is not None else 0
+        if not had:
+            leftover.announce()
+        sink = open_sink(part, source, source.rate, name=str(job.target))
         try:
             denoiser.reset()
-            with VideoSink(part, source, source.rate, codec, overwrite=True) as sink:
+            with sink:
+                if before is not None:
+                    taken = sink.go_on_from(before, lambda: stop is not None and stop.requested)
+                    log.info("%s: going on after %d frames", job.target, taken)
                 stream.run(
                     source, denoiser, [sink], stop, report,
                     stats=stats, buffers=buffers, hooks=hooks,
                 )  # fmt: skip
             if stop is not None and stop.requested:
                 raise _StoppedError
-            if not stats.frames:
+            if not sink.count:
                 raise SourceError(f"{job.source} holds no frame that can be decoded")
-        except SourceError:
-            if part.stat().st_size:
-                part.replace(kept)
+        except (_StoppedError, SourceError):
+            if sink.count > had and part.stat().st_size:
+                leftover.keep(part, sink.count)
+                log.warning(
+                    "%s: %d frames are in %s; the same command goes on after them",
+                    *(job.target, sink.count, leftover.path.name),
+                )
             raise
-        kept.unlink(missing_ok=True)
+        finally:
+            leftover.tidy()
+        leftover.remove()
     return stats
 
 
@@ -216,6 +237,9 @@ def run_batch(
     overwrite: bool = False,
     codec: str = DEFAULT_CODEC,
     coding: images.Coding = _NO_CODING,
+    encoding: Encoding | None = None,
+    rate: Fraction | None = None,
+    deinterlace: bool = False,
     max_pixels: int = MAX_PIXELS,
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
@@ -234,6 +258,9 @@ def run_batch(
         overwrite: make results again that are there already.
         codec: of videos.
         coding: of pictures.
+        encoding: what else is asked of their encoder.
+        rate: frames a second of videos without timestamps; None: what they say.
+        deinterlace: make one whole picture of the two fields of each interlaced frame.
         max_pixels: of a picture or frame, see :class:`edgecae.media.sources.SourceSettings`.
         stop: looked at between frames.
         report: told after each frame of a video.
@@ -264,6 +291,9 @@ def run_batch(
                 overwrite=overwrite,
                 codec=codec,
                 coding=coding,
+                encoding=encoding,
+                rate=rate,
+                deinterlace=deinterlace,
                 max_pixels=max_pixels,
                 stop=stop,
                 report=report,

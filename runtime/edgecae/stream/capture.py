@@ -33,6 +33,9 @@ BACKOFF = (0.5, 30.0)
 _POLL = 0.005
 """Seconds between two looks whether a large frame may go on."""
 
+_MAX_NAP = 0.05
+"""Seconds between two looks whether a stream that waits for a frame's time shall end."""
+
 CLOCK = Fraction(1, 90_000)
 """Time base of live frames, whose timestamps are when they arrived."""
 
@@ -196,6 +199,7 @@ class Capture:
         stop: looked at after each frame.
         buffers: those that the source takes its pixels from; a large frame waits until no other of
             them is in use.
+        paced: hand out frames when their timestamps say, for people who watch.
 
     Attributes:
         error: what ended it, if anything did.
@@ -208,8 +212,10 @@ class Capture:
         stats: Stats,
         stop: Stop,
         buffers: Buffers,
+        paced: bool = False,
     ) -> None:
-        self._buffers = buffers
+        self._buffers, self._paced = buffers, paced
+        self._first: float | None = None
         self._source, self._channel, self._stats, self._stop = source, channel, stats, stop
         self.error: BaseException | None = None
         # Whoever comes second, the thread at its end or the one that waits for it, closes.
@@ -233,6 +239,20 @@ class Capture:
             self._abandoned = not self._ended
             return self._ended
 
+    def _wait_for(self, frame: Frame, started: float) -> Frame:
+        """Wait until the frame is due, counted from when the first one came."""
+        if frame.pts is None or frame.time_base is None:
+            return frame
+        when = float(frame.pts * frame.time_base)
+        if self._first is None:
+            self._first = when
+        due = started + when - self._first
+        while (left := due - time.monotonic()) > 0:
+            if self._stop.requested or self._channel.closed:
+                break
+            time.sleep(min(left, _MAX_NAP))
+        return replace(frame, time=time.monotonic())
+
     def _work(self) -> None:
         stats, live = self._stats, self._source.live
         try:
@@ -250,6 +270,8 @@ class Capture:
                     if self._stop.requested or self._channel.closed:
                         return
                     time.sleep(_POLL)
+                if self._paced:
+                    frame = self._wait_for(frame, stats.started)
                 if not self._channel.put(frame):
                     return
         except BaseException as error:  # raised again by who runs the stream

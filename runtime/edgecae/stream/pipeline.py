@@ -17,6 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SinkError
 from edgecae.media.buffers import Buffers
@@ -58,6 +61,16 @@ class _Inline(Executor):
         return future
 
 
+def _process(denoiser: Denoiser, frame: Frame, out: NDArray[np.uint8]) -> None:
+    """Denoise a frame into ``out``: of an interlaced one, each of its two fields by itself."""
+    noisy = frame.pixels if frame.before is None else frame.before
+    if frame.stored is None or frame.stored.field_order is None or len(noisy) < 2:
+        denoiser.process(noisy, out=out)
+        return
+    for first in (0, 1):
+        denoiser.process(noisy[first::2], out=out[first::2])
+
+
 class _Denoisers:
     """Denoisers that work on successive frames at the same time, results in order.
 
@@ -97,10 +110,10 @@ class _Denoisers:
         try:
             if self._keep:
                 out = self._buffers.take(frame.pixels.shape)
-                clean = denoiser.process(frame.pixels, out=out)
-                frame = replace(frame, pixels=clean, before=frame.pixels)
+                frame = replace(frame, pixels=out, before=frame.pixels)
             else:
-                frame = replace(frame, pixels=denoiser.process(frame.pixels, out=frame.pixels))
+                out = frame.pixels
+            _process(denoiser, frame, out)
         finally:
             self._watchdog.working(None)
             self._idle.append((denoiser, frame.opening))
@@ -154,7 +167,8 @@ class _Stream:
         self.frames: FrameQueue[Frame] = FrameQueue(
             1 if source.live else 2, source.live, self._dropped
         )
-        self.capture = Capture(source, self.frames, stats, stop, buffers)
+        paced = not source.live and any(getattr(sink, "watched", False) for sink in sinks)
+        self.capture = Capture(source, self.frames, stats, stop, buffers, paced)
         self.sink_workers = [
             SinkWorker(sink, source.live, stats, self.frames.wake) for sink in sinks
         ]

@@ -12,7 +12,7 @@ from edgecae import models
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
-from edgecae.media.sinks.base import DEFAULT_CODEC
+from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding
 from edgecae.redact import redacted
 from edgecae.stream import metrics
 from edgecae.stream.capture import closing, open_lasting
@@ -50,6 +50,7 @@ class Session:
         hang: seconds that a frame may take.
         metrics: where to answer Prometheus, ``PORT`` or ``HOST:PORT``; None: nowhere.
         codec: of recordings.
+        encoding: what else is asked of their encoder.
         overwrite: whether sinks may replace what is there.
         token: that opens a view whose description has none; None: where other machines reach it,
             one is made.
@@ -134,6 +135,7 @@ class Session:
         default=DEFAULT_CODEC,
         metadata={"help": "Codec of a video, as FFmpeg names it; ffv1 is lossless."},
     )
+    encoding: Encoding = field(default_factory=Encoding)
     overwrite: bool = False
     token: str | None = field(default=None, repr=False)
     measure_noise: bool = False
@@ -168,7 +170,13 @@ class Session:
             )
             control = StreamControl(source, stats, [], self.strength)
             settings = sinks.SinkSettings(
-                source, self.overwrite, self.codec, self.segment, control, self.token
+                source,
+                self.overwrite,
+                self.codec,
+                self.segment,
+                control,
+                self.token,
+                self.encoding,
             )
             opened = [
                 stack.enter_context(sinks.open_sink(spec, settings))

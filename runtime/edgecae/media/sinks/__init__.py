@@ -7,7 +7,9 @@
 ``camera:DEVICE``    a virtual camera, see :mod:`.virtual_camera`
 a folder             one PNG a frame (a path that ends in / or has no suffix)
 any other path       video, through PyAV; the suffix says which container. In parts, see
-                     :mod:`.recording`, where the source is live or ``--segment`` is given
+                     :mod:`.recording`, where the source is live or ``--segment`` is given; with
+                     its name only when it is whole, see :mod:`.whole_video`, where the source is a
+                     video file
 ===================  =======================================================
 
 To add one, write its module and enter its opener in ``OPENERS``.
@@ -26,6 +28,7 @@ from edgecae.media.sinks import (
     video_file,
     view,
     virtual_camera,
+    whole_video,
 )
 from edgecae.media.sinks.base import Sink, SinkSettings
 from edgecae.redact import is_url, redacted
@@ -40,6 +43,7 @@ OPENERS: tuple[Callable[[str, SinkSettings], Sink | None], ...] = (
     virtual_camera.open_sink,
     image_folder.open_sink,
     recording.open_sink,
+    whole_video.open_sink,
     video_file.open_sink,
 )
 """Tried in this order; each returns None for a description that is not its own."""

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 from edgecae.media.frame import Frame
 from edgecae.media.sources.base import Source
 
-__all__ = ["DEFAULT_CODEC", "FALLBACK_RATE", "Control", "Sink", "SinkSettings"]
+__all__ = ["DEFAULT_CODEC", "FALLBACK_RATE", "Control", "Encoding", "Sink", "SinkSettings"]
 
 DEFAULT_CODEC = "auto"
-"""H.264 where the container holds it, else the container's own default."""
+"""H.264 where the container holds it, else the container's own default. Of more than 8 bits or with
+alpha: what keeps most of it."""
 
 
 FALLBACK_RATE = Fraction(30)
@@ -43,6 +44,45 @@ class Control(Protocol):
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """What the user asks of an encoder; None: its default, which is nearly
+    transparent.
+
+    The metadata of a field are those of its option on the command line.
+
+    Attributes:
+        crf: constant quality, of encoders that have it; the smaller, the better.
+        bitrate: bits a second, in place of a quality.
+        preset: speed against size, as the encoder names it.
+        pixel_format: as FFmpeg names it.
+        audio: whether sound is copied.
+    """
+
+    crf: float | None = field(
+        default=None,
+        metadata={
+            "metavar": "N",
+            "help": "Quality of a video; smaller is better. H.264 and H.265: 0 to 51, 16 unless "
+            "given; VP9 and AV1: 0 to 63.",
+        },
+    )
+    bitrate: int | None = field(
+        default=None,
+        metadata={"metavar": "RATE", "help": "Bits a second of a video, such as 800k or 4M."},
+    )
+    preset: str | None = field(
+        default=None,
+        metadata={
+            "metavar": "NAME",
+            "help": "Speed of the encoder against size: ultrafast … veryslow (H.264, H.265), "
+            "0 … 13 (AV1).",
+        },
+    )
+    pixel_format: str | None = None
+    audio: bool = True
+
+
+@dataclass(frozen=True)
 class SinkSettings:
     """What a sink may want to know before the first frame.
 
@@ -52,6 +92,7 @@ class SinkSettings:
         codec: of a video, as FFmpeg names it.
         segment: seconds after which a recording goes on in another file; None: never.
         control: of the stream; None where there is none.
+        encoding: what else is asked of the encoder of a video.
         token: that opens a view whose description has none; None: there is none.
     """
 
@@ -61,6 +102,7 @@ class SinkSettings:
     segment: float | None = None
     control: Control | None = None
     token: str | None = field(default=None, repr=False)
+    encoding: Encoding = field(default_factory=Encoding)
 
 
 class Sink(Protocol):

@@ -18,7 +18,9 @@ from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import FALLBACK_RATE, SinkSettings
 from edgecae.media.sources.base import Source
-from edgecae.media.sources.video_file import VideoFile, colour_matrix
+from edgecae.media.sources.video_file import VideoFile
+from edgecae.media.video.deep_pixels import layout_of
+from edgecae.media.video.stored import BOTTOM_FIRST, TOP_FIRST, colour_matrix, from_rgb
 from edgecae.redact import redacted
 
 __all__ = ["PipeSink", "is_pipe", "open_sink"]
@@ -32,13 +34,22 @@ _CHROMA = {"yuv420p": "420jpeg", "yuv444p": "444", "gray": "mono"}
 """Y4M's word for each pixel format that it is written in."""
 
 
+_MAX_GAP = 10
+"""Seconds without a frame of a live source that are filled with the last one."""
+
+
+def _is_420(pixel_format: str) -> bool:
+    return layout_of(pixel_format)[:2] == ("yuv", "420")
+
+
 class PipeSink:
     """Writes frames to an open file as they come.
 
     Y4M is 4:2:0 where the source is, 4:4:4 where it is not, so that no colour is lost on the way;
-    gray frames stay gray. Neither form can change its size: frames of another size than the first
-    one's are scaled to it, as FFmpeg does (``-autoscale``), in their own proportions, with black
-    beside them.
+    gray frames stay gray. Of a live source, frames are written at its nominal rate, in real time:
+    the last one fills the gap before a late one. Neither form can change its size: frames of
+    another size than the first one's are scaled to it, as FFmpeg does (``-autoscale``), in their
+    own proportions, with black beside them.
 
     Args:
         file: for writing, binary.
@@ -65,11 +76,14 @@ class PipeSink:
         self._file = getattr(file, "raw", file)
         self._raw = raw
         self._rate = source.rate or FALLBACK_RATE
-        self._matrix, self._subsampled = "ITU601", False
-        if isinstance(source, VideoFile):
-            self._matrix = colour_matrix(source.stream.codec_context.colorspace)
-            layout = source.stream.codec_context.format
-            self._subsampled = layout is not None and layout.name.startswith(("yuv420", "yuvj420"))
+        self._live = source.live
+        self._aspect = "0:0"
+        if isinstance(source, VideoFile) and source.stream.sample_aspect_ratio:
+            aspect = source.stream.sample_aspect_ratio
+            self._aspect = f"{aspect.numerator}:{aspect.denominator}"
+        self._matrix, self._fields = "ITU601", "p"
+        self._start: float | None = None
+        self._written, self._last = 0, b""
         try:
             av.VideoFormat(raw or "yuv444p")
         except ValueError as error:
@@ -85,7 +99,37 @@ class PipeSink:
         if frame.pixels.ndim == 2:
             return "gray"
         even = not any(side % 2 for side in frame.pixels.shape[:2])
-        return "yuv420p" if self._subsampled and even else "yuv444p"
+        subsampled = frame.stored is not None and _is_420(frame.stored.pixel_format)
+        return "yuv420p" if subsampled and even else "yuv444p"
+
+    def _begin(self, frame: Frame) -> None:
+        """Choose, by the first frame, what all of them have."""
+        self._size = frame.pixels.shape[0], frame.pixels.shape[1]
+        self._form = self._raw or self._format(frame)
+        stored = frame.stored
+        if stored is not None:
+            self._matrix = colour_matrix(stored.matrix)
+            self._fields = {TOP_FIRST: "t", BOTTOM_FIRST: "b"}.get(stored.field_order or "", "p")
+            if stored.picture is not None:
+                log.warning("%s: %s becomes %s", self.name, stored.pixel_format, self._form)
+
+    def _pace(self, frame: Frame) -> int:
+        """How often to write the last frame again before this one; −1: leave this one out.
+
+        Neither form has timestamps: a frame stands for a moment by its number.
+        """
+        if not self._live or frame.pts is None or frame.time_base is None:
+            return 0
+        now = float(frame.pts * frame.time_base)
+        if self._start is None:
+            self._start = now
+        late = (now - self._start) * float(self._rate) - self._written
+        if late > _MAX_GAP * self._rate:
+            log.warning("%s: a gap of %.0f s is left out", self.name, late / float(self._rate))
+            self._start = now - self._written / float(self._rate)
+            return 0
+        # A frame that comes a little early or late keeps its place.
+        return -1 if late <= -1 else max(0, int(late))
 
     def _picture(self, pixels: NDArray[np.uint8]) -> Any:
         kind = "gray" if pixels.ndim == 2 else "rgb24"
@@ -112,6 +156,15 @@ class PipeSink:
         )
         return fitted
 
+    def _put(self, content: bytes) -> None:
+        left = memoryview(content)
+        while left:
+            written = self._file.write(left)
+            if written is None:  # a pipe that another process made non-blocking is full
+                time.sleep(_POLL)
+            else:
+                left = left[written:]
+
     def write(self, frame: Frame) -> None:
         """See :class:`edgecae.media.sinks.Sink`.
 
@@ -121,31 +174,33 @@ class PipeSink:
         height, width = frame.pixels.shape[:2]
         head = b"" if self._raw else b"FRAME\n"
         if self._size is None:
-            self._size = height, width
-            self._form = self._raw or self._format(frame)
+            self._begin(frame)
+        assert self._size is not None
+        again = self._pace(frame)
+        if again < 0:
+            return
         if not self._raw and not self._begun:
             rate = self._rate.limit_denominator(65535)
             head = (
                 f"YUV4MPEG2 W{self._size[1]} H{self._size[0]} F{rate.numerator}:{rate.denominator} "
-                f"Ip A0:0 C{_CHROMA[self._form]} XCOLORRANGE=LIMITED\nFRAME\n"
+                f"I{self._fields} A{self._aspect} C{_CHROMA[self._form]} "
+                f"XCOLORRANGE=LIMITED\nFRAME\n"
             ).encode()
         pixels = frame.pixels
         if (height, width) != self._size:
             self._say_scaled(f"{width}×{height}")
             pixels = self._fitted(pixels, self._size)
         form = self._form
-        picture = self._picture(pixels).reformat(
-            format=form, src_colorspace=self._matrix, dst_colorspace=self._matrix
-        )
+        full, interlaced = form.startswith("yuvj"), self._fields != "p"
         try:
-            left = memoryview(head + picture.to_ndarray().tobytes())
+            picture = from_rgb(pixels, form, self._matrix, full, interlaced)
+            content = picture.to_ndarray().tobytes()
             self._begun = True
-            while left:
-                written = self._file.write(left)
-                if written is None:  # a pipe that another process made non-blocking is full
-                    time.sleep(_POLL)
-                else:
-                    left = left[written:]
+            for _ in range(again):
+                self._put(self._last)
+            self._put(head + content)
+            self._written += again + 1
+            self._last = content if self._raw else b"FRAME\n" + content
         except ValueError as error:
             raise SinkError(f"{self.name} can't be written as {form}: {error}") from error
         except OSError as error:

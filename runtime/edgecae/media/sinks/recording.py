@@ -37,7 +37,7 @@ class Recording:
 
     Args:
         path: of the first file, or a pattern.
-        settings: ``segment``, ``codec`` and ``overwrite`` are used.
+        settings: ``segment``, ``codec``, ``encoding`` and ``overwrite`` are used.
 
     Raises:
         SinkError: as :class:`VideoSink`.
@@ -79,7 +79,7 @@ class Recording:
         path = self._next()
         rate, overwrite = settings.source.rate, settings.overwrite and path == self._path
         try:
-            return VideoSink(path, None, rate, settings.codec, overwrite, live=True)
+            return VideoSink(path, None, rate, settings.codec, overwrite, True, settings.encoding)
         except SinkError:
             self._give_number_back()
             raise

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections import deque
+import math
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,35 +17,54 @@ from typing import Any
 from edgecae.errors import SinkError
 from edgecae.media import containers
 from edgecae.media.frame import Frame
-from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, SinkSettings
-from edgecae.media.sources.video_file import VideoFile, colour_matrix
+from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, Encoding, SinkSettings
+from edgecae.media.sources.video_file import SIDE_DATA, VideoFile
+from edgecae.media.video.companions import Companions
+from edgecae.media.video.deep_pixels import add_change, layout_of
+from edgecae.media.video.encoding import choose_encoder, choose_format, configure
+from edgecae.media.video.filters import filter_graph
+from edgecae.media.video.part import Part
+from edgecae.media.video.stored import (
+    BT601,
+    RGB,
+    TOP_FIRST,
+    Stored,
+    colour_matrix,
+    from_rgb,
+    reformatted,
+)
 
 __all__ = ["VideoSink", "open_sink"]
 
 log = logging.getLogger(__name__)
 
-_OPTIONS = {
-    # Nearly transparent: what noise is left shall be the denoiser's, not the encoder's.
-    "libx264": {"crf": "16", "preset": "veryfast"},
-    "libx265": {"crf": "18", "preset": "veryfast", "x265-params": "log-level=error"},
-    "libvpx-vp9": {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "8"},
-    "mpeg4": {"qscale": "2"},
-}
-_LOSSLESS_RGB = {"ffv1": "bgr0"}
 _MP4 = (".mp4", ".m4v", ".mov")
-_FRAGMENTED = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
+_FRAGMENTED = "frag_keyframe+delay_moov+default_base_moof"
 """A file that plays when cut off; the header waits for the first packets, because only then can it
 say that the sound starts before zero, as AAC does."""
 
+_WHOLE = "hybrid_fragmented"
+"""The same, made an ordinary file when it is finished."""
 
 _IN_PIECES = {"flush_packets": "1", "cluster_time_limit": "500"}
-_LIVE = {"libx264": {"tune": "zerolatency"}, "libx265": {"tune": "zerolatency"}}
-"""Encoders that hold nothing back, a picture to start from each second, no long clusters: what is
-on the disk plays up to the last second."""
+"""No long clusters: what is on the disk plays up to the last second."""
+
+
+def _container_options(path: Path, source: VideoFile | None, live: bool) -> dict[str, str]:
+    """Options of the container, as FFmpeg names them."""
+    options = dict(_IN_PIECES) if live else {}
+    if path.suffix.lower() in _MP4:
+        flags = [_FRAGMENTED] if live else [_FRAGMENTED, _WHOLE]
+        # Keys that are no others' (com.apple.quicktime.make) need a table of keys, which only some
+        # players read.
+        if source is not None and any("." in key for key in source.container.metadata):
+            flags.append("use_metadata_tags")
+        options["movflags"] = "+".join(flags)
+    return options
 
 
 class VideoSink:
-    """Encodes frames into a file; copies sound and subtitles where the frames are a video's.
+    """Encodes frames into a file; copies what goes with them where they are a video's.
 
     All frames must be of one size. Packets of sound may come from the thread that reads the
     source; they are written with the next frame.
@@ -56,17 +76,21 @@ class VideoSink:
         codec: as FFmpeg names it; ``ffv1`` is lossless. ``auto``: see :data:`DEFAULT_CODEC`.
         overwrite: replace an existing file.
         live: write in small pieces, so that little is lost when the process is killed.
+        encoding: what the user asks of the encoder.
+        name: what to call the file; ``path`` unless given.
 
     Attributes:
+        count: frames so far.
         empty: whether nothing came into the file; known once it is closed. Such a file is removed,
             unless there was one before.
+        needs_original: whether frames shall come with the picture as it was: where they have more
+            than 8 bits or alpha, the change is added to it.
 
     Raises:
         SinkError: PyAV is not installed, the file exists, can't be written, or can't hold the
             codec.
     """
 
-    needs_original = False
     wants_slates = True
     recovers = False
 
@@ -78,27 +102,28 @@ class VideoSink:
         codec: str = DEFAULT_CODEC,
         overwrite: bool = False,
         live: bool = False,
+        encoding: Encoding | None = None,
+        name: str | None = None,
     ) -> None:
         try:
             import av
         except ImportError as error:
             raise SinkError(f"{path}: video needs PyAV: pip install 'edgecae[video]'") from error
         self._av: Any = av
-        self.name = str(path)
+        self._path, self.name = path, name or str(path)
         self._new = False
         if there := path.exists():
             if not overwrite:
                 raise SinkError(f"{path} exists; --overwrite replaces it")
             if source is not None and source.path and path.samefile(source.path):
                 raise SinkError(f"{path} can't be read and written at once")
+        self.needs_original = source is not None and _is_deep(source)
+        self._encoding = encoding or Encoding()
         try:
-            options = _FRAGMENTED if path.suffix.lower() in _MP4 else {}
             if not there:  # for this file alone: nothing that leads elsewhere is followed
                 path.touch(exist_ok=False)
                 self._new = True
-            self._container = containers.open_output(
-                path, {**options, **(_IN_PIECES if live else {})}
-            )
+            self._container = containers.open_output(path, _container_options(path, source, live))
         except FileExistsError as error:
             raise SinkError(f"{path} exists; --overwrite replaces it") from error
         except SinkError:
@@ -107,109 +132,118 @@ class VideoSink:
         except (av.FFmpegError, ValueError, OSError) as error:
             self._forget()
             why = getattr(error, "strerror", None) or error
-            raise SinkError(f"{path} can't be written as a video: {why}") from error
+            raise SinkError(f"{self.name} can't be written as a video: {why}") from error
         try:
-            self._codec = self._choose(codec)
+            choose_encoder(self.name, self._container, codec)
         except SinkError:
             self._container.close()
             self._forget()
             raise
+        self._codec = codec
         self._source = source
         self._rate = rate or FALLBACK_RATE
         self._stream: Any = None
-        self._passengers: dict[int, Any] = {}
-        self._waiting: deque[Any] = deque()
-        self._count = 0
+        self.count = 0
         self._latest = -1
         self._live, self._failed = live, False
+        self._matrix, self._full, self._interlaced = "ITU601", False, False
+        self._marked: Any = None
+        self._last_dts: Fraction | None = None
         self.empty = False
-        if source is not None:
-            source.on_packet.append(self._waiting.append)
+        self._companions = (
+            Companions(source, self._container, self.name, self._encoding.audio, self._holds)
+            if source is not None
+            else None
+        )
 
     def _forget(self) -> None:
         """Remove the file, if it was not there before and nothing came into it."""
         if self._new:
-            Path(self.name).unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
 
-    def _holds(self, codec: str) -> bool:
-        """Whether the container holds a codec; of MPEG-TS, FFmpeg has no list."""
-        return self._container.format.name == "mpegts" or codec in self._container.supported_codecs
-
-    def _choose(self, codec: str) -> str:
-        """The encoder to use, held by the container."""
-        if codec == DEFAULT_CODEC:
-            return "libx264" if self._holds("h264") else self._container.default_video_codec
-        try:
-            encoder = self._av.Codec(codec, "w")
-        except ValueError as error:
-            raise SinkError(f"{self.name}: there is no encoder {codec!r}") from error
-        if encoder.type != "video" or not self._holds(encoder.canonical_name):
-            raise SinkError(f"{self.name}: this container does not hold {codec} video")
-        return codec
+    def _holds(self, codec: Any) -> bool:
+        """Whether the container holds a codec of PyAV's; of MPEG-TS, FFmpeg has no list."""
+        held = self._container.supported_codecs
+        return self._container.format.name == "mpegts" or bool(
+            held & {codec.name, codec.canonical_name}
+        )
 
     def _open(self, frame: Frame) -> None:
         """Set up the streams, now that the frames' size is known."""
         height, width = frame.pixels.shape[:2]
-        rate = self._rate.limit_denominator(65535)
-        stream: Any = self._container.add_stream(self._codec, rate=rate)
-        stream.width, stream.height = width, height
-        odd = height % 2 or width % 2
-        formats = [f.name for f in stream.codec_context.codec.video_formats or []]
-        wanted = _LOSSLESS_RGB.get(self._codec, "yuv444p" if odd else "yuv420p")
-        if wanted not in formats and formats:
-            raise SinkError(
-                f"{self.name}: {self._codec} can't encode {wanted}, which frames of "
-                f"{width}×{height} need; choose another --codec"
-            )
-        stream.pix_fmt = wanted
-        stream.options = dict(_OPTIONS.get(self._codec, {}))
-        if self._live:
-            stream.options = {**stream.options, **_LIVE.get(self._codec, {})}
-            stream.codec_context.gop_size = max(1, round(rate))
-        stream.codec_context.time_base = frame.time_base or 1 / self._rate
-        if self._source is not None:
-            theirs: Any = self._source.stream.codec_context
-            ours = stream.codec_context
-            ours.colorspace = theirs.colorspace
-            ours.color_primaries, ours.color_trc = theirs.color_primaries, theirs.color_trc
-            if theirs.sample_aspect_ratio:
-                ours.sample_aspect_ratio = theirs.sample_aspect_ratio
-            stream.metadata.update(
-                {k: v for k, v in self._source.stream.metadata.items() if k == "language"}
-            )
-            if self._source.rotation:
-                stream.set_display_rotation(self._source.rotation)
-            for passenger in self._source.other_streams:
-                self._board(passenger)
+        stored, rate = frame.stored, self._rate.limit_denominator(65535)
+        encoder = choose_encoder(self.name, self._container, self._codec, stored)
+        form, lost = choose_format(
+            self.name, encoder, self._container, self._encoding, (height, width), stored
+        )
+        if lost:
+            log.warning("%s: %s", self.name, lost)
+        stream: Any = self._container.add_stream(encoder, rate=rate)
+        stream.width, stream.height, stream.pix_fmt = width, height, form
+        context = stream.codec_context
+        context.time_base = frame.time_base or 1 / self._rate
+        self._interlaced = stored is not None and stored.field_order is not None
+        side_data = self._source.side_data if self._source is not None else None
+        gone = configure(
+            self.name, stream, self._encoding, rate, self._live, self._interlaced, side_data or {}
+        )
+        if gone:
+            words = ", ".join(SIDE_DATA[each] for each in gone)
+            log.warning("%s: left out: metadata of HDR (%s)", self.name, words)
+        if context.codec.canonical_name == "hevc" and self._path.suffix.lower() in _MP4:
+            context.codec_tag = "hvc1"  # Apple's players show no other
+        self._set_colours(context, stored, form)
+        if self._source is not None and self._companions is not None:
+            aspect = self._source.stream.sample_aspect_ratio
+            if aspect:
+                context.sample_aspect_ratio = aspect
+            if self._source.display_matrix:
+                stream.set_display_matrix(self._source.display_matrix)
+            self._companions.add_streams(stream)
         self._stream = stream
 
-    def _board(self, passenger: Any) -> None:
-        """Take a stream of sound or subtitles along, if the container holds its codec."""
-        name = passenger.codec_context.name
-        try:
-            if not self._holds(passenger.codec_context.codec.canonical_name):
-                raise ValueError(f"this container does not hold {name}")
-            copy = self._container.add_stream_from_template(passenger)
-            copy.metadata.update({k: v for k, v in passenger.metadata.items() if k == "language"})
-            self._passengers[passenger.index] = copy
-        except (ValueError, self._av.FFmpegError) as error:
-            log.warning("%s: left out: %s (%s): %s", self.name, passenger.type, name, error)
+    def _set_colours(self, context: Any, stored: Stored | None, form: str) -> None:
+        """Tag the colours as they were; where RGB becomes YCbCr, say by which matrix."""
+        kind = layout_of(form)[0]
+        tagged = stored.matrix if stored is not None else RGB
+        if kind == "rgb":
+            tagged = RGB
+        elif tagged == RGB:
+            tagged = BT601
+        self._matrix = colour_matrix(tagged)
+        context.colorspace = tagged
+        if stored is not None:
+            context.color_primaries, context.color_trc = stored.primaries, stored.transfer
+        deep = stored is not None and stored.picture is not None
+        self._full = form.startswith("yuvj") or (deep and stored is not None and stored.full_range)
+        if kind != "rgb":
+            context.color_range = 2 if self._full else 1
 
-    def _copy_waiting(self) -> None:
-        """Write the packets of sound and subtitles that have come."""
-        while self._waiting:
-            packet = self._waiting.popleft()
-            target = self._passengers.get(packet.stream.index)
-            if target is not None:
-                packet.stream = target
-                self._mux(packet)
+    def _picture(self, frame: Frame) -> Any:
+        """The frame as PyAV's picture, in the pixel format of the stream."""
+        stored, form = frame.stored, self._stream.pix_fmt
+        if stored is not None and stored.picture is not None and frame.before is not None:
+            picture = add_change(
+                stored.picture,
+                frame.before,
+                frame.pixels,
+                stored.matrix,
+                stored.full_range,
+                self._interlaced,
+            )
+            if picture.format.name != form:
+                picture = reformatted(picture, form, self._matrix)
+        else:
+            picture = from_rgb(frame.pixels, form, self._matrix, self._full, self._interlaced)
+        return picture
 
     def _mux(self, packets: Any) -> None:
         try:
             self._container.mux(packets)
         except (self._av.FFmpegError, ValueError) as error:
             self._failed = True
-            raise SinkError(f"{self.name} can't be written: {error}") from error
+            why = getattr(error, "strerror", None) or error
+            raise SinkError(f"{self.name} can't be written: {why}") from error
 
     def write(self, frame: Frame) -> None:
         """See :class:`edgecae.media.sinks.Sink`.
@@ -219,7 +253,7 @@ class VideoSink:
         """
         if self._stream is None:
             self._open(frame)
-        self._copy_waiting()
+        self._copy_companions()
         stream = self._stream
         height, width = frame.pixels.shape[:2]
         if (height, width) != (stream.height, stream.width):
@@ -227,28 +261,88 @@ class VideoSink:
                 f"{self.name}: a frame of {width}×{height} in a video of "
                 f"{stream.width}×{stream.height}"
             )
-        kind = "gray" if frame.pixels.ndim == 2 else "rgb24"
-        picture = self._av.VideoFrame.from_ndarray(frame.pixels, format=kind)
-        matrix = colour_matrix(stream.codec_context.colorspace)
-        picture = picture.reformat(
-            format=stream.pix_fmt, src_colorspace=matrix, dst_colorspace=matrix
-        )
+        try:
+            picture = self._picture(frame)
+        except (self._av.FFmpegError, ValueError) as error:
+            raise SinkError(f"{self.name}: frames can't be made {stream.pix_fmt}") from error
         if frame.pts is None:
-            picture.pts, picture.time_base = self._count, 1 / self._rate
+            picture.pts, picture.time_base = self.count, 1 / self._rate
         else:
             # Two frames of a live source may arrive within one tick.
             self._latest = max(self._latest + 1, frame.pts) if self._live else frame.pts
             picture.pts, picture.time_base = self._latest, frame.time_base
-        self._count += 1
+        self.count += 1
+        if self._interlaced and frame.stored is not None:
+            picture = self._marked_interlaced(picture, frame.stored.field_order or TOP_FIRST)
         self._encode(picture)
+
+    def go_on_from(self, part: Part, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Take over the frames of a part, as they are, before the first frame is written.
+
+        The source is read past them; it goes on with the frame after.
+
+        Args:
+            part: that an interrupted run with the same source and the same settings left.
+            stopped: asked after each frame; True ends it.
+
+        Returns:
+            How many frames were taken over; 0: the part is of no use, and the source at its begin.
+
+        Raises:
+            SinkError: writing failed, or the part can't be read any more.
+        """
+        source = self._source
+        first = source.look_ahead() if source is not None and part.count else None
+        if source is None or first is None:
+            return 0
+        self._open(first)
+        if not part.fits(self._stream):
+            return 0
+        time_base = first.time_base or 1 / self._rate
+        try:
+            taken = 0
+            for packet in part.packets(self._stream, (first.pts or 0) * time_base):
+                if stopped() or not source.skip():
+                    break
+                self._last_dts = packet.dts * packet.time_base
+                self._mux(packet)
+                self._copy_companions()
+                taken += 1
+        except (self._av.FFmpegError, OSError, ValueError) as error:
+            raise SinkError(f"{self.name}: what was there can't be taken over: {error}") from error
+        self.count = taken
+        return taken
+
+    def _marked_interlaced(self, picture: Any, order: str) -> Any:
+        """The picture with the mark which of its fields comes first, that encoders look at."""
+        if self._marked is None:
+            self._marked = filter_graph(picture, [("setfield", f"mode={order}")])
+        self._marked.push(picture)
+        return self._marked.pull()
+
+    def _copy_companions(self) -> None:
+        """Write the packets of sound and subtitles that have come."""
+        if self._companions is not None:
+            for packet in self._companions.packets():
+                self._mux(packet)
 
     def _encode(self, picture: Any) -> None:
         """Encode a picture, or with None whatever the encoder still holds back."""
         try:
             packets = self._stream.encode(picture)
         except (self._av.FFmpegError, ValueError) as error:
-            raise SinkError(f"{self.name}: {self._codec} failed: {error}") from error
+            encoder = self._stream.codec_context.codec.name
+            raise SinkError(f"{self.name}: {encoder} failed: {error}") from error
+        if self._last_dts is not None:
+            self._follow(packets)
         self._mux(packets)
+
+    def _follow(self, packets: Any) -> None:
+        """Have the first packets of an encoder come after those that were taken over."""
+        for packet in packets:
+            last = math.floor((self._last_dts or 0) / packet.time_base)
+            packet.dts = min(max(packet.dts, last + 1), packet.pts)
+            self._last_dts = packet.dts * packet.time_base
 
     def __enter__(self) -> VideoSink:
         return self
@@ -258,13 +352,16 @@ class VideoSink:
         failing = error[0] is not None or self._failed
         try:
             if self._stream is not None:
-                self._copy_waiting()
+                self._copy_companions()
                 self._encode(None)
         except SinkError:
             if not failing:  # else this one only follows from that one
                 raise
         finally:
             self._close(quietly=failing)
+        whole = self._source is not None and self._source.ended and not self.empty
+        if self._companions is not None and whole and not failing:
+            self._companions.name_what_is_lost(self._path)
 
     def _close(self, quietly: bool) -> None:
         try:
@@ -272,14 +369,29 @@ class VideoSink:
         except (self._av.FFmpegError, OSError) as error:
             if not quietly:
                 raise SinkError(f"{self.name} can't be finished: {error}") from error
-        path = Path(self.name)
+        path = self._path
         with contextlib.suppress(OSError):  # where its folder is gone, so is the file
             self.empty = self._stream is None or not path.exists() or not path.stat().st_size
             if self.empty:
                 self._forget()
 
 
+def _is_deep(source: VideoFile) -> bool:
+    """Whether pictures of a source hold more than 8-bit RGB."""
+    layout = source.stream.codec_context.format
+    if layout is None:
+        return False
+    return any(part.is_alpha or part.bits > 8 for part in layout.components)
+
+
 def open_sink(spec: str, settings: SinkSettings) -> VideoSink | None:
     """Open a video file for writing."""
     source = settings.source if isinstance(settings.source, VideoFile) else None
-    return VideoSink(Path(spec), source, settings.source.rate, settings.codec, settings.overwrite)
+    return VideoSink(
+        Path(spec),
+        source,
+        settings.source.rate,
+        settings.codec,
+        settings.overwrite,
+        encoding=settings.encoding,
+    )

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Protocol
 
+from edgecae.errors import SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_PIXELS, Frame
 from edgecae.timeout import PendingCalls
 
-__all__ = ["Source", "SourceSettings"]
+__all__ = ["Source", "SourceSettings", "refuse_camera_options"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class SourceSettings:
 
     Attributes:
         size: width and height that a camera shall give.
-        rate: frames a second that a camera shall give.
+        rate: frames a second that a camera shall give, or that pictures and raw streams have.
         pixel_format: of a camera, as FFmpeg names it.
         stall: seconds; a live source that is silent for so long is offline.
         max_pixels: of a picture or frame; a larger one is not decoded. Of video whose frames refer
@@ -39,7 +40,12 @@ class SourceSettings:
     )
     rate: Fraction | None = field(
         default=None,
-        metadata={"flag": "--fps", "metavar": "RATE", "help": "Frames a second of a camera."},
+        metadata={
+            "flag": "--fps",
+            "metavar": "RATE",
+            "help": "Frames a second of a camera, of a folder of pictures, or of a raw "
+            "stream such as .h264.",
+        },
     )
     pixel_format: str | None = field(
         default=None, metadata={"metavar": "F", "help": "Of a camera, as FFmpeg names it."}
@@ -61,6 +67,25 @@ class SourceSettings:
     buffers: Buffers = field(default_factory=Buffers)
     pending: PendingCalls = field(default_factory=PendingCalls)
     warned: set[str] = field(default_factory=set)
+
+
+def refuse_camera_options(name: str, settings: SourceSettings, rate: bool = False) -> None:
+    """Refuse what only a camera can be asked.
+
+    Args:
+        name: of the source, without secrets.
+        settings: what the user asks.
+        rate: whether the source takes ``--fps``.
+
+    Raises:
+        SourceError: something is asked.
+    """
+    asked: dict[str, object] = {"--size": settings.size, "--pixel-format": settings.pixel_format}
+    if not rate:
+        asked["--fps"] = settings.rate
+    given = [option for option, value in asked.items() if value is not None]
+    if given:
+        raise SourceError(f"{name} is no camera: it can't be asked for {', '.join(given)}")
 
 
 class Source(Protocol):

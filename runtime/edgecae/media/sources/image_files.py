@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgecae.errors import SourceError
 from edgecae.media.frame import MAX_PIXELS, Frame
-from edgecae.media.sources.base import SourceSettings
+from edgecae.media.sources.base import SourceSettings, refuse_camera_options
 from edgecae.redact import redacted
 
 __all__ = ["ImageFiles", "open_source"]
@@ -30,6 +30,7 @@ class ImageFiles:
         paths: of the files.
         name: for people.
         max_pixels: of a picture.
+        rate: frames a second; None: nobody says.
 
     Attributes:
         broken: files so far that could not be read.
@@ -38,14 +39,20 @@ class ImageFiles:
         SourceError: there are none; or, while iterating, the only one can't be read.
     """
 
-    rate: Fraction | None = None
     live = False
 
-    def __init__(self, paths: Sequence[Path], name: str, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        name: str,
+        max_pixels: int = MAX_PIXELS,
+        rate: Fraction | None = None,
+    ) -> None:
         if not paths:
             raise SourceError(f"source {redacted(name)!r}: there are no images")
         self.name = name
         self.broken = 0
+        self.rate = rate
         self._paths, self._max_pixels = paths, max_pixels
 
     def __iter__(self) -> Iterator[Frame]:
@@ -87,14 +94,16 @@ def open_source(spec: str, settings: SourceSettings) -> ImageFiles | None:
     from edgecae.media import images
 
     path = Path(spec)
+    if path.is_dir() or path.suffix.lower() in images.SUFFIXES:
+        refuse_camera_options(redacted(spec), settings, rate=True)
     if path.is_dir():
         paths = sorted(p for p in path.iterdir() if p.suffix.lower() in images.SUFFIXES)
-        return ImageFiles(paths, spec, settings.max_pixels)
+        return ImageFiles(paths, spec, settings.max_pixels, settings.rate)
     if path.is_file():
         if not images.is_picture_name(path) or path.suffix.lower() == ".gif":  # it may move
             return None
-        return ImageFiles([path], spec, settings.max_pixels)
+        return ImageFiles([path], spec, settings.max_pixels, settings.rate)
     if glob.has_magic(spec):
         paths = sorted(Path(p) for p in glob.glob(spec))  # noqa: PTH207
-        return ImageFiles(paths, spec, settings.max_pixels)
+        return ImageFiles(paths, spec, settings.max_pixels, settings.rate)
     return None

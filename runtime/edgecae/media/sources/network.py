@@ -13,7 +13,7 @@ from typing import Any
 from edgecae.errors import RefusedError, SourceError
 from edgecae.media import containers
 from edgecae.media.live_video import VideoStream, open_container, reason
-from edgecae.media.sources.base import SourceSettings
+from edgecae.media.sources.base import SourceSettings, refuse_camera_options
 from edgecae.redact import redacted
 
 __all__ = ["SCHEMES", "open_source"]
@@ -21,6 +21,9 @@ __all__ = ["SCHEMES", "open_source"]
 log = logging.getLogger(__name__)
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/{0,2})(?P<rest>.+)", re.DOTALL)
+_NO_SUCH_PAGE = "HTTPNotFoundError", "HTTPBadRequestError", "HTTPOtherClientError"
+"""PyAV's names of what a server answers that has nothing there."""
+
 SCHEMES = "rtsp", "rtsps", "http", "https", "udp", "tcp"
 
 
@@ -41,9 +44,9 @@ def open_source(spec: str, settings: SourceSettings) -> VideoStream | None:
     Its sound is left out, which one warning says.
 
     Raises:
-        OfflineError: nobody answers, or with something that is no video.
+        OfflineError: nobody answers.
         RefusedError: the user or password is wrong.
-        SourceError: there is no such protocol.
+        SourceError: there is no such protocol or address, or something else than video.
     """
     match = _URL.fullmatch(spec)
     scheme = match["scheme"].lower() if match else ""
@@ -57,10 +60,16 @@ def open_source(spec: str, settings: SourceSettings) -> VideoStream | None:
         known = ", ".join(f"{each}://" for each in SCHEMES)
         raise SourceError(f"source {name!r}: a URL begins with one of {known}")
 
+    refuse_camera_options(name, settings)
+
     def refusal(error: Exception) -> SourceError | None:
         # No second try: some cameras lock a user out after a few wrong passwords.
         if type(error).__name__ in ("HTTPUnauthorizedError", "HTTPForbiddenError"):
             return RefusedError(f"{name}: {reason(error)}; check user and password in the URL")
+        if type(error).__name__ in _NO_SUCH_PAGE:
+            return SourceError(f"{name}: {reason(error)}; check the path of the URL")
+        if scheme in ("http", "https") and isinstance(error, ValueError):  # FFmpeg's "invalid data"
+            return SourceError(f"{name} answers, but with no video: {reason(error)}")
         return None
 
     opened = open_container(name, url, settings, lambda: _open(url, scheme, settings), refusal)

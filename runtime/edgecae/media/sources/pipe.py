@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from edgecae.errors import SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_PIXELS, check_size
-from edgecae.media.sources.base import SourceSettings
+from edgecae.media.sources.base import SourceSettings, refuse_camera_options
 from edgecae.media.sources.video_file import VideoFile
 from edgecae.redact import redacted
 
@@ -93,7 +93,9 @@ def read_container(
 def open_source(spec: str, settings: SourceSettings) -> VideoFile | None:
     """Open standard input; None for any other description."""
     if spec == "-":
+        refuse_camera_options("standard input", settings)
         return read_container(_standard_input(), settings.buffers, settings.max_pixels)
     if spec.startswith("raw:"):
+        refuse_camera_options("raw: (which says size, format and rate itself)", settings)
         return read_raw(spec, _standard_input(), settings.buffers, settings.max_pixels)
     return None

@@ -16,7 +16,7 @@ from edgecae import noise as noise_models
 from edgecae.errors import NoiseError, SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_PIXELS, Frame, check_size
-from edgecae.media.sources.base import SourceSettings
+from edgecae.media.sources.base import SourceSettings, refuse_camera_options
 from edgecae.redact import redacted
 
 __all__ = ["TestScene", "open_source"]
@@ -127,6 +127,7 @@ def open_source(spec: str, settings: SourceSettings) -> TestScene | None:
     """
     if not spec.startswith("test:"):
         return None
+    refuse_camera_options("test: (which says size and rate itself)", settings)
     size, _, query = spec.removeprefix("test:").partition("?")
     match = _PATTERN.fullmatch(size)
     try:

@@ -42,6 +42,7 @@ class View:
     needs_original = True
     wants_slates = False  # the page itself says since when the source is offline
     recovers = True
+    watched = True  # by people: a file is shown at its own pace
 
     def __init__(self, where: address.Address, control: Control | None = None) -> None:
         try:
