@@ -158,6 +158,16 @@ def test_out_must_fit(denoiser: Denoiser, photo: NDArray[np.uint8]) -> None:
         denoiser.process(photo, out=np.empty((8, 8, 3), np.uint8))
 
 
+def test_a_result_that_cannot_be_written_leaves_the_denoiser_usable(photo: np.ndarray) -> None:
+    frame = photo[:32, :32].copy()
+    out = np.empty_like(frame)
+    out.flags.writeable = False
+    with Denoiser("nano") as denoiser:
+        with pytest.raises(FrameError, match="read-only"):
+            denoiser.process(frame, out=out)
+        assert denoiser.process(frame).shape == frame.shape
+
+
 def test_closed_is_closed(photo: NDArray[np.uint8]) -> None:
     with Denoiser() as denoiser:
         denoiser.process(photo)

@@ -133,7 +133,8 @@ class Denoiser:
             ``out``, or a new array of the frame's shape.
 
         Raises:
-            FrameError: ``frame`` or ``out`` is something else, or the model does not take its size.
+            FrameError: ``frame`` or ``out`` is something else, ``out`` is read-only, or the model does
+                not take its size.
             BackendError: the denoiser is closed, or the interpreter failed.
         """
         interpreter = self._interpreter
@@ -146,6 +147,8 @@ class Denoiser:
             raise FrameError(
                 f"out is {out.dtype} {out.shape}, the frame is {frame.dtype} {frame.shape}"
             )
+        elif not out.flags.writeable:
+            raise FrameError("out is read-only")
         if self._seen not in (None, frame.shape[:2]):
             self.reset()  # another picture: what was seen of the one before says nothing of it
         self._seen = frame.shape[:2]
