@@ -113,9 +113,10 @@ class _File:
 
     def run(self, frame: NDArray[np.uint8]) -> None:
         given = self.graph.frame
-        self._interpreter.resize_tensor_input(given.index, [1, *frame.shape], strict=True)
+        channels = frame[None, ..., : given.shape[3]]  # red alone, of a network of gray frames
+        self._interpreter.resize_tensor_input(given.index, channels.shape, strict=True)
         self._interpreter.allocate_tensors()
-        self._interpreter.set_tensor(given.index, quantize(given, frame[None] / np.float32(255)))
+        self._interpreter.set_tensor(given.index, quantize(given, channels / np.float32(255)))
         self._interpreter.invoke()
 
     def values(self, tensor: Tensor) -> Floats:
