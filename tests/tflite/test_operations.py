@@ -183,6 +183,22 @@ def test_prelu_has_a_slope_for_each_channel(tmp_path: Path) -> None:
     assert np.abs(made - expected_leaky(frame, [0, 32 / 127, 1])).max() <= 2
 
 
+def test_prelu_whose_slopes_are_all_zero(tmp_path: Path) -> None:
+    """As before training: any scale stands for zeros."""
+
+    def build(model: Any, frame: int) -> tuple[int, int]:
+        out, stride = prelu(model, frame)
+        slopes = model.subgraphs[0].tensors[int(model.subgraphs[0].operators[1].inputs[1])]
+        model.buffers[slopes.buffer].data = np.zeros(3, np.uint8)
+        slopes.quantization.scale = np.array([1e-12], np.float32)
+        return out, stride
+
+    frame = random_frame(20, 30, 3)
+    with Denoiser(written(tmp_path, build)) as denoiser:
+        made = denoiser.process(frame).astype(float)
+    assert np.abs(made - expected_leaky(frame, 0)).max() <= 1.5
+
+
 def tanh(model: Any, frame: int) -> tuple[int, int]:
     made = frame_tensor(model, "tanh", 3, scale=[1 / 128], zero=0)
     out = frame_tensor(model, "out", 3)

@@ -19,6 +19,8 @@ FIXED = {"LOGISTIC": (np.float32(1 / 256), -128), "TANH": (np.float32(1 / 128), 
 MAX_VERSION = 16
 MAX_SCALE_RATIO = 2**16
 """Of addends: TFLite shifts them to the left by 20 bits."""
+MAX_SLOPE = 1
+"""For a step of the slopes of a PReLU."""
 MAX_RESCALE = 2**8
 """Of a convolution's sums on their way to its result."""
 
@@ -103,6 +105,9 @@ def _check_types(where: str, op: Operator, rule: OperatorRule) -> None:
         return
     frames = [each for each in (*op.inputs, op.output) if each.dtype == "int8"]
     require(all(len(each.scale) == 1 for each in frames), f"{where} has more than one scale")
+    if op.name == "PRELU":  # slopes may be as small as they like, or all zero
+        slopes = frames.pop(1)
+        require(slopes.scale[0] <= MAX_SLOPE, f"{where} has slopes of more than {MAX_SLOPE * 127}")
     scales = [float(each.scale[0]) for each in frames]
     require(
         max(scales) / min(scales) <= MAX_SCALE_RATIO, f"{where} has scales that are worlds apart"
