@@ -14,7 +14,7 @@ from conftest import DATA
 
 from edgecae import Denoiser
 from edgecae.errors import QualityError, RecipeError, SettingError
-from edgecae_convert import conversion, verify
+from edgecae_convert import c_header, conversion, verify
 from edgecae_convert.command import command
 from edgecae_convert.conversion import convert
 from edgecae_convert.foreign import reading
@@ -101,6 +101,9 @@ def test_a_network_of_gray_frames_saved_after_fit(tmp_path: Path, suffix: str) -
     assert made.refused is None
     assert "a network of gray frames: colour ones go through it channel by channel" in made.use
     assert (made.model.frame_size, made.model.metadata.colour) == ((28, 28), "gray")
+    header = c_header.header(made.model, "digits")
+    assert "frames of 28x28, gray" in header
+    assert "#define DIGITS_CHANNELS 1\n" in header
     frame = np.random.default_rng(1).integers(0, 256, (28, 28, 3), np.uint8)
     planes = frame.transpose(2, 0, 1)[..., None] / np.float32(255)
     expected = model.predict(planes, verbose=0)[..., 0].transpose(1, 2, 0)
