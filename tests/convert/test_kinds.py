@@ -21,6 +21,7 @@ from edgecae_convert.foreign import reading
 from edgecae_convert.foreign.layers import checked
 from edgecae_convert.foreign.network import open_model
 from edgecae_convert.frames import FrameNetwork
+from edgecae_convert.report import drawings
 from edgecae_convert.report.results import ConversionResults
 from edgecae_convert.trained_model import open_trained
 from edgecae_train._tf import keras, tf
@@ -118,6 +119,9 @@ def test_a_network_of_gray_frames_of_any_size(tmp_path: Path) -> None:
     model.save(tmp_path / "open.keras")
     made = converted(tmp_path / "open.keras", tmp_path / "made.tflite", details=True)
     assert made.model.open_size
+    assert made.details is not None
+    assert made.details.analysis.frame.shape[2] == 1
+    assert drawings.results(made.details.analysis)
     frame = np.random.default_rng(1).integers(0, 256, (40, 60), np.uint8)
     around = np.pad(frame, 8, mode="symmetric")[None, ..., None] / np.float32(255)
     expected = model.predict(around, verbose=0)[0, 8:-8, 8:-8, 0]

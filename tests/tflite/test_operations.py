@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as litert
 
 from edgecae import Denoiser
 from edgecae.denoise.float_runner import file_denoiser
@@ -287,6 +289,24 @@ def test_a_file_that_is_not_run_is_described(tmp_path: Path) -> None:
         inspect.profile(found)
     with pytest.raises(SettingError, match="leave --size out"):
         inspect.inspect(path, (64, 64))
+
+
+def test_an_operation_with_options_of_its_own_is_named(tmp_path: Path) -> None:
+    """Whatever edgecae's schema knows of them."""
+    file = model_file.read(written(tmp_path, pooled))
+    model = litert.ModelT.InitFromPackedBuf(bytearray(file.content))
+    code = model.operatorCodes[0]
+    code.builtinCode = code.deprecatedBuiltinCode = litert.BuiltinOperator.PAD
+    operator = model.subgraphs[0].operators[0]
+    operator.builtinOptionsType = litert.BuiltinOptions.PadOptions
+    operator.builtinOptions = litert.PadOptionsT()
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    file.path.write_bytes(bytes(builder.Output()))
+    found = inspect.inspect(file.path)
+    assert found.refused == "operation 0 is PAD, which edgecae does not run"
+    assert [op.op for op in found.file.ops] == ["PAD"]
+    assert inspect.draw(found).startswith("<svg")
 
 
 def test_a_convolution_without_a_kernel_is_not_described(tmp_path: Path) -> None:

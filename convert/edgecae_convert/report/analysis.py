@@ -60,7 +60,7 @@ class Analysis:
     Attributes:
         errors: worst first.
         maps: mean error over channels of each activation in the last frame, H×W, by name.
-        frame: the last frame, uint8 H×W×3.
+        frame: the last frame, uint8 H×W×3; of a network of gray frames its red, H×W×1.
         exact: result of the float network on it, in [0, 1].
         rounded: result of the file on it, in [0, 1].
     """
@@ -221,8 +221,9 @@ def analyse(
             errors.append(_error(name, "activations", op.output.dtype, sums, limits))
             maps[name] = sums.last
     results = [file.values(file.graph.denoised)[0].astype(np.float32) for file in (floats, rounded)]
+    frame = frames[-1][..., : graph.frame.shape[3]]
     return Analysis(
-        tuple(sorted(errors, key=lambda each: each.sqnr)), maps, frames[-1], results[0], results[1]
+        tuple(sorted(errors, key=lambda each: each.sqnr)), maps, frame, results[0], results[1]
     )
 
 

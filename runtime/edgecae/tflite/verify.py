@@ -19,8 +19,8 @@ from edgecae.tflite.flatbuffer import require
 from edgecae.tflite.graph import DENOISED, FRAME, LATENT, Graph, Tensor
 from edgecae.tflite.macs import CONVOLUTIONS
 from edgecae.tflite.metadata import METADATA_NAME
-from edgecae.tflite.operators import end_shape, infer
-from edgecae.tflite.schema import DTYPES
+from edgecae.tflite.operators import OPERATOR_RULES, end_shape, infer
+from edgecae.tflite.schema import DTYPES, OPERATORS
 from edgecae.tflite.verify_operators import check_code, check_operator
 from edgecae.tflite.verify_tensors import MAX_SIDE, check_tensors, check_text
 
@@ -70,6 +70,11 @@ def check_graph(graph: Graph) -> None:
         ModelFileError: a part is not as edgecae writes it.
     """
     model, subgraph = graph.model, graph.model.subgraphs[0]
+    for number, op in enumerate(graph.operators):  # by name, before what is foreign in its options
+        require(
+            op.name in OPERATOR_RULES or op.name not in OPERATORS or op.name == "CUSTOM",
+            f"operation {number} is {op.name}, which edgecae does not run",
+        )
     require(not graph.foreign, graph.foreign[0] if graph.foreign else "")
     require(model.version == 3, f"it has version {model.version} of the format, not 3")
     for name in (model.description, subgraph.name, *(each.name for each in subgraph.tensors)):
