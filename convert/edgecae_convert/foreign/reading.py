@@ -149,7 +149,7 @@ def _with_open_up_sampling(model: Any) -> Any:
     if not any(isinstance(each, keras3.layers.UpSampling2D) for each in model.layers):
         return model
 
-    class UpSampling2D(keras3.layers.UpSampling2D):  # type: ignore[misc,name-defined]
+    class UpSampling2D(keras3.layers.UpSampling2D):  # type: ignore[name-defined]
         def call(self, inputs: Any) -> Any:
             if self.data_format == "channels_first":
                 return super().call(inputs)
