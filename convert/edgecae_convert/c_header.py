@@ -40,7 +40,9 @@ def header(model: ModelFile, name: str) -> str:
 def _lines(model: ModelFile, low: str, high: str) -> Iterator[str]:
     metadata = model.metadata
     height, width = model.frame_size
-    about = f"{metadata.name}, {metadata.precision}, frames of {width}x{height}, RGB"
+    channels = model.graph.frame.shape[3]
+    colour = {1: "gray", 3: "RGB"}[channels]
+    about = f"{metadata.name}, {metadata.precision}, frames of {width}x{height}, {colour}"
     # What people wrote into a recipe must not end the comment.
     yield f"/* {about.replace('*/', '')}: written by edgecae convert. */"
     yield f"#ifndef {high}_MODEL_H"
@@ -54,7 +56,7 @@ def _lines(model: ModelFile, low: str, high: str) -> Iterator[str]:
     yield f"#define {high}_ALIGNED _Alignas({ALIGNMENT})"
     yield "#endif"
     yield ""
-    for key, value in {"WIDTH": width, "HEIGHT": height, "CHANNELS": 3}.items():
+    for key, value in {"WIDTH": width, "HEIGHT": height, "CHANNELS": channels}.items():
         yield f"#define {high}_{key} {value}"
     yield ""
     for end, tensor in (("input", model.graph.frame), ("output", model.graph.denoised)):

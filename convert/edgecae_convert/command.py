@@ -11,11 +11,14 @@ from edgecae.commands import options, terminal
 from edgecae_convert import c_header
 from edgecae_convert.conversion import convert
 from edgecae_convert.report import page as pages
-from edgecae_convert.report.results import text
+from edgecae_convert.report.results import ConversionResults, TooMuchLostError, text
+from edgecae_convert.verify import MAX_LOW_DROP
 from edgecae_train._tf import find_devices
 from edgecae_train.architectures import ARCHITECTURES
 
 __all__ = ["command"]
+
+RANGES = {"0:1": (0.0, 1.0), "0:255": (0.0, 255.0), "-1:1": (-1.0, 1.0)}
 
 
 @click.command()
@@ -50,6 +53,21 @@ __all__ = ["command"]
     help="Of MODEL.weights.h5 that Keras wrote.",
 )
 @click.option("--noise", help="What MODEL was trained for.  [default: gaussian:0-55]")
+@click.option(
+    "--range",
+    "value_range",
+    type=click.Choice(list(RANGES)),
+    default="0:1",
+    show_default=True,
+    help="What black and white are to MODEL.keras, MODEL.h5 or a SavedModel.",
+)
+@click.option(
+    "--signature",
+    metavar="NAME[:OUTPUT]",
+    default="",
+    help="Signature of a SavedModel, and its output where it has several.  "
+    "[default: serving_default]",
+)
 @click.option("--trust-code", is_flag=True, help="Run code that MODEL names.")
 @click.option(
     "--size",
@@ -69,6 +87,13 @@ __all__ = ["command"]
     default=0.1,
     show_default=True,
     help="Largest mean loss of PSNR against the float network, dB.",
+)
+@click.option(
+    "--max-low-drop",
+    type=click.FloatRange(min=0),
+    default=MAX_LOW_DROP,
+    show_default=True,
+    help="Largest loss at noise of σ 5, where rounding to 8 bits counts most, dB.",
 )
 @click.option(
     "--report",
@@ -97,10 +122,13 @@ def command(
     calibrate: str | None,
     architecture: str | None,
     noise: str | None,
+    value_range: str,
+    signature: str,
     trust_code: bool,
     size: tuple[int, int] | None,
     output: Path | None,
     max_drop: float,
+    max_low_drop: float,
     page: Path | None,
     c_array: Path | None,
     split: bool,
@@ -110,6 +138,9 @@ def command(
 
     A model trained elsewhere is MODEL.weights.h5 with an --architecture, MODEL.keras, MODEL.h5 or a
     SavedModel directory; --calibrate then has the pictures for measuring, too.
+
+    A network of gray frames (N×H×W×1) becomes a file that denoises gray frames, and colour ones
+    channel by channel.
 
     Fails, and leaves no file, where a tensor has a type that the format does not have, or the
     file is too much worse than the float network on held-out images.
@@ -126,22 +157,29 @@ def command(
     for other in (page, c_array):
         if other is not None:
             atomic.check(other, overwrite)
-    results = convert(
-        path,
-        output,
-        precision=precision,
-        ptq=ptq,
-        calibrate=calibrate,
-        size=size,
-        architecture=architecture,
-        noise=noise,
-        trust=trust_code,
-        max_drop=max_drop,
-        split=split,
-        details=page is not None,
-        overwrite=overwrite,
-    )
-    terminal.echo(text(results))
+    try:
+        results = convert(
+            path,
+            output,
+            precision=precision,
+            ptq=ptq,
+            calibrate=calibrate,
+            size=size,
+            architecture=architecture,
+            noise=noise,
+            trust=trust_code,
+            signature=signature,
+            value_range=RANGES[value_range],
+            max_drop=max_drop,
+            max_low_drop=max_low_drop,
+            split=split,
+            details=page is not None,
+            overwrite=overwrite,
+        )
+    except TooMuchLostError as error:
+        _show(error.results)
+        raise
+    _show(results)
     terminal.echo(f"\n{results.model.path}")
     for half in results.halves:
         terminal.echo(half)
@@ -151,3 +189,10 @@ def command(
     if c_array is not None:
         c_header.write(c_array, results.model, overwrite)
         terminal.echo(c_array)
+
+
+def _show(results: ConversionResults) -> None:
+    """Print the table, and what is suspicious to standard error."""
+    terminal.echo(text(results))
+    for each in results.warnings:
+        terminal.echo(f"Warning: {each}", err=True)

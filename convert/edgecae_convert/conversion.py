@@ -12,7 +12,7 @@ from edgecae import noise as noise_models
 from edgecae.denoise import tiling
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.denoise.float_runner import Denoise, file_denoiser
-from edgecae.errors import ModelFileError, SettingError
+from edgecae.errors import ModelFileError, QualityError, SettingError
 from edgecae.tflite import interpreter, receptive_field
 from edgecae.tflite.graph import Graph
 from edgecae.tflite.metadata import PRECISIONS, Metadata
@@ -23,7 +23,7 @@ from edgecae_convert import split as splitting
 from edgecae_convert.networks import Networks, denoiser, prepare, to_tflite
 from edgecae_convert.picture_size import fitted
 from edgecae_convert.report.analysis import analyse
-from edgecae_convert.report.results import ConversionResults, Details
+from edgecae_convert.report.results import ConversionResults, Details, TooMuchLostError
 from edgecae_convert.trained_model import TrainedModel, open_trained
 from edgecae_train import evaluate, recipe
 from edgecae_train.architectures import describe
@@ -52,7 +52,10 @@ def convert(
     architecture: str | None = None,
     noise: str | None = None,
     trust: bool = False,
+    signature: str = "",
+    value_range: tuple[float, float] = (0.0, 1.0),
     max_drop: float = 0.1,
+    max_low_drop: float = verify.MAX_LOW_DROP,
     split: bool = False,
     details: bool = False,
     overwrite: bool = False,
@@ -74,8 +77,13 @@ def convert(
         architecture: of weights that don't say it.
         noise: that a network which is no run was trained for; ``gaussian:0-55`` unless given.
         trust: run code that a Keras file or a SavedModel names.
+        signature: of a SavedModel, ``NAME`` or ``NAME:OUTPUT``; empty: ``serving_default`` and its
+            only output.
+        value_range: what black and white are to a Keras model or a SavedModel, such as (0, 255) or
+            (-1, 1). The file brings frames to this range itself.
         max_drop: largest loss against the float network at the noise that it was trained for,
             dB; see :func:`edgecae_convert.verify.check_quality`.
+        max_low_drop: the same at σ 5.
         split: write the two halves of an int8 file as well, ``encoder.tflite`` and
             ``decoder.tflite`` beside it.
         details: measure what a page shows, too: SSIM, and the error of every tensor.
@@ -90,7 +98,7 @@ def convert(
             settings don't go together.
         DataError: there is nothing to calibrate on.
         QualityError: a tensor has a type that it must not have, TFLite does not have the format,
-            or too much was lost; no file is written.
+            or too much was lost (:class:`TooMuchLostError`, with the results); no file is written.
         SinkError: the file exists, or can't be written.
     """
     if precision not in PRECISIONS:
@@ -108,9 +116,13 @@ def convert(
         calibrate=calibrate,
         noise=noise,
         trust=trust,
+        signature=signature,
+        value_range=value_range,
     ) as trained:
         if calibrate is not None and trained.repeatable and not after_training:
             raise SettingError(f"{path} is a run: calibrating goes with ptq or int16x8")
+        if split and trained.channels != 3:
+            raise SettingError(f"{path} is a network of gray frames, which are not split")
         shape = _shape(size, trained.stride) or trained.size
         if trained.size is not None and shape != trained.size:
             raise SettingError(f"{path} takes frames of {trained.size[1]}x{trained.size[0]} alone")
@@ -148,28 +160,43 @@ def convert(
         with atomic.writing(output, overwrite) as temporary:
             made = write(temporary, {"float": float_quality})
             quality = _measure(made, validation, ours)
-            verify.check_quality(
-                {str(n): float_quality[str(n)] for n in promised}, quality, max_drop
-            )
+            noisy = validation.measure(None)
+            names = [str(noise) for noise in promised]
             made = write(temporary, {"float": float_quality, precision: quality})
             written = verify.read_back(temporary, made, ours)
+            model = dataclasses.replace(written.model, path=output)
+            results = ConversionResults(
+                model=model,
+                refused=written.refused,
+                noisy=noisy,
+                reference=float_quality,
+                converted=quality,
+                backend=str(interpreter.find_backend()),
+                ranges=networks.ranges,
+                measured_on=f"{validation.count} {trained.held_out_from}"
+                + ("" if shape is None else f", mirrored or cropped to {shape[1]}x{shape[0]}"),
+                quantized=networks.simulated,
+                halves=halves,
+                warnings=verify.warnings(noisy, float_quality, quality, names),
+            )
+            promises = {name: float_quality[name] for name in names}
+            advice = _advice(after_training, ours)
+            try:
+                verify.check_quality(promises, quality, max_drop, max_low_drop, advice)
+            except QualityError as error:
+                raise TooMuchLostError(str(error), results) from error
             if split:
                 splitting.write(written.model, halves, overwrite)
-        model = dataclasses.replace(written.model, path=output)
-        return ConversionResults(
-            model=model,
-            refused=written.refused,
-            noisy=validation.measure(None),
-            reference=float_quality,
-            converted=quality,
-            backend=str(interpreter.find_backend()),
-            ranges=networks.ranges,
-            measured_on=f"{validation.count} {trained.held_out_from}"
-            + ("" if shape is None else f", mirrored or cropped to {shape[1]}x{shape[0]}"),
-            quantized=networks.simulated,
-            halves=halves,
-            details=_details(model, networks, validation, around) if details else None,
-        )
+        found = _details(model, networks, validation, around) if details else None
+        return dataclasses.replace(results, details=found)
+
+
+def _advice(after_training: bool, ours: bool) -> str:
+    """Say what may bring a file nearer to its float network."""
+    if not after_training:
+        return "train the QAT phase longer"
+    pictures = "calibrate on pictures like those that it is for (--calibrate)"
+    return f"{pictures}, train a QAT phase and convert without --ptq" if ours else pictures
 
 
 def _measure(made: ModelFile, validation: HeldOut, ours: bool) -> dict[str, float]:
@@ -245,4 +272,5 @@ def _metadata(trained: TrainedModel, precision: str, ptq: bool, graph: Graph) ->
         quality={},
         recipe=recipe.digest(trained.settings) if trained.repeatable else "unknown",
         made_with=made_with,
+        colour="rgb" if trained.channels == 3 else "gray",
     )

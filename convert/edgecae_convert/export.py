@@ -7,6 +7,7 @@ an output scale of exactly 1/255, and the metadata.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from edgecae.errors import QualityError
 from edgecae.tflite import writer
 from edgecae.tflite.graph import DENOISED, FRAME, Graph, Tensor, decode, from_model
 from edgecae.tflite.metadata import Metadata
+from edgecae_convert.frames import FrameNetwork, one_channel
 from edgecae_train import weights
 from edgecae_train._tf import keras, tf
 from edgecae_train.architectures.layers import DepthToSpace, SpaceToDepth
@@ -28,6 +30,9 @@ __all__ = ["STORED_SIDE", "encode", "finish", "settle", "to_tflite", "without_bl
 
 STORED_SIDE = 64
 """Stored height and width: small, and a multiple of every stride in use."""
+
+OPERATION = re.compile(r"'(?:tf|tfl)\.(\w+)' op")
+"""How the converter names an operation that it can't convert."""
 
 FRAME_SCALE = np.float32(1 / 255)
 FRAME_ZERO = -128
@@ -43,7 +48,8 @@ def to_tflite(
 
     Args:
         model: N×H×W×3 in [0, 1] to the same; for int8 the QAT network, which carries its
-            roundings, or with ``examples`` the float one.
+            roundings, or with ``examples`` the float one. Of a network of gray frames, the file
+            takes and gives 1×H×W×1.
         precision: one of :data:`edgecae.tflite.metadata.PRECISIONS`.
         size: height and width; None leaves them open. Where they are fixed, no arithmetic on
             shapes is left in the graph.
@@ -56,6 +62,9 @@ def to_tflite(
     Raises:
         QualityError: TFLite does not have the format for an operation of the network.
     """
+    foreign = isinstance(model, FrameNetwork)
+    channels = model.channels if foreign else 3
+    call = model.single if foreign else model
 
     class Export(tf.Module):
         def __init__(self) -> None:
@@ -64,13 +73,13 @@ def to_tflite(
 
         @tf.function(  # type: ignore[untyped-decorator]
             input_signature=[
-                tf.TensorSpec([1, *(size or (None, None)), 3], tf.float32, name="frame")
+                tf.TensorSpec([1, *(size or (None, None)), channels], tf.float32, name="frame")
             ]
         )
         def denoise(self, frame: Any) -> Any:
-            return {"denoised": self.model(frame, training=False)}
+            return {"denoised": call(frame, training=False)}
 
-    _keep_biases(model)
+    _keep_biases(model.network if foreign else model)
     export = Export()
     function = export.denoise.get_concrete_function()
     # Of a Keras 3 model, which tf.Module does not look into.
@@ -80,16 +89,21 @@ def to_tflite(
     if examples is not None:
         if precision == "int8":  # else what it can't round stays a float
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.representative_dataset = lambda: ([each] for each in examples())
+        chosen = (lambda: one_channel(examples())) if channels == 1 else examples
+        converter.representative_dataset = lambda: ([each] for each in chosen())
     with warnings.catch_warnings(), native.quiet():
         # It expects calibration statistics, which a QAT network carries itself.
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs")
         try:
             content: bytes = converter.convert()
         except Exception as error:  # of whatever kind its many stages raise
-            reason = str(error).strip().split("\n")[0]
+            text = str(error)
+            if names := sorted(set(OPERATION.findall(text))):
+                reason = f"it can't convert {', '.join(names)}"
+            else:
+                reason = (text.strip() or type(error).__name__).split("\n")[0]
             raise QualityError(
-                f"TFLite has no {precision} form of this network: {reason}"
+                f"TFLite has no {precision} form of this network: {reason[:300]}"
             ) from error
     return content
 
@@ -158,7 +172,7 @@ def without_blocks(model: Any) -> Any:
     return twin
 
 
-def _shapes_at(content: bytes, side: int) -> list[list[int]]:
+def _shapes_at(content: bytes, side: int, channels: int) -> list[list[int]]:
     """Shapes of the tensors, in the file's order, when a frame has this height and width."""
     from ai_edge_litert import interpreter as litert
 
@@ -166,7 +180,7 @@ def _shapes_at(content: bytes, side: int) -> list[list[int]]:
     plain = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = litert.Interpreter(model_content=content, experimental_op_resolver_type=plain)
     (frame,) = interpreter.get_input_details()
-    interpreter.resize_tensor_input(frame["index"], [1, side, side, 3])
+    interpreter.resize_tensor_input(frame["index"], [1, side, side, channels])
     interpreter.allocate_tensors()
     interpreter.invoke()  # behind a transposed convolution, shapes are only known then
     return [details["shape"].tolist() for details in interpreter.get_tensor_details()]
@@ -186,7 +200,8 @@ def settle(content: bytes, int8: bool) -> Graph:
     model = graph.model
     subgraph = model.subgraphs[0]
     if graph.open_size:
-        small, large = (_shapes_at(content, side) for side in (STORED_SIDE, 2 * STORED_SIDE))
+        channels = graph.frame.shape[3]
+        small, large = (_shapes_at(content, n * STORED_SIDE, channels) for n in (1, 2))
         # The interpreter may append tensors of its own to those of the file.
         for tensor, shape, other in zip(subgraph.tensors, small, large, strict=False):
             signature = [a if a == b else -1 for a, b in zip(shape, other, strict=True)]

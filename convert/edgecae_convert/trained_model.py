@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,18 @@ from edgecae_train.run import held_out_folder
 __all__ = ["KnownNetwork", "TrainedModel", "open_trained"]
 
 WEIGHTS = ".weights.h5"
+FROM_PYTORCH = (
+    "PyTorch's own files hold code; export the network to ONNX (torch.onnx.export) and that to a "
+    "SavedModel (onnx2tf), or rebuild it in Keras"
+)
+ROUTES = {
+    ".onnx": "make it a SavedModel with onnx2tf (onnx2tf -i MODEL.onnx -o FOLDER -osd) and "
+    "convert the folder",
+    **dict.fromkeys((".pt", ".pth", ".pt2", ".ckpt", ".bin", ".safetensors"), FROM_PYTORCH),
+    ".tflite": "it is a TFLite file already, and converting needs the network it was made of",
+    ".pb": "convert the folder of the SavedModel that it lies in",
+}
+"""By suffix: how what was trained elsewhere gets here."""
 MAX_CHANNELS = 512
 MAX_BLOCKS = 64
 MAX_STRIDE = 64
@@ -64,6 +77,7 @@ class TrainedModel:
             :class:`edgecae_convert.foreign.network.ForeignNetwork`.
         stride: height and width must be multiples of this.
         size: height and width, where it takes no others.
+        channels: 3, or 1 of a network of gray frames.
         known: where it is one of edgecae's architectures.
         held_out: pictures to measure on, uint8, H×W×3.
         held_out_from: the same in words.
@@ -77,6 +91,7 @@ class TrainedModel:
     network: Any
     stride: int
     size: tuple[int, int] | None
+    channels: int
     known: KnownNetwork | None
     held_out: tuple[NDArray[np.uint8], ...]
     held_out_from: str
@@ -97,6 +112,8 @@ def open_trained(
     calibrate: str | None = None,
     noise: str | None = None,
     trust: bool = False,
+    signature: str = "",
+    value_range: tuple[float, float] = (0.0, 1.0),
 ) -> TrainedModel:
     """Open what is to be converted.
 
@@ -108,6 +125,8 @@ def open_trained(
         calibrate: folder of photos, or ``builtin``, for what is no run.
         noise: that a network which is no run was trained for; ``gaussian:0-55`` unless given.
         trust: run code that a file names.
+        signature: of a SavedModel, ``NAME`` or ``NAME:OUTPUT``; empty: ``serving_default``.
+        value_range: what black and white are to a Keras model or a SavedModel.
 
     Raises:
         RecipeError: it is none of these, or lacks what is needed.
@@ -116,9 +135,10 @@ def open_trained(
     if (path / "recipe.toml").exists():
         if architecture is not None or noise is not None:
             raise RecipeError(f"{path} is a run, whose recipe says its architecture and noise")
+        if signature or value_range != (0, 1):
+            raise RecipeError(f"{path} is a run: leave --range and --signature out")
         return _run(path, qat)
-    if not path.exists() or (path.is_dir() and not (path / "saved_model.pb").exists()):
-        raise RecipeError(f"{path} is no run directory: it holds no recipe.toml")
+    _check_kind(path)
     if qat:
         raise RecipeError(f"{path} has no QAT phase, which int8 is made from; --ptq goes without")
     if calibrate is None:
@@ -133,7 +153,13 @@ def open_trained(
         elif architecture is not None:
             raise RecipeError(f"an architecture goes with FILE{WEIGHTS}; {path} brings its own")
         else:
-            known, found = None, opened.enter_context(open_model(path, trust))
+            known = None
+            found = opened.enter_context(open_model(path, trust, signature, value_range))
+        if known is not None and (signature or value_range != (0, 1)):
+            raise RecipeError(
+                f"{path} has weights of edgecae's own network, which takes [0, 1] and has no "
+                "signatures: leave --range and --signature out"
+            )
         settings = _settings(found.stride, noise)
         name = path.name.removesuffix(WEIGHTS).rsplit(".", 1)[0]
         smallest = max(size.patch for size in settings.qat.sizes)
@@ -145,11 +171,38 @@ def open_trained(
             network=found.network,
             stride=found.stride,
             size=found.size,
+            channels=found.channels,
             known=known,
             held_out=tuple(open_images(calibrate, smallest, settings.seed).held_out()),
             held_out_from=f"images that are held out of {where(calibrate)}",
             opened=opened.pop_all(),
         )
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse what is not there, and name the way of what comes from other frameworks.
+
+    Raises:
+        RecipeError: it is nothing that can be converted.
+    """
+    if not path.exists():
+        near = difflib.get_close_matches(path.name, _names_in(path.parent), 1)
+        hint = f"; there is {path.with_name(near[0])}" if near else ""
+        raise RecipeError(f"{path} does not exist{hint}")
+    if route := ROUTES.get(path.suffix.lower()):
+        raise RecipeError(f"{path} can't be read: {route}")
+    if path.is_dir() and not (path / "saved_model.pb").exists():
+        raise RecipeError(
+            f"{path} is no run directory and no SavedModel: it holds neither recipe.toml nor "
+            "saved_model.pb"
+        )
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [each.name for each in folder.iterdir()]
+    except OSError:
+        return []
 
 
 def _settings(stride: int, noise: str | None) -> Recipe:
@@ -178,6 +231,7 @@ def _run(run: Path, qat: bool) -> TrainedModel:
         network=known.float_network(),
         stride=architecture.stride,
         size=None,
+        channels=3,
         known=known,
         held_out=tuple(images.read(path).pixels for path in held_out),
         held_out_from=f"held-out images of {run}",
@@ -200,6 +254,7 @@ def _read(path: Path) -> tuple[Architecture, str, dict[str, NDArray[np.float32]]
             architecture, phase, values = weights.read_weights(copy)
         except RecipeError as error:
             raise RecipeError(str(error).replace(str(copy), str(path))) from error
+    _check_numbers(path, values)
     described = describe(architecture)
     if (largest := max(_numbers(described), default=0)) > MAX_CHANNELS:
         raise RecipeError(
@@ -243,6 +298,14 @@ def _weights(path: Path, name: str | None) -> KnownNetwork:
     except Exception as error:  # whatever the file leads Keras to
         reason = (str(error).strip() or type(error).__name__).split("\n")[0][:200]
         raise RecipeError(f"{path} does not hold weights of {name}: {reason}") from error
-    return KnownNetwork(
-        architecture, {k: v.numpy() for k, v in weights.named_weights(network).items()}
-    )
+    values = {k: v.numpy() for k, v in weights.named_weights(network).items()}
+    _check_numbers(path, values)
+    return KnownNetwork(architecture, values)
+
+
+def _check_numbers(path: Path, values: Mapping[str, NDArray[np.float32]]) -> None:
+    for name, value in values.items():
+        if not np.isfinite(value).all():
+            raise RecipeError(
+                f"{path} has weights that are no numbers ({name}): its training diverged"
+            )

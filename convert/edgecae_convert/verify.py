@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +16,28 @@ from edgecae.tflite.graph import Graph
 from edgecae.tflite.model_file import ModelFile
 from edgecae_train.evaluate import Denoise, HeldOut
 
-__all__ = ["READABLE", "Written", "check_quality", "check_tensors", "figures", "read_back"]
+__all__ = [
+    "MAX_LOW_DROP",
+    "READABLE",
+    "Written",
+    "check_quality",
+    "check_tensors",
+    "figures",
+    "read_back",
+    "warnings",
+]
 
 READABLE = ("int8", "float32")
 """Formats that :func:`edgecae.tflite.model_file.read` takes; only int8 is streamed."""
 
 LOW_SIGMA = 5
-MAX_LOW_SIGMA_DROP = 0.5
+MAX_LOW_DROP = 0.5
 """dB; at σ 5 the rounding to 8 bits alone is a good part of the error."""
+
+MIN_GAIN = 0.05
+"""dB that a network which denoises at all gains at every noise that it was trained for."""
+MAX_PARTED = 0.5
+"""dB between a file and its float network, above which one of them is not what it should be."""
 
 TENSORS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "int8": (frozenset({"int8"}), frozenset({"int32", "bool"})),
@@ -58,15 +72,22 @@ def check_tensors(graph: Graph, precision: str) -> None:
     needed, others = TENSORS[precision]
     unwanted = graph.dtypes - needed - others
     if unwanted:
+        named = {op.name for op in graph.operators if op.output.dtype in unwanted}
+        makers = sorted(named - {"QUANTIZE", "DEQUANTIZE"})
+        by = f", made by {', '.join(makers)}" if makers else ""
         raise QualityError(
-            f"the file is not fully {precision}: it holds {', '.join(sorted(unwanted))}"
+            f"the file is not fully {precision}: it holds {', '.join(sorted(unwanted))}{by}"
         )
     if missing := needed - graph.dtypes:
         raise QualityError(f"the file is not {precision}: it holds no {', '.join(sorted(missing))}")
 
 
 def check_quality(
-    reference: Mapping[str, float], converted: Mapping[str, float], max_drop: float
+    reference: Mapping[str, float],
+    converted: Mapping[str, float],
+    max_drop: float,
+    max_low_drop: float = MAX_LOW_DROP,
+    advice: str = "train the QAT phase longer",
 ) -> None:
     """Refuse a conversion that lost too much.
 
@@ -74,9 +95,11 @@ def check_quality(
         reference: PSNR of the float network in dB, by noise.
         converted: PSNR of the file.
         max_drop: largest mean loss over all noises but σ 5, dB.
+        max_low_drop: largest loss at σ 5, dB.
+        advice: what may mend it.
 
     Raises:
-        QualityError: the mean loss is larger, or that at σ 5 exceeds ``MAX_LOW_SIGMA_DROP``.
+        QualityError: one of the two is larger.
     """
     drops = {spec: reference[spec] - converted[spec] for spec in reference}
     low = str(gaussian(LOW_SIGMA))
@@ -84,14 +107,47 @@ def check_quality(
     if others and (mean := sum(others) / len(others)) > max_drop:
         raise QualityError(
             f"the file is {mean:.3f} dB worse than the float network (mean over "
-            f"{', '.join(s for s in drops if s != low)}), {max_drop:g} is allowed; train the QAT "
-            "phase longer or raise --max-drop"
+            f"{', '.join(s for s in drops if s != low)}), {max_drop:g} is allowed; "
+            f"{advice}, or raise --max-drop"
         )
-    if (drop := drops.get(low, 0.0)) > MAX_LOW_SIGMA_DROP:
+    if (drop := drops.get(low, 0.0)) > max_low_drop:
         raise QualityError(
             f"at {low} the file is {drop:.3f} dB worse than the float network, "
-            f"{MAX_LOW_SIGMA_DROP:g} is allowed"
+            f"{max_low_drop:g} is allowed; {advice}, or raise --max-low-drop"
         )
+
+
+def warnings(
+    noisy: Mapping[str, float],
+    reference: Mapping[str, float],
+    converted: Mapping[str, float],
+    promised: Sequence[str],
+) -> tuple[str, ...]:
+    """Say what is suspicious about a conversion, a line each.
+
+    Args:
+        noisy: PSNR of the noisy pictures in dB, by noise.
+        reference: of the float network.
+        converted: of the file.
+        promised: noises that the network was trained for.
+    """
+    found = []
+    if worse := [spec for spec in promised if reference[spec] < noisy[spec] + MIN_GAIN]:
+        spec = max(worse, key=lambda each: noisy[each] - reference[each])
+        found.append(
+            f"the float network does not make pictures better ({spec}: {noisy[spec]:.2f} dB noisy, "
+            f"{reference[spec]:.2f} denoised): it may take values of another --range than 0:1, "
+            "was trained for other noise (--noise), or not at all"
+        )
+    parted = [spec for spec in promised if abs(reference[spec] - converted[spec]) > MAX_PARTED]
+    if parted:
+        spec = max(parted, key=lambda each: abs(reference[each] - converted[each]))
+        found.append(
+            f"the file and the float network differ by {abs(reference[spec] - converted[spec]):.2f}"
+            f" dB at {spec}: the ranges of its activations may not fit; calibrate on pictures like "
+            "those that it is for"
+        )
+    return tuple(found)
 
 
 def read_back(path: Path, made: ModelFile, ours: bool) -> Written:

@@ -34,6 +34,9 @@ class Called(Exception):  # noqa: N818 - no error: it ends the command where its
         (["--int8", "--trust-code"], {"trust": True}),
         (["--int8", "--split", "--overwrite"], {"split": True, "overwrite": True}),
         (["--int8", "--size", "96x64", "--max-drop", "0.2"], {"size": (96, 64), "max_drop": 0.2}),
+        (["--int8", "--max-low-drop", "0.7"], {"max_low_drop": 0.7}),
+        (["--int8", "--range", "-1:1"], {"value_range": (-1, 1)}),
+        (["--int8", "--signature", "serve:clean"], {"signature": "serve:clean"}),
         (["--int8", "-o", "a.tflite"], {"output": Path("a.tflite")}),
     ],
 )

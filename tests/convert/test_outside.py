@@ -11,7 +11,9 @@ import pytest
 from conftest import DATA
 
 from edgecae import Denoiser
-from edgecae.errors import RecipeError, SettingError
+from edgecae.commands.inspect import render
+from edgecae.errors import ModelFileError, QualityError, RecipeError, SettingError
+from edgecae.tflite import inspect
 from edgecae_convert.conversion import convert
 from edgecae_convert.foreign.network import open_model
 from edgecae_convert.report.results import ConversionResults
@@ -91,12 +93,30 @@ def test_a_network_of_one_size(tmp_path: Path) -> None:
 
 
 def test_operations_that_edgecae_does_not_stream(tmp_path: Path) -> None:
-    network(last=keras.layers.PReLU(shared_axes=[1, 2])).save(tmp_path / "prelu.h5")
-    made = converted(tmp_path / "prelu.h5", tmp_path / "made.tflite")
+    layers = keras.layers
+    padded = network(last=lambda x: layers.Cropping2D(1)(layers.ZeroPadding2D(1)(x)))
+    padded.save(tmp_path / "padded.h5")
+    made = converted(tmp_path / "padded.h5", tmp_path / "made.tflite")
     assert made.refused is not None
-    assert "never writes" in made.use
+    assert "is PAD, which edgecae does not run" in made.use
     assert made.model.path.exists()
     assert made.model.dtypes <= {"int8", "int32"}
+    found = inspect.inspect(made.model.path)
+    assert found.refused in made.use
+    assert found.refused in render(found)
+    assert "PAD" in [op.op for op in found.file.ops]
+    assert found.memory.peak > 0
+    with pytest.raises(ModelFileError, match="can't be timed"):
+        inspect.profile(found)
+    with pytest.raises(SettingError, match="leave --size out"):
+        inspect.inspect(made.model.path, (64, 64))
+
+
+def test_operations_without_an_int8_form(tmp_path: Path) -> None:
+    network(last=keras.layers.ELU()).save(tmp_path / "elu.h5")
+    with pytest.raises(QualityError, match="not fully int8: it holds float32, made by ELU"):
+        converted(tmp_path / "elu.h5", tmp_path / "made.tflite")
+    assert not (tmp_path / "made.tflite").exists()
 
 
 def test_code_is_refused_unless_the_user_insists(tmp_path: Path) -> None:
@@ -167,7 +187,7 @@ def test_what_can_not_be_converted(tmp_path: Path, run: Path) -> None:
         (tmp_path / "gray.h5", {}, "does not make"),
         (tmp_path / "text.keras", {}, "is no Keras file"),
         (run / "qat.weights.h5", {}, "float phase are needed"),
-        (tmp_path / "nothing", {}, "no run directory"),
+        (tmp_path / "nothing", {}, "does not exist"),
     ):
         with pytest.raises(RecipeError, match=why):
             converted(path, tmp_path / "made.tflite", **asked)

@@ -152,7 +152,7 @@ HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "unknown operation": (
         lambda m: vars(m.operatorCodes[1]).update(builtinCode=119, deprecatedBuiltinCode=119),
-        "kind 119, which edgecae never writes",
+        "operation 0 is WHILE, which edgecae does not run",
     ),
     "code out of range": (
         lambda m: vars(m.subgraphs[0].operators[0]).update(opcodeIndex=999), "has no code",

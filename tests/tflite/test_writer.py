@@ -46,21 +46,21 @@ def test_data_begin_at_multiples_of_16_bytes() -> None:
 
 def test_options_that_edgecae_does_not_know_survive() -> None:
     model = writer.copy_model(model_file.read(models.find_model("nano")).graph.model)
-    options = schema.LeakyReluOptionsT()
-    options.alpha = 0.25
+    options = schema.SoftmaxOptionsT()
+    options.beta = 0.25
     theirs = schema.ModelT.InitFromPackedBuf(bytearray(writer.encode(model)))
     operator = theirs.subgraphs[0].operators[1]
-    operator.builtinOptionsType = schema.BuiltinOptions.LeakyReluOptions
+    operator.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
     operator.builtinOptions = options
     import flatbuffers
 
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(theirs.Pack(builder), b"TFL3")
     foreign = graphs.decode(bytes(builder.Output()))
-    with pytest.raises(ModelFileError, match="options of type 75"):
+    with pytest.raises(ModelFileError, match="options of type 9"):
         model_file.check(foreign)
     again = schema.ModelT.InitFromPackedBuf(bytearray(writer.encode(foreign.model)))
-    assert again.subgraphs[0].operators[1].builtinOptions.alpha == 0.25
+    assert again.subgraphs[0].operators[1].builtinOptions.beta == 0.25
 
 
 def test_values_survive_quantization() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -44,6 +45,16 @@ def test_unusable_files_are_named_and_skipped(
     for name in ("broken.jpg", "cut.png", "tiny.png"):
         assert name in caplog.text
     assert "notes.txt" not in caplog.text
+
+
+def test_a_name_that_is_no_utf8(folder: Path) -> None:
+    """As old archives and cameras leave them: bytes that are no text."""
+    name = os.fsdecode(b"gr\xfcn.png")
+    shutil.copy(next(folder.glob("*.png")), folder / name)
+    images = open_images(str(folder), 32, 0)
+    assert isinstance(images, Folder)
+    assert name in [path.name for path in (*images.training, *images.validation)]
+    assert len(images.fingerprint) == 64
 
 
 def test_held_out_images_are_never_trained_on(folder: Path) -> None:

@@ -68,3 +68,29 @@ def test_the_leak_is_closed_after_three_fifths() -> None:
     phase = PhaseSettings(steps=100, learning_rate=1.0, leak=0.2)
     leaks = [recipe.leak(phase, step) for step in (0, 30, 60, 99)]
     assert leaks == pytest.approx([0.2, 0.1, 0, 0])
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    """Editors of Windows write one."""
+    file = tmp_path / "recipe.toml"
+    file.write_text("seed = 3\n", encoding="utf-8-sig")
+    assert recipe.read(file).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("lerning_rate = 1", "there are model, "),
+        ("sed = 1", "did you mean 'seed'"),
+        ("[flot]\nsteps = 1", "did you mean 'float'"),
+        ("[float]\nsteps = 1\nlearning_rat = 1", "did you mean 'learning_rate'"),
+        ("[qat.early]\nsteps = 1\nbach = 1", "did you mean 'batch'"),
+    ],
+)
+def test_a_setting_that_does_not_exist(tmp_path: Path, text: str, hint: str) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text(text)
+    with pytest.raises(RecipeError, match=hint) as caught:
+        recipe.read(file)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from training import tiny
 
-from edgecae.errors import RecipeError
-from edgecae_train import checkpoint, shipped, weights
+from edgecae.errors import RecipeError, SinkError
+from edgecae_train import architectures, checkpoint, devices, run, shipped, weights
 
 pytestmark = pytest.mark.slow
 
@@ -99,3 +101,48 @@ def test_damaged_weights_are_said_to_be_so(tmp_path: Path) -> None:
             weights.read_weights(file)
     with pytest.raises(RecipeError, match="does not exist"):
         weights.read_weights(tmp_path / "none.weights.h5")
+
+
+def test_a_run_in_use_is_left_alone(photos: Path, tmp_path: Path) -> None:
+    """Another process holds the directory; once it has ended, the run goes on."""
+    settings = tiny(photos)
+    directory = tmp_path / "run"
+    directory.mkdir()
+    architecture = architectures.get(settings.model)
+    chosen = devices.Devices(None, "float32", 0, 1, "")
+    own = run.Run(settings, directory, architecture, chosen, None, None, print)  # type: ignore[arg-type]
+    hold = (
+        "import fcntl, os, sys; place = os.open(sys.argv[1], os.O_RDONLY); "
+        "fcntl.flock(place, fcntl.LOCK_EX); print('on', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(directory)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdout is not None
+        assert other.stdout.readline() == "on\n"
+        with pytest.raises(RecipeError, match=f"{directory} is in use"), run.claimed(own):
+            pass
+        other.kill()
+    with run.claimed(own), pytest.raises(RecipeError, match="is in use"), run.claimed(own):
+        pass
+    with run.claimed(own):
+        assert own.last.parent.is_dir()
+
+
+def test_a_full_disk_is_one_line_with_the_path(tmp_path: Path) -> None:
+    """A limit on the length of files stands for the disk; the old file stays as it was."""
+    path = tmp_path / "best.weights.h5"
+    architecture = architectures.get("nano")
+    network = architecture.build(training=False)
+    weights.save_weights(path, network, architecture, "float")
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(SinkError, match=f"^{path} can't be written: File too large$"):
+            weights.save_weights(path, network, architecture, "float")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -121,6 +122,34 @@ def test_a_cluster_that_is_none(config: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("TF_CONFIG", config)
     with pytest.raises(RecipeError, match="TF_CONFIG"):
         devices.choose()
+
+
+@pytest.mark.parametrize("index", [2, -1])
+def test_a_worker_that_is_not_named(index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    with pytest.raises(RecipeError, match=f"TF_CONFIG: there is no worker {index}; 2 are named"):
+        devices.choose()
+
+
+def test_a_worker_that_does_not_come_is_named(photos: Path, tmp_path: Path) -> None:
+    """The one that waits says so, and Ctrl-C ends it."""
+    here, missing = (f"127.0.0.1:{port}" for port in free_ports(2))
+    config = {"cluster": {"worker": [here, missing]}, "task": {"type": "worker", "index": 0}}
+    environment = {**os.environ, "TF_CONFIG": json.dumps(config)}
+    command = [sys.executable, "-m", "edgecae", "train", "--data", str(photos), "--out"]
+    with subprocess.Popen(
+        [*command, str(tmp_path / "run")], stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stderr is not None
+        try:
+            said = next(line for line in process.stderr if "waits for the workers" in line)
+            assert missing in said
+            assert here not in said
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 130
+        finally:
+            process.kill()
 
 
 def test_workers_need_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 import os
+import socket
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,13 @@ from edgecae.errors import RecipeError
 from edgecae_train._tf import tf
 
 __all__ = ["Devices", "choose"]
+
+log = logging.getLogger(__name__)
+
+SECONDS_BEFORE_NAMED = 3.0
+"""Until a worker says whom it waits for: others may begin a little later."""
+SECONDS_BETWEEN_CALLS = 0.2
+CONNECT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -74,14 +86,72 @@ def _cluster() -> tuple[int, int]:
         workers = len(cluster.get("worker", []))
         if set(cluster) - {"worker"}:
             raise RecipeError("TF_CONFIG: name every machine as a 'worker'; the first one leads")
-        return (int(config["task"]["index"]) if workers else 0), workers
+        place = int(config["task"]["index"]) if workers else 0
+        if workers and not 0 <= place < workers:
+            raise RecipeError(
+                f"TF_CONFIG: there is no worker {place}; {workers} are named, from 0 to "
+                f"{workers - 1}"
+            )
+        return place, workers
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, RecipeError):
             raise
         raise RecipeError(f"TF_CONFIG can't be read: {error!r}") from error
 
 
-def choose(strategy: str = "auto", precision: str = "auto") -> Devices:
+def _addresses() -> list[str]:
+    """Addresses of the workers of TF_CONFIG, ``HOST:PORT``."""
+    return [str(each) for each in json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]]
+
+
+def _parts(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise RecipeError(f"TF_CONFIG: {address!r} is no HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _wait_for_workers(place: int, announce: Callable[[str], None]) -> None:
+    """Wait until every other worker is there, and say which are not.
+
+    TensorFlow would wait for them without a word, and hears no signal meanwhile. So each worker
+    listens at its own address and calls the others, before TensorFlow takes over the address. A
+    worker that has gone ahead answers there as well.
+    """
+    addresses = [_parts(each) for each in _addresses()]
+    missing = [each for number, each in enumerate(addresses) if number != place]
+    dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    port = addresses[place][1]
+    try:
+        own = socket.create_server(("", port), family=family, dualstack_ipv6=dual)
+    except OSError as error:
+        raise RecipeError(
+            f"TF_CONFIG: port {port} of this worker can't be used: {error.strerror}"
+        ) from error
+    with own:
+        said, since = missing, time.monotonic()
+        while missing := [each for each in missing if not _answers(each)]:
+            if missing != said or time.monotonic() - since > SECONDS_BEFORE_NAMED:
+                names = ", ".join(f"{host}:{port}" for host, port in missing)
+                announce(f"waits for the workers {names} (TF_CONFIG)")
+                said, since = missing, math.inf
+            time.sleep(SECONDS_BETWEEN_CALLS)
+
+
+def choose(
+    strategy: str = "auto",
+    precision: str = "auto",
+    announce: Callable[[str], None] = log.info,
+) -> Devices:
     """Choose what to run on; call it before anything else touches TensorFlow's devices.
 
     Args:
@@ -90,9 +160,11 @@ def choose(strategy: str = "auto", precision: str = "auto") -> Devices:
             logical CPU devices), ``workers``.
         precision: ``auto``: bfloat16 where the hardware multiplies it, float16 on older GPUs;
             or ``float32``, ``bfloat16``, ``float16``.
+        announce: told which workers it waits for.
 
     Raises:
-        RecipeError: ``workers`` without a TF_CONFIG that names some, or one that can't be read.
+        RecipeError: ``workers`` without a TF_CONFIG that names some, one that can't be read or
+            has no place for this worker, or an address that can't be used.
     """
     place, workers = _cluster()
     if strategy == "auto" and workers > 1:
@@ -104,6 +176,7 @@ def choose(strategy: str = "auto", precision: str = "auto") -> Devices:
     if strategy == "workers":
         if not workers:
             raise RecipeError("the strategy 'workers' needs TF_CONFIG, which names the machines")
+        _wait_for_workers(place, announce)
         name, chosen = "MultiWorkerMirroredStrategy", tf.distribute.MultiWorkerMirroredStrategy()
         shard, shards = place, workers
     elif strategy == "mirrored" or (strategy == "auto" and len(gpus) > 1):

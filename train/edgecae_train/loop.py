@@ -32,6 +32,7 @@ from edgecae_train.run import (
     Run,
     begin,
     check_fits,
+    claimed,
     stopped_at,
     write_history,
 )
@@ -213,7 +214,8 @@ def train(
         start: weights to start from, in place of random ones.
         resume: continue from the last checkpoint of ``directory``.
         tensorboard: also write event files below ``directory``.
-        announce: told once which devices, precision and strategy are used.
+        announce: told once which devices, precision and strategy are used, and which workers it
+            waits for.
         report: told about every step.
 
     Returns:
@@ -236,7 +238,7 @@ def train(
             f"the weights to start from don't fit {settings.model}: they are of another "
             "architecture, or less than half as wide somewhere"
         )
-    chosen = devices.choose(settings.strategy, settings.precision)
+    chosen = devices.choose(settings.strategy, settings.precision, announce)
     announce(chosen.description)
     if start is not None and start.architecture != architecture:
         announce(f"weights of other widths are fitted to {settings.model}")
@@ -249,9 +251,14 @@ def train(
     noises = evaluate.levels(noise_models.parse(settings.noise))
     validation = evaluate.held_out(images.held_out(), architecture.stride, noises)
     run = Run(settings, directory, architecture, chosen, images, validation, report)
-    state = stopped_at(run) if resume else begin(run, start, noise_file)
-    chosen.barrier()
-    with _tensorboard(directory, tensorboard and chosen.chief) as run.tensorboard:
+    if resume and not (directory / "recipe.toml").exists():
+        raise RecipeError(f"{directory} holds no run to resume")
+    with (
+        claimed(run),
+        _tensorboard(directory, tensorboard and chosen.chief) as run.tensorboard,
+    ):
+        state = stopped_at(run) if resume else begin(run, start, noise_file)
+        chosen.barrier()
         restored = resume and run.last.exists()
         for phase in PHASES[PHASES.index(state.phase) :]:
             if not run.settings(phase).steps:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
+import difflib
 import hashlib
 import importlib.metadata
 import math
 import platform
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec.structs import fields
 
 from edgecae import noise
 from edgecae.errors import NoiseError, RecipeError
@@ -27,6 +31,9 @@ __all__ = [
     "versions",
     "with_changes",
 ]
+
+UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`(?: - at `(?P<place>[$.\w]+)`)?")
+"""What msgspec says of a setting that does not exist."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Whole = Annotated[int, msgspec.Meta(ge=0)]
@@ -211,9 +218,24 @@ def read(path: Path) -> Recipe:
     if not path.exists():
         raise RecipeError(f"{path} does not exist")
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Recipe)
+        # Editors of Windows begin a file with a byte order mark, which TOML has not.
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        return msgspec.toml.decode(content, type=Recipe)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path}: {error}") from error
+        raise RecipeError(f"recipe {path}: {error}{_nearest(str(error))}") from error
+
+
+def _nearest(problem: str) -> str:
+    """Name the setting that an unknown one is nearest to, of the same table."""
+    found = UNKNOWN.search(problem)
+    if found is None:
+        return ""
+    table: Any = Recipe
+    for name in (found["place"] or "").split(".")[1:]:
+        table = {field.encode_name: field.type for field in fields(table)}[name]
+    known = [field.encode_name for field in fields(table)]
+    near = difflib.get_close_matches(found["name"], known, 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
 
 
 def with_changes(recipe: Recipe, changes: dict[str, Any]) -> Recipe:

@@ -5,8 +5,11 @@ The directory is made when a run begins, and found again when one resumes.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import logging
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,11 @@ from edgecae_train.checkpoint import State
 from edgecae_train.data.batches import Batches
 from edgecae_train.recipe import PhaseSettings, Recipe
 
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = [
     "CALIBRATION_BATCHES",
     "PHASES",
@@ -33,10 +41,13 @@ __all__ = [
     "Run",
     "begin",
     "check_fits",
+    "claimed",
     "held_out_folder",
     "stopped_at",
     "write_history",
 ]
+
+log = logging.getLogger(__name__)
 
 CALIBRATION_BATCHES = 32
 PHASES = ("float", "qat")
@@ -149,20 +160,52 @@ def held_out_folder(run: Path) -> Path:
     return run / "held_out"
 
 
+@contextlib.contextmanager
+def claimed(run: Run) -> Iterator[None]:
+    """Make the run directory, and keep other processes from training in it meanwhile.
+
+    The lock ends with the process, however that ends. File systems without locks go without.
+
+    Raises:
+        RecipeError: another process trains there, it can't be made, or it lies in the data.
+    """
+    directory = run.directory
+    if Path(run.recipe.data).resolve() in [*directory.resolve().parents]:
+        raise RecipeError(f"{directory} lies in {run.recipe.data}: it would be trained on")
+    if not run.devices.chief:  # the others write nothing
+        yield
+        return
+    try:
+        run.last.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(f"{directory} can't be made: {error.strerror}") from error
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise RecipeError(
+            f"{directory} is in use: another process trains there; end it first, or name another"
+        ) from error
+    except OSError as error:
+        log.debug("%s can't be locked: %s", directory, error)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def begin(run: Run, start: Start | None, noise_file: Path | None) -> State:
     """Make the run directory, with the weights to start from and the noise file if there are any.
 
     The recipe has the numbers of the noise; the file says how they were measured as well.
     """
     path = run.directory / "recipe.toml"
-    if Path(run.recipe.data).resolve() in [*run.directory.resolve().parents]:
-        raise RecipeError(f"{run.directory} lies in {run.recipe.data}: it would be trained on")
     if not run.devices.chief:
         return State("float")
-    try:
-        run.last.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RecipeError(f"{run.directory} can't be made: {error.strerror}") from error
     if path.exists():
         raise RecipeError(f"{run.directory} holds a run already; --resume it, or name another")
     if start is not None:

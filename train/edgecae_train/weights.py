@@ -6,6 +6,7 @@ A weights file holds one data set per weight, ``LAYER/WEIGHT``, and the attribut
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,12 +69,18 @@ def save_weights(path: Path, model: Any, architecture: Architecture, phase: str)
         model: float or QAT network.
         architecture: what it was built from.
         phase: ``float`` or ``qat``.
+
+    Raises:
+        SinkError: it can't be written.
     """
-    with atomic.writing(path) as temporary, h5py.File(temporary, "w") as file:
+    # In memory first: HDF5 ends the process where a disk is full.
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         file.attrs["architecture"] = json.dumps(describe(architecture), sort_keys=True)
         file.attrs["phase"] = phase
         for name, variable in named_weights(model).items():
             file[name] = variable.numpy()
+    atomic.write_bytes(path, content.getvalue())
 
 
 def read_weights(path: Path) -> tuple[Architecture, str, dict[str, NDArray[np.float32]]]:

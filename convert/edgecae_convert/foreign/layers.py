@@ -134,6 +134,7 @@ ACTIVATIONS = frozenset(
 TYPES = frozenset(
     "bfloat16 float16 float32 float64 int32 mixed_bfloat16 mixed_float16".split()  # noqa: SIM905
 )
+HALF_TYPES = ("bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
 
 POINTERS = {
     "__keras_tensor__": "shape dtype keras_history",
@@ -290,7 +291,8 @@ def _type(given: Any) -> str:
         given = _dictionary(given.get("config"), "DTypePolicy").get("name")
     if not isinstance(given, str) or given not in TYPES:
         raise UnsafeError(f"names the type {_short(given)}")
-    return given
+    # Half precision is how it was trained: weights are float32, and TFLite computes in that.
+    return "float32" if given in HALF_TYPES else given
 
 
 def _plain(given: Any, depth: int = 0) -> Any:

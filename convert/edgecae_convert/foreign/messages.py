@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["array", "pack", "unpack"]
+__all__ = ["array", "brief", "pack", "unpack"]
+
+MAX_REASON = 200
+
+
+def brief(error: Exception) -> str:
+    """Make one line of what TensorFlow, Keras or HDF5 say in many."""
+    lines = [each.strip() for each in str(error).split("\n") if each.strip()]
+    if not lines:
+        return type(error).__name__
+    # Under a heading such as "in user code:" comes a traceback, and what it says last.
+    return (lines[-1] if lines[0].endswith(":") else lines[0])[:MAX_REASON]
 
 
 def pack(about: dict[str, Any], payload: NDArray[np.float32] | bytes = b"") -> bytes:

@@ -44,11 +44,14 @@ class ForeignModel:
             like, called with N×H×W×3, RGB in [0, 1], and ``training``, which gives the same.
         stride: height and width must be multiples of this.
         size: height and width, where it takes no others.
+        channels: 3, or 1 of a network of gray frames, which colour ones go through channel by
+            channel.
     """
 
     network: Any
     stride: int
     size: tuple[int, int] | None
+    channels: int = 3
 
     def __enter__(self) -> ForeignModel:
         return self
@@ -58,12 +61,19 @@ class ForeignModel:
             self.network.close()
 
 
-def open_model(path: Path, trust: bool) -> ForeignModel:
+def open_model(
+    path: Path,
+    trust: bool,
+    signature: str = "",
+    value_range: tuple[float, float] = (0.0, 1.0),
+) -> ForeignModel:
     """Open a SavedModel directory, or a Keras file with its architecture.
 
     Args:
         path: of it.
         trust: load it in this process, and run whatever code it names.
+        signature: of a SavedModel, ``NAME`` or ``NAME:OUTPUT``; empty: ``serving_default``.
+        value_range: what black and white are to the network.
 
     Returns:
         The network; close it, or use it in a ``with``.
@@ -75,11 +85,12 @@ def open_model(path: Path, trust: bool) -> ForeignModel:
     if trust:
         from edgecae_convert.foreign import reading
 
-        network, shape = reading.load(path, None)
-        return ForeignModel(network, *reading.stride_and_size(path, network, shape))
+        network, shape = reading.load(path, None, signature, value_range)
+        stride, size = reading.stride_and_size(path, network, shape)
+        return ForeignModel(network, stride, size, network.channels)
     worker = ForeignNetwork(path)
     try:
-        return ForeignModel(worker, *worker.open())
+        return ForeignModel(worker, *worker.open(signature, value_range))
     except BaseException:
         worker.close()
         raise
@@ -195,16 +206,26 @@ class ForeignNetwork(_Worker):
         path: of the file or folder.
     """
 
-    def open(self) -> tuple[int, tuple[int, int] | None]:
-        """Load the network; returns its stride, and height and width where it takes no others.
+    def open(
+        self, signature: str = "", value_range: tuple[float, float] = (0.0, 1.0)
+    ) -> tuple[int, tuple[int, int] | None, int]:
+        """Load the network.
+
+        Args:
+            signature: see :func:`open_model`.
+            value_range: likewise.
+
+        Returns:
+            Its stride, height and width where it takes no others, and its channels.
 
         Raises:
             RecipeError: it can't be read, holds what is not allowed, or is no network of images to
                 images.
         """
-        about, _ = self.ask([messages.pack({"do": "open"})], MAX_SECONDS_TO_OPEN)
-        size = about["size"]
-        return int(about["stride"]), None if size is None else (int(size[0]), int(size[1]))
+        request = {"do": "open", "signature": signature, "range": value_range}
+        about, _ = self.ask([messages.pack(request)], MAX_SECONDS_TO_OPEN)
+        size = about["size"] and (int(about["size"][0]), int(about["size"][1]))
+        return int(about["stride"]), size or None, int(about["channels"])
 
     def __call__(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network.

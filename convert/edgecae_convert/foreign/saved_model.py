@@ -11,19 +11,28 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
+from edgecae.errors import RecipeError
 from edgecae_convert.foreign.keras_file import MAX_BYTES
 from edgecae_convert.foreign.layers import UnsafeError
 from edgecae_convert.foreign.operations import OPERATIONS, SAVER
 from edgecae_train._tf import tf
 
-__all__ = ["SIGNATURE", "constant_graph", "is_of_tensorflow_1", "read", "safe_copy"]
+__all__ = [
+    "SIGNATURE",
+    "chosen_output",
+    "constant_graph",
+    "is_of_tensorflow_1",
+    "no_signature",
+    "read",
+    "safe_copy",
+]
 
 SIGNATURE = "serving_default"
 MAX_GRAPH = 256 * 2**20
@@ -120,24 +129,61 @@ def safe_copy(graph: Any, path: Path, folder: Path) -> None:
     (folder / "saved_model.pb").write_bytes(copy.SerializeToString())
 
 
-def constant_graph(graph: Any, path: Path, folder: Path) -> tuple[Any, str, str]:
-    """Cut the serving signature out of a SavedModel of TensorFlow 1, with variables as constants.
+def no_signature(path: Path, key: str, names: Iterable[str]) -> str:
+    """Say which signatures there are in place of the one that is wanted."""
+    there = ", ".join(sorted(names)) or "none"
+    return f"{path} has no signature {key!r}; there are {there}: choose with --signature NAME"
+
+
+def chosen_output(
+    path: Path, key: str, inputs: Collection[str], outputs: Collection[str], wanted: str
+) -> str:
+    """Choose the output of a signature.
+
+    Args:
+        path: of the file.
+        key: of the signature.
+        inputs: names of its inputs.
+        outputs: names of its outputs.
+        wanted: the one to choose; empty: the only one.
+
+    Raises:
+        RecipeError: it has more than one input, or the output is not there or not the only one.
+    """
+    if len(inputs) != 1:
+        raise RecipeError(f"{path}: the signature {key!r} has {len(inputs)} inputs, not one")
+    if (not wanted and len(outputs) == 1) or wanted in outputs:
+        return wanted or next(iter(outputs))
+    raise RecipeError(
+        f"{path}: the signature {key!r} has the outputs {', '.join(sorted(outputs))}; choose with "
+        f"--signature {key}:OUTPUT"
+    )
+
+
+def constant_graph(
+    graph: Any, path: Path, folder: Path, key: str = SIGNATURE, output: str = ""
+) -> tuple[Any, str, str]:
+    """Cut a signature out of a SavedModel of TensorFlow 1, with variables as constants.
 
     Args:
         graph: from :func:`read`.
         path: the folder that it comes from.
         folder: for the checkpoint.
+        key: of the signature.
+        output: name of the output that denoises; empty: the only one.
 
     Returns:
         A ``GraphDef``, and the names of the input and the output tensor.
 
     Raises:
-        ValueError: there is no such signature.
+        RecipeError: there is no such signature or output.
+        ValueError: it has variables without values.
     """
-    signature = graph.signature_def.get(SIGNATURE) if SIGNATURE in graph.signature_def else None
-    if signature is None or len(signature.inputs) != 1 or len(signature.outputs) != 1:
-        raise ValueError(f"it has no signature {SIGNATURE} with one input and one output")
-    (given,), (made,) = signature.inputs.values(), signature.outputs.values()
+    if key not in graph.signature_def:
+        raise RecipeError(no_signature(path, key, graph.signature_def))
+    signature = graph.signature_def[key]
+    output = chosen_output(path, key, signature.inputs, signature.outputs, output)
+    (given,), made = signature.inputs.values(), signature.outputs[output]
     prefix = _copy_variables(path, folder)
     variables = None if prefix is None else tf.train.load_checkpoint(str(prefix))
     cut = tf.compat.v1.graph_util.extract_sub_graph(graph.graph_def, [made.name.split(":")[0]])

@@ -45,8 +45,9 @@ def _serve(connection: Connection[Any, Any], folder: Path, path: Path) -> None:
             if about["do"] == "copy weights":
                 answer = messages.pack({"name": _copy_weights(path, folder)})
             elif about["do"] == "open":
-                network = _Network(path, folder)
-                answer = messages.pack({"stride": network.stride, "size": network.size})
+                network = _Network(path, folder, about["signature"], tuple(about["range"]))
+                known = {"stride": network.stride, "size": network.size}
+                answer = messages.pack({**known, "channels": network.network.channels})
                 sandbox.more_memory()
             elif about["do"] == "run":
                 answer = messages.pack({}, network.run(messages.array(about, payload)).numpy())
@@ -57,8 +58,7 @@ def _serve(connection: Connection[Any, Any], folder: Path, path: Path) -> None:
         except MemoryError:
             answer = messages.pack({"error": f"{path} needs more memory than is allowed"})
         except Exception as error:  # whatever a network leads TensorFlow to
-            reason = (str(error).strip() or type(error).__name__).split("\n")[0][:200]
-            answer = messages.pack({"error": f"{path} can't be run: {reason}"})
+            answer = messages.pack({"error": f"{path} can't be run: {messages.brief(error)}"})
         connection.send_bytes(answer)
 
 
@@ -80,18 +80,22 @@ class _Network:
     Args:
         path: of the file.
         folder: for a copy that is safe to load.
+        signature: of a SavedModel, see :func:`edgecae_convert.foreign.reading.load`.
+        value_range: what black and white are to the network.
     """
 
-    def __init__(self, path: Path, folder: Path) -> None:
+    def __init__(
+        self, path: Path, folder: Path, signature: str, value_range: tuple[float, float]
+    ) -> None:
         from edgecae_convert.foreign import reading
         from edgecae_train._tf import tf
 
         tf.config.threading.set_intra_op_parallelism_threads(MAX_THREADS)
         tf.config.threading.set_inter_op_parallelism_threads(2)
-        self.network, shape = reading.load(path, folder)
+        self.network, shape = reading.load(path, folder, signature, value_range)
         self.stride, self.size = reading.stride_and_size(path, self.network, shape)
         self.run = tf.function(
-            lambda frame: tf.cast(self.network(frame, training=False), tf.float32),
+            lambda frame: self.network(frame),
             input_signature=[tf.TensorSpec([1, None, None, 3])],
         )
 

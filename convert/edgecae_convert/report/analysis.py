@@ -60,7 +60,7 @@ class Analysis:
     Attributes:
         errors: worst first.
         maps: mean error over channels of each activation in the last frame, H×W, by name.
-        frame: the last frame, uint8 H×W×3.
+        frame: the last frame, uint8 H×W×3; of a network of gray frames its red, H×W×1.
         exact: result of the float network on it, in [0, 1].
         rounded: result of the file on it, in [0, 1].
     """
@@ -113,9 +113,10 @@ class _File:
 
     def run(self, frame: NDArray[np.uint8]) -> None:
         given = self.graph.frame
-        self._interpreter.resize_tensor_input(given.index, [1, *frame.shape], strict=True)
+        channels = frame[None, ..., : given.shape[3]]  # red alone, of a network of gray frames
+        self._interpreter.resize_tensor_input(given.index, channels.shape, strict=True)
         self._interpreter.allocate_tensors()
-        self._interpreter.set_tensor(given.index, quantize(given, frame[None] / np.float32(255)))
+        self._interpreter.set_tensor(given.index, quantize(given, channels / np.float32(255)))
         self._interpreter.invoke()
 
     def values(self, tensor: Tensor) -> Floats:
@@ -220,8 +221,9 @@ def analyse(
             errors.append(_error(name, "activations", op.output.dtype, sums, limits))
             maps[name] = sums.last
     results = [file.values(file.graph.denoised)[0].astype(np.float32) for file in (floats, rounded)]
+    frame = frames[-1][..., : graph.frame.shape[3]]
     return Analysis(
-        tuple(sorted(errors, key=lambda each: each.sqnr)), maps, frames[-1], results[0], results[1]
+        tuple(sorted(errors, key=lambda each: each.sqnr)), maps, frame, results[0], results[1]
     )
 
 

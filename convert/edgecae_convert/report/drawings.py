@@ -71,7 +71,8 @@ def results(found: Analysis) -> str:
     columns = figure.subplots(1, 4)
     pictures: dict[str, Any] = {"noisy": found.frame, "float": found.exact, "file": found.rounded}
     for axes, (title, picture) in zip(columns, pictures.items(), strict=False):
-        axes.imshow(picture if picture.dtype == np.uint8 else np.clip(picture, 0, 1))
+        shown = picture if picture.dtype == np.uint8 else np.clip(picture, 0, 1)
+        axes.imshow(np.broadcast_to(shown, (*shown.shape[:2], 3)))
         axes.set_title(title, fontsize=9)
     _map(figure, columns[3], difference, "difference, levels")
     for axes in columns:

@@ -116,7 +116,7 @@ def _quality(details: Details) -> Iterator[tuple[str, list[tuple[str, Mapping[st
 
 def _timing(profile: inspect.Profile | None) -> str:
     if profile is None:
-        return "MACs at the stored frame size. Not timed: edgecae inspect refuses the file."
+        return "MACs at the stored frame size. Not timed: edgecae does not run the file."
     return (
         f"MACs at the stored frame size; times at {profile.width}×{profile.height}, each operation "
         f"by itself, median, {profile.threads} thread, {profile.backend}: {profile.sum:.2f} ms in "

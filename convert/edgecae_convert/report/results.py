@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecae.errors import QualityError
 from edgecae.tflite.model_file import ModelFile
 from edgecae_convert.report.analysis import Analysis
 
-__all__ = ["ConversionResults", "Details", "tensors", "text"]
+__all__ = ["ConversionResults", "Details", "TooMuchLostError", "tensors", "text"]
 
 Quality = Mapping[str, float]
 
@@ -47,6 +48,7 @@ class ConversionResults:
         quantized: ``QAT`` or ``PTQ`` where the network that was converted carries its roundings.
         halves: encoder and decoder, where they were written too.
         details: for a page, where they were asked for.
+        warnings: what is suspicious, a line each.
     """
 
     model: ModelFile
@@ -60,6 +62,7 @@ class ConversionResults:
     quantized: str
     halves: tuple[Path, ...] = ()
     details: Details | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def use(self) -> str:
@@ -72,7 +75,20 @@ class ConversionResults:
         sizes = (
             "frames of any size" if self.model.open_size else f"frames of {width}x{height} alone"
         )
-        return f"can be streamed, {sizes}"
+        gray = "; a network of gray frames: colour ones go through it channel by channel"
+        return f"can be streamed, {sizes}{gray * (self.model.metadata.colour == 'gray')}"
+
+
+class TooMuchLostError(QualityError):
+    """A file that lost more than it may, and was not written.
+
+    Attributes:
+        results: of the conversion.
+    """
+
+    def __init__(self, message: str, results: ConversionResults) -> None:
+        super().__init__(message)
+        self.results = results
 
 
 def tensors(model: ModelFile) -> str:

@@ -42,6 +42,8 @@ def _summary(inspection: inspect.Inspection) -> Iterator[str]:
     )
     counts = ", ".join(f"{count} {dtype}" for dtype, count in inspection.tensors.items())
     yield _row("tensors", f"{counts}: {'all' if inspection.integer else 'not all'} integer")
+    if inspection.refused:
+        yield _row("not run here", inspection.refused)
     yield _row("frame size", f"{width}x{height} stored, {size}")
     for name, tensor in (("input", inspection.frame), ("output", inspection.denoised)):
         about = f"{tensor.name}: {tensor.dtype} {_shape(tensor.shape)}"
@@ -168,7 +170,8 @@ def command(
 ) -> None:
     """Look into MODEL, a shipped name or a file; with OTHER, say what differs.
 
-    Float32 files of edgecae are fine too. The exit status is 0 whatever --target says.
+    Files for comparison and for other runtimes, which edgecae doesn't stream, are fine too. The
+    exit status is 0 whatever --target says.
     """
     if picture is not None:
         atomic.check(picture, overwrite)

@@ -67,7 +67,7 @@ def mean_square_change(result: NDArray[np.int8], noisy: NDArray[np.uint8]) -> fl
     """Return the mean square of what a network took away, 0–255 scale squared, over some rows.
 
     Args:
-        result: output of the interpreter, int8 H×W×3.
+        result: output of the interpreter, int8 H×W×3, or H×W×1 where ``noisy`` has one channel.
         noisy: the frame that was denoised, uint8 H×W×3 or H×W×1.
     """
     step = max(1, len(result) // MAX_SAMPLED_ROWS)
@@ -115,14 +115,14 @@ class Writer:
         """Turn a result into a frame, or a part of one.
 
         Args:
-            result: output of the interpreter, int8 H×W×3.
+            result: output of the interpreter, int8 H×W×3, or H×W×1 where ``noisy`` has one channel.
             noisy: the frame that was denoised, uint8 H×W×3 or H×W×1.
             out: where to write, of the shape of ``noisy``; may be ``noisy`` itself.
             share: blend weight of the result, in parts of :data:`WEIGHT_ONE`; the rest is the noisy
                 frame.
         """
         height, width, channels = out.shape
-        if channels == 3 and share == WEIGHT_ONE:
+        if channels == result.shape[2] and share == WEIGHT_ONE:
             np.bitwise_xor(result.view(np.uint8), SIGN_BIT, out=out)
             return
         rows = min(height, max(1, MAX_BAND // (width * channels)))
@@ -141,7 +141,7 @@ class Writer:
         share: int,
     ) -> None:
         clean, rest = (words[: out.size].reshape(out.shape) for words in self._words)
-        if out.shape[2] == 1:
+        if out.shape[2] < result.shape[2]:
             # Three estimates of the same gray: their rounded mean is the best of it.
             total = clean[..., 0].view(np.int16)
             np.copyto(total, result[..., 0])

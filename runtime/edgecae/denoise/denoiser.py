@@ -40,7 +40,9 @@ class Denoiser:
     are mirrored beyond their edges (``edgecae.denoise.tiling.border``) and padded to the
     network's stride inside the interpreter's own buffer, and written out of it: one pass over the
     pixels each way, and nothing is allocated while the size stays. A model file of one fixed size
-    takes frames of just that size as well, which then have no room for the border. Frames of
+    takes frames of just that size as well, which then have no room for the border. A model of gray
+    frames denoises gray ones as they are and colour ones channel by channel, in three times the
+    time. Frames of
     more than ``largest_area`` pixels go through in tiles, with the bytes of the whole frame.
 
     Not safe for use from several threads at once.
@@ -166,8 +168,38 @@ class Denoiser:
             frame, overlapping = frame.copy(), False
         pixels, target = (a[..., None] if a.ndim == 2 else a for a in (frame, out))
         self._plan_for(interpreter, *pixels.shape[:2])
+        in_place = overlapping and self._plan.tiles > 1
+        if self.model.graph.frame.shape[3] == 3:
+            self._run(interpreter, pixels, target, parts, in_place)
+            return out
+        for channel in range(pixels.shape[2]):
+            one = np.s_[..., channel : channel + 1]
+            parts = self._run(interpreter, pixels[one], target[one], parts, in_place)
+        return out
+
+    def _run(
+        self,
+        interpreter: backends.Interpreter,
+        pixels: NDArray[np.uint8],
+        target: NDArray[np.uint8],
+        parts: int | None,
+        in_place: bool,
+    ) -> int | None:
+        """Denoise a frame, or one channel of it, tile by tile.
+
+        Args:
+            interpreter: planned for its size.
+            pixels: H×W×3 or H×W×1.
+            target: where to write, of the same shape.
+            parts: weight of the result in parts of :data:`WEIGHT_ONE`; None: the first tile
+                decides.
+            in_place: whether ``target`` is ``pixels``, and later tiles read what earlier ones
+                write.
+
+        Returns:
+            The weight.
+        """
         plan = self._plan
-        in_place = overlapping and plan.tiles > 1
         if in_place:
             self._kept.begin(plan.height, pixels)
         for row in plan.rows:
@@ -190,7 +222,7 @@ class Denoiser:
                     target[row.first : row.stop, column.first : column.stop],
                     parts,
                 )
-        return out
+        return parts
 
     def _choose(self, frame: NDArray[np.uint8]) -> float | None:
         """The share for this frame, None: it depends on the result; also estimates the noise."""
@@ -279,7 +311,7 @@ def _fill(plane: NDArray[np.uint8], pixels: NDArray[np.uint8], top: int, left: i
     """Write pixels into the interpreter's input, and mirror them into the rest of it.
 
     Args:
-        plane: the input, H×W×3.
+        plane: the input, H×W×3 or, for ``pixels`` of one channel, H×W×1.
         pixels: H×W×3 or H×W×1, not larger.
         top: where they begin in it.
         left: likewise.
@@ -288,7 +320,7 @@ def _fill(plane: NDArray[np.uint8], pixels: NDArray[np.uint8], top: int, left: i
     inside = plane[top : top + height, left : left + width]
     if channels == 1:
         # Plane by plane: numpy is slow where the innermost axis is three long.
-        for channel in range(3):
+        for channel in range(plane.shape[2]):
             np.bitwise_xor(pixels[..., 0], SIGN_BIT, out=inside[..., channel])
     else:
         np.bitwise_xor(pixels, SIGN_BIT, out=inside)

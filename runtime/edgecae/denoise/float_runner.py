@@ -66,6 +66,10 @@ def file_denoiser(file: ModelFile, threads: int, backend: str = "auto") -> Denoi
     frame, denoised = file.graph.frame, file.graph.denoised
     planned: tuple[int, ...] = ()
 
+    def by_channel(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+        planes = (plane[..., channel : channel + 1] for channel in range(plane.shape[3]))
+        return np.concatenate([network(each) for each in planes], axis=3)
+
     def network(plane: NDArray[np.float32]) -> NDArray[np.float32]:
         nonlocal planned
         if planned != plane.shape:
@@ -81,4 +85,4 @@ def file_denoiser(file: ModelFile, threads: int, backend: str = "auto") -> Denoi
 
     stride = file.metadata.stride
     border = tiling.border(stride, file.metadata.halo) if file.open_size else 0
-    return frame_denoiser(network, stride, border)
+    return frame_denoiser(by_channel if frame.shape[3] == 1 else network, stride, border)

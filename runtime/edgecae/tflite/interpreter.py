@@ -111,12 +111,12 @@ class Interpreter:
                 raise BackendError(f"no plan for {width}×{height} frames: {error}") from error
 
     def input(self) -> NDArray[Any]:
-        """A view of the input tensor, 1×H×W×3; drop it before :meth:`invoke`."""
+        """A view of the input tensor, 1×H×W×C; drop it before :meth:`invoke`."""
         view: NDArray[Any] = self._input_view()
         return view
 
     def output(self) -> NDArray[Any]:
-        """A view of the output tensor, 1×H×W×3; drop it before the next :meth:`invoke`."""
+        """A view of the output tensor, 1×H×W×C; drop it before the next :meth:`invoke`."""
         view: NDArray[Any] = self._output_view()
         return view
 

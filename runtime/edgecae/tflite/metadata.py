@@ -33,7 +33,8 @@ class Metadata:
         stride: height and width of a frame are padded to multiples of this.
         halo: pixels at each side that the result of a pixel depends on.
         noise: what it was trained for, see :mod:`edgecae.noise`.
-        colour: ``rgb``.
+        colour: ``rgb``, or ``gray`` for a network of gray frames, which colour ones go through
+            channel by channel.
         delay_frames: how many frames later a result comes; 0 for networks without memory.
         states: shapes of recurrent states by name.
         quality: PSNR in dB on held-out images, by form (``float``, ``int8``) and noise.
@@ -139,7 +140,7 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "quality": _mapping(_mapping(_decibels)),
     "recipe": _line,
     "made_with": _mapping(_line),
-    "colour": lambda value: value == "rgb",
+    "colour": lambda value: value in ("rgb", "gray"),
     "delay_frames": _whole(0, 64),
     "states": _mapping(_shape),
     "half": lambda value: value in ("", "encoder", "decoder"),

@@ -18,6 +18,7 @@ __all__ = [
     "ModelFile",
     "Op",
     "check",
+    "look",
     "read",
 ]
 
@@ -139,6 +140,21 @@ def read(path: Path) -> ModelFile:
     Raises:
         ModelFileError: it is missing, damaged, or not made for edgecae.
     """
+    file, refused = look(path)
+    if refused:
+        raise ModelFileError(f"model {path}: {refused}")
+    return file
+
+
+def look(path: Path) -> tuple[ModelFile, str]:
+    """Read a model file that may be for other runtimes, to describe it and not to run it.
+
+    Returns:
+        The file, and why :func:`read` refuses it; empty where it does not.
+
+    Raises:
+        ModelFileError: it is missing, damaged, or not made by edgecae.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE + 1)
@@ -148,7 +164,16 @@ def read(path: Path) -> ModelFile:
         raise ModelFileError(f"model {path} is larger than {MAX_FILE} bytes")
     try:
         graph = decode(content)
-        return ModelFile(path, content, check(graph), graph)
+        try:
+            return ModelFile(path, content, check(graph), graph), ""
+        except ModelFileError as error:
+            refused = error
+        try:
+            verify.check_outline(graph)
+            metadata = Metadata.from_json(verify.metadata_of(graph))
+        except ModelFileError:
+            raise refused from None
+        return ModelFile(path, content, metadata, graph), str(refused)
     except ModelFileError as error:
         raise ModelFileError(f"model {path}: {error}") from error
 
@@ -168,5 +193,8 @@ def check(graph: Graph) -> Metadata:
     if metadata.half != graph.half or bool(metadata.half) != bool(metadata.whole):
         said, is_ = metadata.half or "no half", graph.half or "no half"
         raise ModelFileError(f"its metadata say that it is {said} of a model, and it is {is_}")
+    is_ = "gray" if graph.frame.shape[3] == 1 and not graph.half else "rgb"
+    if metadata.colour != is_:
+        raise ModelFileError(f"its metadata say that its frames are {metadata.colour}, not {is_}")
     verify.check_sizes(graph, metadata.stride)
     return metadata

@@ -30,6 +30,8 @@ RELU6 = 3
 ACTIVATIONS = (0, 1, 2, RELU6)
 """None, ReLU, ReLU between −1 and 1, ReLU6."""
 
+MAX_SLOPE = 16.0
+"""Of a leaky ReLU below zero."""
 MAX_WINDOW = 16
 MAX_STRIDE = 8
 
@@ -244,6 +246,19 @@ def _same(op: Operator, inputs: list[Inferred]) -> Inferred:  # noqa: ARG001
     return Inferred(inputs[0].shape)
 
 
+def _leaky(op: Operator, inputs: list[Inferred]) -> Inferred:
+    slope = op.options.alpha
+    require(abs(slope) <= MAX_SLOPE, f"a slope of {slope:g} is not up to {MAX_SLOPE:g}")
+    return _same(op, inputs)
+
+
+def _prelu(op: Operator, inputs: list[Inferred]) -> Inferred:  # noqa: ARG001
+    channels, slopes = _frame(inputs[0])[2], inputs[1].shape
+    fits = len(slopes) <= 4 and slopes[-1:] == (channels,)
+    require(fits and math.prod(slopes) == channels, "the slopes are not one for each channel")
+    return Inferred(inputs[0].shape)
+
+
 def _concatenation(op: Operator, inputs: list[Inferred]) -> Inferred:
     frames = [_frame(each) for each in inputs]
     require(op.options.axis in (3, -1), "frames are not put together along their channels")
@@ -281,6 +296,12 @@ def _resize(op: Operator, inputs: list[Inferred]) -> Inferred:  # noqa: ARG001
             f"up-sampling makes {later} of {now}",
         )
     return Inferred((1, *size, channels))
+
+
+def _resize_bilinear(op: Operator, inputs: list[Inferred]) -> Inferred:
+    # With corners aligned, a pixel's weights depend on the size of the frame: no tiles.
+    require(not op.options.align_corners, "up-sampling aligns the corners")
+    return _resize(op, inputs)
 
 
 def _shape(op: Operator, inputs: list[Inferred]) -> Inferred:
@@ -353,9 +374,11 @@ OPERATOR_RULES = {
         "DepthToSpaceOptions", True, (1,), (), _depth_to_space, keeps_quantization=True
     ),
     "DEQUANTIZE": OperatorRule("DequantizeOptions", False, (1,), (), _same),
+    "LEAKY_RELU": OperatorRule("LeakyReluOptions", True, (1,), (), _leaky),
     "LOGISTIC": OperatorRule("", False, (1,), (), _same),
     "MAX_POOL_2D": OperatorRule("Pool2DOptions", True, (1,), (), _pool, keeps_quantization=True),
     "MUL": OperatorRule("MulOptions", True, (2,), (), _elementwise),
+    "PRELU": OperatorRule("", False, (2,), (1,), _prelu),
     "RELU": OperatorRule("", False, (1,), (), _same),
     "RELU6": OperatorRule("", False, (1,), (), _same),
     "SPACE_TO_DEPTH": OperatorRule(
@@ -375,9 +398,13 @@ OPERATOR_RULES = {
     "TRANSPOSE_CONV": OperatorRule("TransposeConvOptions", True, (3, 4), (1, 3), _transposed),
     "SHAPE": OperatorRule("ShapeOptions", True, (1,), (), _shape, shape_arithmetic=True),
     "PACK": OperatorRule("PackOptions", True, (1, 2, 3, 4), (), _pack, shape_arithmetic=True),
+    "RESIZE_BILINEAR": OperatorRule(
+        "ResizeBilinearOptions", True, (2,), (), _resize_bilinear, keeps_quantization=True
+    ),
     "RESIZE_NEAREST_NEIGHBOR": OperatorRule(
         "ResizeNearestNeighborOptions", True, (2,), (), _resize, keeps_quantization=True
     ),
     "QUANTIZE": OperatorRule("QuantizeOptions", False, (1,), (), _same),
+    "TANH": OperatorRule("", False, (1,), (), _same),
 }
 """The operations that edgecae's files are made of, by TFLite's name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -76,4 +77,22 @@ def _through(op: Operator, reach: _Reach, side: int, length: int) -> _Reach:
     if op.name in ("DEPTH_TO_SPACE", "RESIZE_NEAREST_NEIGHBOR"):
         times = op.output.shape[side] // length
         return _Reach(step / times, before + step - step / times, after)
+    if op.name == "RESIZE_BILINEAR":
+        return _interpolated(reach, op.output.shape[side] // length, o.half_pixel_centers)
     return reach
+
+
+def _interpolated(reach: _Reach, times: int, half_pixel_centers: bool) -> _Reach:
+    """Add the two elements that an element of an up-sampled tensor lies between.
+
+    Element ``k · times + phase`` lies at ``k`` plus a shift that the phase alone decides.
+    """
+    half = Fraction(1, 2) if half_pixel_centers else Fraction(0)
+    before = after = Fraction(0)
+    for phase in range(times):
+        place = (phase + half) / times - half
+        low, high = math.floor(place), math.ceil(place)
+        before = max(before, Fraction(phase, times) - low)
+        after = max(after, high - Fraction(phase, times))
+    step = reach.step
+    return _Reach(step / times, reach.before + before * step, reach.after + after * step)

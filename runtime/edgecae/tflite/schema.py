@@ -46,6 +46,9 @@ SCHEMA = {
     "MaximumMinimumOptions": "",
     "SpaceToDepthOptions": "block_size:i32",
     "DepthToSpaceOptions": "block_size:i32",
+    "LeakyReluOptions": "alpha:f32",
+    "ResizeBilinearOptions": "new_height:-i32 new_width:-i32 align_corners:bool "
+    "half_pixel_centers:bool",
     "ResizeNearestNeighborOptions": "align_corners:bool half_pixel_centers:bool",
     "ShapeOptions": "out_type:i8",
     "StridedSliceOptions": "begin_mask:i32 end_mask:i32 ellipsis_mask:i32 new_axis_mask:i32 "
@@ -62,6 +65,7 @@ OPTIONS = {
     5: "Pool2DOptions",
     10: "ConcatenationOptions",
     11: "AddOptions",
+    15: "ResizeBilinearOptions",
     19: "SpaceToDepthOptions",
     21: "MulOptions",
     28: "SubOptions",
@@ -73,6 +77,7 @@ OPTIONS = {
     55: "ShapeOptions",
     59: "PackOptions",
     74: "ResizeNearestNeighborOptions",
+    75: "LeakyReluOptions",
     89: "QuantizeOptions",
     94: "DepthToSpaceOptions",
 }

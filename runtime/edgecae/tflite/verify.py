@@ -19,12 +19,15 @@ from edgecae.tflite.flatbuffer import require
 from edgecae.tflite.graph import DENOISED, FRAME, LATENT, Graph, Tensor
 from edgecae.tflite.macs import CONVOLUTIONS
 from edgecae.tflite.metadata import METADATA_NAME
-from edgecae.tflite.operators import end_shape, infer
+from edgecae.tflite.operators import OPERATOR_RULES, end_shape, infer
+from edgecae.tflite.schema import DTYPES, OPERATORS
 from edgecae.tflite.verify_operators import check_code, check_operator
 from edgecae.tflite.verify_tensors import MAX_SIDE, check_tensors, check_text
 
-__all__ = ["check_graph", "check_sizes", "metadata_of"]
+__all__ = ["check_graph", "check_outline", "check_sizes", "metadata_of"]
 
+COUNTED = frozenset(DTYPES.values()) - {"string"}
+"""Types whose bytes are known from their shape."""
 MAX_METADATA = 2**16
 """Bytes."""
 MAX_OPERATORS = 1000
@@ -67,6 +70,11 @@ def check_graph(graph: Graph) -> None:
         ModelFileError: a part is not as edgecae writes it.
     """
     model, subgraph = graph.model, graph.model.subgraphs[0]
+    for number, op in enumerate(graph.operators):  # by name, before what is foreign in its options
+        require(
+            op.name in OPERATOR_RULES or op.name not in OPERATORS or op.name == "CUSTOM",
+            f"operation {number} is {op.name}, which edgecae does not run",
+        )
     require(not graph.foreign, graph.foreign[0] if graph.foreign else "")
     require(model.version == 3, f"it has version {model.version} of the format, not 3")
     for name in (model.description, subgraph.name, *(each.name for each in subgraph.tensors)):
@@ -81,6 +89,9 @@ def check_graph(graph: Graph) -> None:
     frame, denoised = graph.frame, graph.denoised
     require(frame.data is None, "its input is a constant")
     require(frame.dtype == denoised.dtype, "its input and output have different types")
+    channels = {end.shape[3] for end in (frame, denoised) if end.name != LATENT}
+    require(len(channels) == 1, "its input and output have different channels")
+    require(not graph.half or channels == {3}, "it is a half of a network of gray frames")
     _check_operators(graph)
     first, last = {"encoder": (FRAME, LATENT), "decoder": (LATENT, DENOISED)}.get(
         graph.half, (FRAME, DENOISED)
@@ -92,6 +103,27 @@ def check_graph(graph: Graph) -> None:
         not graph.open_size or frame.signature == (1, -1, -1, frame.shape[3]),
         "its input is open in something else than height and width",
     )
+
+
+def check_outline(graph: Graph) -> None:
+    """Verify what describing a decoded file needs, and much less than running it does.
+
+    Raises:
+        ModelFileError: its ends are no frames, or a convolution has no kernel.
+    """
+    ends = (graph.frame, graph.denoised)
+    require(all(len(each.shape) == 4 for each in ends), "its input and output are not frames")
+    require(0 not in graph.frame.shape[1:3], "its input is empty")
+    for tensor in graph.tensors:
+        require(tensor.dtype in COUNTED, f"tensor {tensor.index} is {tensor.dtype}")
+    for number, op in enumerate(graph.operators):
+        if op.name in CONVOLUTIONS:
+            needed = 3 if op.name == "TRANSPOSE_CONV" else 2
+            frames = (*op.inputs[1:needed], op.output)
+            require(
+                len(frames) == needed and all(len(each.shape) == 4 for each in frames),
+                f"operation {number}, {op.name}, is not one of frames",
+            )
 
 
 def _check_operators(graph: Graph) -> None:
@@ -123,8 +155,8 @@ def _check_operators(graph: Graph) -> None:
 
 def _check_frame(tensor: Tensor) -> None:
     require(
-        len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape[3] == 3,
-        "its input and output are not frames, 1×H×W×3",
+        len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape[3] in (1, 3),
+        "its input and output are not frames, 1×H×W×3 or gray 1×H×W×1",
     )
     require(
         tensor.dtype == "float32"

@@ -14,10 +14,13 @@ from edgecae.tflite.schema import OPERATORS
 
 __all__ = ["check_code", "check_operator"]
 
-SIGMOID_SCALE, SIGMOID_ZERO = np.float32(1 / 256), -128
+FIXED = {"LOGISTIC": (np.float32(1 / 256), -128), "TANH": (np.float32(1 / 128), 0)}
+"""Scale and zero point of results whose range is always the same."""
 MAX_VERSION = 16
 MAX_SCALE_RATIO = 2**16
 """Of addends: TFLite shifts them to the left by 20 bits."""
+MAX_SLOPE = 1
+"""For a step of the slopes of a PReLU."""
 MAX_RESCALE = 2**8
 """Of a convolution's sums on their way to its result."""
 
@@ -38,10 +41,8 @@ def check_code(where: str, code: SimpleNamespace) -> None:
         f"{where} has two codes",
     )
     require(1 <= code.version <= MAX_VERSION, f"{where} has version {code.version}")
-    require(
-        number in range(len(OPERATORS)) and OPERATORS[number] in OPERATOR_RULES,
-        f"{where} is of kind {number}, which edgecae never writes",
-    )
+    name = OPERATORS[number] if number in range(len(OPERATORS)) else f"of kind {number}"
+    require(name in OPERATOR_RULES, f"{where} is {name}, which edgecae does not run")
 
 
 def check_operator(where: str, op: Operator) -> None:
@@ -91,6 +92,7 @@ def _check_types(where: str, op: Operator, rule: OperatorRule) -> None:
     bias = "int32" if made == "int8" else "float32"
     expected = {
         "TRANSPOSE_CONV": ("int32", made, made, bias)[: len(types)],
+        "RESIZE_BILINEAR": (made, "int32"),
         "RESIZE_NEAREST_NEIGHBOR": (made, "int32"),
         "CONV_2D": (made, made, bias),
         "DEPTHWISE_CONV_2D": (made, made, bias),
@@ -103,6 +105,9 @@ def _check_types(where: str, op: Operator, rule: OperatorRule) -> None:
         return
     frames = [each for each in (*op.inputs, op.output) if each.dtype == "int8"]
     require(all(len(each.scale) == 1 for each in frames), f"{where} has more than one scale")
+    if op.name == "PRELU":  # slopes may be as small as they like, or all zero
+        slopes = frames.pop(1)
+        require(slopes.scale[0] <= MAX_SLOPE, f"{where} has slopes of more than {MAX_SLOPE * 127}")
     scales = [float(each.scale[0]) for each in frames]
     require(
         max(scales) / min(scales) <= MAX_SCALE_RATIO, f"{where} has scales that are worlds apart"
@@ -111,10 +116,10 @@ def _check_types(where: str, op: Operator, rule: OperatorRule) -> None:
         not rule.keeps_quantization or all(each.same_quantization(op.output) for each in frames),
         f"{where} changes the quantization",
     )
+    scale, zero = FIXED.get(op.name, (op.output.scale[0], op.output.zero[0]))
     require(
-        op.name != "LOGISTIC"
-        or (op.output.scale[0] == SIGMOID_SCALE and op.output.zero[0] == SIGMOID_ZERO),
-        f"{where} has another scale than 1/256",
+        op.output.scale[0] == scale and op.output.zero[0] == zero,
+        f"{where} has another scale than 1/{1 / scale:.0f}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -98,7 +99,7 @@ class Folder:
         """See :class:`Images`: of the names and sizes of all files."""
         digest = hashlib.sha256()
         for path in (*self.training, *self.validation):
-            digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+            digest.update(os.fsencode(f"{path.name} {path.stat().st_size}\n"))
         return digest.hexdigest()
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 - one per run, and it ends with the run
@@ -159,7 +160,7 @@ def _usable_files(folder: Path, smallest: int) -> list[Path]:
         )
 
     def rank(path: Path) -> str:
-        return hashlib.sha256(path.relative_to(folder).as_posix().encode()).hexdigest()
+        return hashlib.sha256(os.fsencode(path.relative_to(folder).as_posix())).hexdigest()
 
     return sorted(usable, key=rank)
 

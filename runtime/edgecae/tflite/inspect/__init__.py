@@ -1,7 +1,7 @@
 """A look into a model file: what it is made of, what it costs, where it can run.
 
-Everything here takes files that :func:`edgecae.tflite.model_file.read` has let pass, int8 and
-float32 alike.
+What edgecae runs, int8 and float32 alike, is described at any frame size and timed. What it made
+for other runtimes is described as it is stored, and says why it isn't run.
 """
 
 from __future__ import annotations

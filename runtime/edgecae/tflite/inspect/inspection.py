@@ -78,6 +78,8 @@ class Inspection:
         frame: the input; of a decoder, the latent.
         denoised: the output; of an encoder, the latent.
         memory: at the frame size that was asked for.
+        refused: why edgecae doesn't run the file, which may be for other runtimes; empty where it
+            does.
     """
 
     file: ModelFile
@@ -87,6 +89,7 @@ class Inspection:
     frame: End
     denoised: End
     memory: Memory
+    refused: str = ""
 
     @property
     def graph(self) -> Graph:
@@ -118,6 +121,7 @@ class Inspection:
             "macs_per_pixel_padded": file.macs_per_pixel_padded,
             "parameters": file.parameters,
             "integer": self.integer,
+            "refused": self.refused or None,
             "tensors": dict(self.tensors),
             "frame_size": {"width": width, "height": height, "open": self.graph.open_size},
             "input": dataclasses.asdict(self.frame),
@@ -138,14 +142,32 @@ def inspect(model: str | Path, size: tuple[int, int] | None = None) -> Inspectio
 
     Raises:
         ModelFileError: there is no such file, or it is not one of edgecae's.
-        SettingError: the model can't take frames of this size.
+        SettingError: the model can't take frames of this size, or is one that edgecae doesn't run,
+            which is described at its stored size alone.
     """
-    return inspect_file(model_file.read(models.find_model(model)), size)
+    file, refused = model_file.look(models.find_model(model))
+    return inspect_file(file, size, refused)
 
 
-def inspect_file(file: ModelFile, size: tuple[int, int] | None = None) -> Inspection:
-    """Look into a model file that was read already; see :func:`inspect`."""
+def inspect_file(
+    file: ModelFile, size: tuple[int, int] | None = None, refused: str = ""
+) -> Inspection:
+    """Look into a model file that was read already.
+
+    Args:
+        file: from :func:`edgecae.tflite.model_file.look`, or ``read``.
+        size: see :func:`inspect`.
+        refused: from ``look``.
+
+    Raises:
+        SettingError: see :func:`inspect`.
+    """
     graph = file.graph
+    if refused and size is not None:
+        raise SettingError(
+            f"{file.path} is described at its stored size alone, as edgecae doesn't run it "
+            f"({refused}): leave --size out"
+        )
     digest = hashlib.sha256(file.content).hexdigest()
     return Inspection(
         file=file,
@@ -154,7 +176,8 @@ def inspect_file(file: ModelFile, size: tuple[int, int] | None = None) -> Inspec
         tensors=dict(Counter(tensor.dtype for tensor in graph.tensors).most_common()),
         frame=_end(graph.frame, graph.open_size),
         denoised=_end(graph.denoised, graph.open_size),
-        memory=_memory(graph, *_padded(file, size)),
+        memory=_stored_memory(graph) if refused else _memory(graph, *_padded(file, size)),
+        refused=refused,
     )
 
 
@@ -185,8 +208,18 @@ def _padded(file: ModelFile, size: tuple[int, int] | None) -> tuple[int, int]:
     return width, height
 
 
+def _stored_memory(graph: Graph) -> Memory:
+    """Count by the shapes that the file says, which nobody has checked."""
+    height, width = graph.frame_size
+    stored = {each.index: Inferred(each.shape) for each in graph.tensors}
+    return _count(graph, width, height, stored)
+
+
 def _memory(graph: Graph, width: int, height: int) -> Memory:
-    inferred = infer(graph, height, width)
+    return _count(graph, width, height, infer(graph, height, width))
+
+
+def _count(graph: Graph, width: int, height: int, inferred: dict[int, Inferred]) -> Memory:
     dtypes = {op.output.index: op.output.dtype for op in graph.operators}
     dtypes[graph.frame.index] = graph.frame.dtype
     sizes = {index: _bytes(inferred[index], dtype) for index, dtype in dtypes.items()}

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from edgecae import native
-from edgecae.errors import BackendError
+from edgecae.errors import BackendError, ModelFileError
 from edgecae.tflite import interpreter as backends
 from edgecae.tflite import writer
 from edgecae.tflite.graph import Graph
@@ -79,7 +79,13 @@ def profile(inspection: Inspection, threads: int = 1, backend: str = "auto") -> 
 
     Raises:
         BackendError: no interpreter is installed, or it does not take an operation.
+        ModelFileError: it is a file that edgecae doesn't run.
     """
+    if inspection.refused:
+        raise ModelFileError(
+            f"{inspection.file.path} can't be timed, as edgecae doesn't run it: "
+            f"{inspection.refused}"
+        )
     found = backends.find_backend(backend)
     width, height = inspection.memory.width, inspection.memory.height
     inferred = infer(inspection.graph, height, width)
