@@ -47,10 +47,10 @@ def test_unusable_files_are_named_and_skipped(
     assert "notes.txt" not in caplog.text
 
 
-def test_a_name_that_is_no_utf8(folder: Path) -> None:
+def test_a_name_that_is_no_utf8(folder: Path, photos: Path) -> None:
     """As old archives and cameras leave them: bytes that are no text."""
     name = os.fsdecode(b"gr\xfcn.png")
-    shutil.copy(next(folder.glob("*.png")), folder / name)
+    shutil.copy(photos / "hat.png", folder / name)
     images = open_images(str(folder), 32, 0)
     assert isinstance(images, Folder)
     assert name in [path.name for path in (*images.training, *images.validation)]
@@ -273,3 +273,14 @@ def test_patches_with_more_detail_are_preferred(photos: Path) -> None:
         return float(np.median([data._detail(patch) for patch in patches]))
 
     assert detail(chosen) > 1.3 * detail(plain)
+
+
+def test_photos_of_16_bits_are_trained_on(photos: Path, tmp_path: Path) -> None:
+    for name in ("hat.png", "face.png"):
+        eight = np.asarray(Image.open(photos / name).convert("L"))
+        Image.fromarray(eight.astype(np.uint16) * 257).save(tmp_path / name)
+    images = open_images(str(tmp_path), 32, 0)
+    assert isinstance(images, Folder)
+    (path,) = images.training
+    eight = np.asarray(Image.open(photos / path.name).convert("L"))
+    np.testing.assert_array_equal(images.load(0), np.repeat(eight[..., None], 3, axis=2))

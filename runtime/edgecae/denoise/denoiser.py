@@ -135,8 +135,8 @@ class Denoiser:
             ``out``, or a new array of the frame's shape.
 
         Raises:
-            FrameError: ``frame`` or ``out`` is something else, ``out`` is read-only, or the model does
-                not take its size.
+            FrameError: ``frame`` or ``out`` is something else, ``out`` is read-only, or the model
+                does not take its size.
             BackendError: the denoiser is closed, or the interpreter failed.
         """
         interpreter = self._interpreter
