@@ -117,7 +117,7 @@ def test_an_interrupted_video_is_no_result(photo: np.ndarray, tmp_path: Path) ->
         "-o",
         str(target),
         "--model",
-        "nano",
+        "base",
     ]
     command += ["--codec", "ffv1"]  # which holds nothing back
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

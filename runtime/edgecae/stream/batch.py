@@ -34,7 +34,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Job", "Outcome", "denoise_file", "plan_batch", "run_batch"]
+__all__ = ["Done", "Job", "Outcome", "denoise_file", "plan_batch", "run_batch"]
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,19 @@ class Outcome:
     stopped: bool = False
 
 
+@dataclass(frozen=True)
+class Done:
+    """What became of one file.
+
+    Attributes:
+        frames: how many pictures were denoised.
+        whole: whether the result is there; false where it was asked to stop before the end.
+    """
+
+    frames: int
+    whole: bool = True
+
+
 _NO_CODING = images.Coding()
 
 
@@ -75,11 +88,8 @@ def denoise_file(
     stop: stream.Stop | None = None,
     report: Callable[[stream.Stats], None] = lambda stats: None,
     hooks: StreamHooks | None = None,
-) -> int:
+) -> Done:
     """Denoise one file; see :func:`run_batch`.
-
-    Returns:
-        How many pictures were denoised.
 
     The result has the permissions of its source, see :func:`edgecae.atomic.writing`. Where a video
     is interrupted, or its source can't be read to its end, what came of it stays beside the target,
@@ -93,15 +103,15 @@ def denoise_file(
         raise SinkError(f"{job.target} exists; --overwrite replaces it")
     if is_still(job):
         denoise_picture(job.source, job.target, denoiser, coding=coding, max_pixels=max_pixels)
-        return 1
+        return Done(1)
     if job.target.suffix.lower() in images.SUFFIXES - MOVING:
         raise SinkError(f"{job.source} is no image; {job.target} would be one")
     source = partial(VideoFile, max_pixels=max_pixels, rate=rate, deinterlace=deinterlace)
     sink = partial(VideoSink, codec=codec, encoding=encoding, overwrite=True)
-    stats = _denoise_video(job, denoiser, overwrite, source, sink, stop, report, hooks)
+    stats, whole = _denoise_video(job, denoiser, overwrite, source, sink, stop, report, hooks)
     if stats.broken:
         log.warning("%s: %d packets could not be decoded", job.source, stats.broken)
-    return stats.frames
+    return Done(stats.frames, whole)
 
 
 @contextlib.contextmanager
@@ -170,9 +180,9 @@ def _denoise_video(
     stop: stream.Stop | None,
     report: Callable[[stream.Stats], None],
     hooks: StreamHooks | None,
-) -> stream.Stats:
-    """Denoise a video; see :func:`denoise_file`."""
-    stats = stream.Stats()
+) -> tuple[stream.Stats, bool]:
+    """Denoise a video; see :func:`denoise_file`. Return whether the result is there as well."""
+    stats, whole = stream.Stats(), False
     settings = open_source.keywords, open_sink.keywords
     leftover = Leftover(job.target.resolve(), job.source, denoiser, settings)
     with contextlib.ExitStack() as stack:
@@ -213,7 +223,8 @@ def _denoise_video(
         finally:
             leftover.tidy()
         leftover.remove()
-    return stats
+        whole = True
+    return stats, whole
 
 
 _TARGET_ERRORS = {
@@ -285,7 +296,7 @@ def run_batch(
             clock.next(worked=False)
             continue
         try:
-            outcome.frames += denoise_file(
+            done = denoise_file(
                 job,
                 denoiser,
                 overwrite=overwrite,
@@ -308,7 +319,8 @@ def run_batch(
             outcome.failed += (str(error),)
             clock.next(worked=True)
             continue
-        if stop is not None and stop.requested and not is_still(job):
+        outcome.frames += done.frames
+        if not done.whole:
             outcome.stopped = True
             break
         outcome.done += 1

@@ -57,7 +57,7 @@ def cover_hidden(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray
     seen = (alpha != 0).any(axis=1)
     if not seen.any():
         return covered
-    step = rows_of(8 * width)  # several numbers of eight bytes a pixel are in use
+    step = rows_of(32 * width)  # many numbers of eight bytes a pixel are in use
     for top in range(0, height, step):
         rows = np.flatnonzero(seen[top : top + step]) + top
         visible = alpha[rows] != 0
