@@ -266,21 +266,23 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", type=Path)
     options = parser.parse_args()
     if not options.tables:
-        before = models.figures() if options.model else {}
         packages = ("ai-edge-litert", "bm3d", "numpy", "opencv-python-headless", "tensorflow")
-        measured = {
-            "made_with": {
+        if options.model:  # times are of one day and one machine
+            before = models.figures()
+            times = {name: before["milliseconds"][name] for name in models.names()}
+            made_with = before["made_with"]
+        else:
+            times = milliseconds()
+            made_with = {
                 "cpu": cpu(),
                 "python": platform.python_version(),
                 **{package: importlib.metadata.version(package) for package in packages},
-            },
-            "milliseconds": {} if options.model else milliseconds(),
+            }
+        measured = {
+            "made_with": made_with,
+            "milliseconds": times,
             "psnr": _psnr(options.sets, options.results, options.model),
         }
-        if options.model:  # times of one day and one machine
-            names = models.names()
-            measured["milliseconds"] = {name: before["milliseconds"][name] for name in names}
-            measured["made_with"] = before["made_with"]
         atomic.write_text(FIGURES, json.dumps(measured, indent=1) + "\n")
     for page in PAGES:
         filled = fill(page.read_text(encoding="utf-8"), models.figures())

@@ -270,7 +270,7 @@ def test_patches_with_more_detail_are_preferred(photos: Path) -> None:
     )
 
     def detail(patches: np.ndarray) -> float:
-        return float(np.median([data._detail(patch) for patch in patches]))
+        return float(np.median([data.patch_detail(patch) for patch in patches]))
 
     assert detail(chosen) > 1.3 * detail(plain)
 

@@ -37,8 +37,11 @@ __all__ = ["command"]
 @option_of(Session, "strength", **options.DENOISER["strength"])
 @options.threads
 @option_of(Session, "codec")
-@option_of(Coding, "quality", type=click.IntRange(1, 100))
-@option_of(Coding, "subsampling", type=click.Choice(SUBSAMPLINGS))
+@options_of(
+    Coding,
+    quality={"type": click.IntRange(1, 100)},
+    subsampling={"type": click.Choice(SUBSAMPLINGS)},
+)
 @picture_pipe.picture_format
 @options_of(Encoding, **options.ENCODING)
 @click.option("--pixel-format", metavar="F", help="Of a video, as FFmpeg names it.")
@@ -66,8 +69,7 @@ def command(
     backend: str,
     strength: float | None,
     codec: str,
-    quality: int | None,
-    subsampling: str | None,
+    coding: Coding,
     picture_format: str | None,
     encoding: Encoding,
     pixel_format: str | None,
@@ -86,7 +88,6 @@ def command(
 
     "-" stands for a picture on standard input or output.
     """
-    coding = Coding(quality, subsampling)
     if picture_pipe.is_meant(inputs, output, picture_format):
         picture_pipe.run(
             inputs, output, picture_format, coding, max_pixels, overwrite,

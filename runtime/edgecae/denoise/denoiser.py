@@ -36,14 +36,14 @@ RENEWED = 0.2
 class Denoiser:
     """Denoises frames of any size, one after the other.
 
-    A frame is uint8, RGB, H×W×3 (0–255), or gray, H×W or H×W×1; the result has its shape. Frames
-    are mirrored beyond their edges (``edgecae.denoise.tiling.border``) and padded to the
-    network's stride inside the interpreter's own buffer, and written out of it: one pass over the
-    pixels each way, and nothing is allocated while the size stays. A model file of one fixed size
-    takes frames of just that size as well, which then have no room for the border. A model of gray
-    frames denoises gray ones as they are and colour ones channel by channel, in three times the
-    time. Frames of
-    more than ``largest_area`` pixels go through in tiles, with the bytes of the whole frame.
+    A frame is uint8, RGB, H×W×3 (0–255), or gray, H×W or H×W×1; the result has its shape.
+    Frames are mirrored beyond their edges (``edgecae.denoise.tiling.border``) and padded to the
+    network's stride inside the interpreter's own buffer, and written out of it: one pass over
+    the pixels each way, and nothing is allocated while the size stays. A model file of one
+    fixed size takes frames of just that size as well, which then have no room for the border. A
+    model of gray frames denoises gray ones as they are and colour ones channel by channel, in
+    three times the time. Frames of more than ``largest_area`` pixels go through in tiles, with
+    the bytes of the whole frame.
 
     Not safe for use from several threads at once.
 

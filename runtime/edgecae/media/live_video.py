@@ -17,7 +17,8 @@ from edgecae.errors import OfflineError, SourceError
 from edgecae.media import containers
 from edgecae.media.frame import Frame
 from edgecae.media.sources.base import SourceSettings
-from edgecae.media.sources.video_file import DecodeErrors, field_order
+from edgecae.media.sources.video_file import field_order
+from edgecae.media.video.decode_errors import DecodeErrors
 from edgecae.media.video.stored import Stored, stored
 from edgecae.timeout import StillRunningError, call_with_timeout
 

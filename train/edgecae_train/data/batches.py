@@ -19,14 +19,14 @@ from edgecae.noise import Mixture, Noise, fast_normals
 from edgecae_train.data import flat
 from edgecae_train.data.images import Images
 
-__all__ = ["Batches", "prefetch"]
+__all__ = ["LUMA", "Batches", "patch_detail", "prefetch"]
 
 TURNOVER = 40
 """After so many steps the oldest image of the window makes room for a new one."""
 
 NOISY_SIDE = 256
 """Side of the pictures that costly noise is made for; patches are cut from them. One of 256×256
-takes a tenth of the time of as many pixels in patches of 48×48."""
+takes half the time of as many pixels in patches of 48×48."""
 
 NOISY_WINDOW = 64
 """How many of those are held in memory at once."""
@@ -65,7 +65,7 @@ def _divided(noise: Noise) -> tuple[Noise, Noise, float]:
     return part(False), part(True), costly
 
 
-def _detail(patch: Pixels) -> float:
+def patch_detail(patch: Pixels) -> float:
     """How much neighbouring pixels of a patch differ, of the green of every other row."""
     return float(np.abs(np.diff(patch[::2, :, 1].astype(np.int16), axis=1)).mean())
 
@@ -122,7 +122,7 @@ class Batches:
             top = int(draw[1] * (image.shape[0] - height + 1))
             left = int(draw[2] * (image.shape[1] - width + 1))
             crop = image[top : top + height, left : left + width]
-            detail = _detail(crop) if tries > 1 else 0.0
+            detail = patch_detail(crop) if tries > 1 else 0.0
             if detail > most:
                 best, most = crop, detail
         assert best is not None  # there is at least one try
@@ -169,7 +169,7 @@ class Batches:
                 for length in target.shape[:2]
             )
             part = np.s_[top : top + self.patch, left : left + self.patch]
-            detail = _detail(target[part]) if self.detail > 1 else 0.0
+            detail = patch_detail(target[part]) if self.detail > 1 else 0.0
             if detail > most:
                 best, most = (noisy[part], target[part]), detail
         assert best is not None  # there is at least one try

@@ -5,7 +5,6 @@ The boundary where whatever PyAV raises while reading becomes a :class:`SourceEr
 
 from __future__ import annotations
 
-import errno
 import itertools
 import logging
 import time
@@ -15,19 +14,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecae.errors import SourceError
 from edgecae.media import containers
 from edgecae.media.buffers import Buffers
 from edgecae.media.file_reader import FileReader
-from edgecae.media.frame import MAX_PIXELS, Frame, check_size
+from edgecae.media.frame import MAX_PIXELS, Frame
 from edgecae.media.sources.base import SourceSettings, refuse_camera_options
+from edgecae.media.video.decode_errors import DecodeErrors
 from edgecae.media.video.filters import filter_graph, pulled, rest_of
-from edgecae.media.video.stored import BOTTOM_FIRST, TOP_FIRST, stored, to_rgb
+from edgecae.media.video.stored import BOTTOM_FIRST, TOP_FIRST, stored
 from edgecae.media.video.timestamps import RisingClock
 
-__all__ = ["SIDE_DATA", "DecodeErrors", "VideoFile", "field_order", "open_source"]
+__all__ = ["SIDE_DATA", "VideoFile", "field_order", "open_source"]
 
 log = logging.getLogger(__name__)
 
@@ -63,45 +62,6 @@ SIDE_DATA = {
 def field_order(stream: Any) -> str | None:
     """``tff`` or ``bff``, of interlaced frames of PyAV's stream; None: unknown."""
     return _FIELD_ORDERS.get(stream.codec_context.field_order)
-
-
-class DecodeErrors:
-    """What a source has that can't be shown: counted, named, passed over.
-
-    Args:
-        max_pixels: of a frame; a larger one can't be shown.
-
-    Attributes:
-        count: packets and frames so far.
-    """
-
-    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
-        self.count = 0
-        self._max_pixels = max_pixels
-        self._said = False
-
-    def packet(self, name: str, why: str, error: Exception) -> None:
-        """Count a packet of a source that can't be decoded."""
-        self.count += 1
-        if getattr(error, "errno", 0) != errno.EINVAL:  # of damaged ones, FFmpeg says EINVALDATA
-            log.info("%s: %s", name, why)
-            return
-        self._say(f"{name}: a frame was refused; has it more than {self._max_pixels:,} pixels?")
-
-    def _say(self, message: str) -> None:
-        # Once is enough for people: those that follow are likely to be like it.
-        log.log(logging.INFO if self._said else logging.WARNING, "%s", message)
-        self._said = True
-
-    def rgb(self, name: str, picture: Any, buffers: Buffers) -> NDArray[np.uint8] | None:
-        """A decoded picture of a source as H×W×3 in a buffer; None if it can't be made RGB."""
-        try:
-            check_size("a frame", picture.width, picture.height, self._max_pixels)
-            return to_rgb(picture, buffers, picture.interlaced_frame)
-        except SourceError as error:
-            self.count += 1
-            self._say(f"{name}: {error}")
-            return None
 
 
 class VideoFile:

@@ -1,0 +1,102 @@
+"""Select and measure what learned white and camera noise, on sources that training does not see.
+
+    python benchmarks/search/legs.py crops open/ held-out/
+    python benchmarks/search/legs.py measure held-out/ legs/small-camera.weights.h5 RUN nano
+
+``crops`` writes the most detailed 320×320 pixels of each photo of the sources that are held out
+(``photos.tsv``). ``measure`` prints PSNR in dB of float networks: white noise in RGB, luma of white
+noise through 4:2:0, and what is gained over noise of a camera.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae import noise
+from edgecae.media import images
+from edgecae.media.images import Picture
+from edgecae.noise.camera import coding
+from edgecae.quality import psnr
+from edgecae_train import evaluate
+from edgecae_train.data.batches import LUMA, patch_detail
+
+HELD_OUT = ("osbooks-writing-guide", "osbooks-entrepreneurship", "data-stunning")
+"""Sources; what is trained on is of others."""
+
+SIDE, STEP = 320, 32
+SIGMAS = (10, 25, 50)
+CAMERA_DRAWS = 2
+"""Of each picture: the noise of cameras differs."""
+
+Pixels = NDArray[np.uint8]
+
+
+def most_detailed(pixels: Pixels) -> Pixels:
+    """The SIDE×SIDE pixels of a photo, or what it has of them, whose neighbours differ most."""
+    height, width = pixels.shape[:2]
+    crops = [
+        pixels[top : top + SIDE, left : left + SIDE]
+        for top in range(0, max(1, height - SIDE + 1), STEP)
+        for left in range(0, max(1, width - SIDE + 1), STEP)
+    ]
+    return np.ascontiguousarray(max(crops, key=patch_detail))
+
+
+@click.group()
+def main() -> None:
+    """See the module."""
+
+
+@main.command()
+@click.argument("photos", type=click.Path(exists=True, path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+def crops(photos: Path, out: Path) -> None:
+    """Write the crops to validate on."""
+    listed = Path(__file__).with_name("photos.tsv").read_text(encoding="utf-8").splitlines()
+    for row in csv.DictReader(listed, delimiter="\t"):
+        if any(source in row["source"] for source in HELD_OUT):
+            pixels = images.read(photos / row["file"]).pixels
+            name = f"{Path(row['file']).stem}.png"
+            images.write(out / name, Picture(most_detailed(pixels)))
+
+
+@main.command()
+@click.argument("held_out", type=click.Path(exists=True, path_type=Path))
+@click.argument("networks", nargs=-1, required=True)
+def measure(held_out: Path, networks: tuple[str, ...]) -> None:
+    """Print a line for each network: a shipped name, a run, or a file of weights."""
+    pictures = [images.read(path).pixels for path in sorted(held_out.glob("*.png"))]
+    white = {}
+    for sigma in SIGMAS:
+        rng = np.random.default_rng(0)
+        white[sigma] = [(clean, noise.gaussian(sigma).add(clean, rng)) for clean in pictures]
+    rng = np.random.default_rng(1)
+    camera = [noise.parse("camera:").pair(each, rng) for each in pictures * CAMERA_DRAWS]
+    way = coding.Subsampling()
+    for name in networks:
+        network, stride = evaluate.float_network(name)
+        denoise = evaluate.keras_denoiser(network, stride)
+        rgb = [np.mean([psnr(c, denoise(n)) for c, n in white[s]]) for s in SIGMAS]
+        luma = [
+            np.mean(
+                [psnr(c @ LUMA, denoise(coding.subsampled(n, way)) @ LUMA) for c, n in white[s]]
+            )
+            for s in SIGMAS
+        ]
+        gain = np.mean([psnr(t, denoise(n)) - psnr(t, n) for n, t in camera])
+        print(
+            name,
+            "white " + " / ".join(f"{x:.2f}" for x in rgb),
+            "4:2:0 " + " / ".join(f"{x:.2f}" for x in luma),
+            f"camera {gain:+.2f}",
+            sep="  ",
+        )
+
+
+if __name__ == "__main__":
+    main()
