@@ -21,7 +21,7 @@ from edgecae import Denoiser, models, stream
 from edgecae.errors import OfflineError, RefusedError, SettingError, SinkError, SourceError
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
-from edgecae.media.sources import video_file
+from edgecae.media.video import decode_errors
 from edgecae.stream import capture, metrics, overload, pipeline, sink_worker
 from edgecae.stream import threads as tune
 from edgecae.stream.capture import Reconnecting, open_lasting
@@ -351,7 +351,7 @@ def test_a_camera_whose_every_frame_is_broken_shows_how_many(
 def test_a_frame_that_can_not_be_made_rgb_is_counted_and_passed_over(
     kind: str, nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    real, calls = video_file.to_rgb, [0]
+    real, calls = decode_errors.to_rgb, [0]
 
     def to_rgb(*given: Any) -> np.ndarray:
         calls[0] += 1
@@ -359,7 +359,7 @@ def test_a_frame_that_can_not_be_made_rgb_is_counted_and_passed_over(
             raise SourceError("frames of pixel format xyz can't be made RGB")
         return real(*given)
 
-    monkeypatch.setattr(video_file, "to_rgb", to_rgb)
+    monkeypatch.setattr(decode_errors, "to_rgb", to_rgb)
     keep, stop = Keep(), stream.Stop()
     if kind == "file":
         pictures = [np.full((48, 64, 3), 20 * i, np.uint8) for i in range(8)]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from edgecae import noise
-from edgecae.errors import DataError
+from edgecae.errors import DataError, RecipeError
 from edgecae_train.data import batches as data
 from edgecae_train.data import flat, synthetic, textures
 from edgecae_train.data.batches import Batches, prefetch
@@ -250,7 +250,7 @@ def test_costly_noise_is_made_for_larger_pictures_and_repeatable(photos: Path) -
         np.testing.assert_array_equal(a, b)
     far = first.at(2000)
     np.testing.assert_array_equal(far[0], second.at(2000)[0])
-    assert max(second._noisy) > data.NOISY_WINDOW, "pictures were replaced"
+    assert max(index for _, index in second._noisy) > data.NOISY_WINDOW, "pictures were replaced"
 
 
 def test_shares_of_costly_noise_hold_and_the_rest_is_fresh(photos: Path) -> None:
@@ -269,10 +269,26 @@ def test_patches_with_more_detail_are_preferred(photos: Path) -> None:
         Batches(images, NOISE, 64, 32, seed=0, detail=tries).at(0)[1] for tries in (1, 4)
     )
 
-    def detail(patches: np.ndarray) -> float:
-        return float(np.median([data.patch_detail(patch) for patch in patches]))
+    assert typical_detail(chosen) > 1.3 * typical_detail(plain)
 
-    assert detail(chosen) > 1.3 * detail(plain)
+
+def typical_detail(patches: np.ndarray) -> float:
+    return float(np.median([data.patch_detail(patch) for patch in patches]))
+
+
+def test_each_part_of_a_mixture_has_its_own_detail(photos: Path) -> None:
+    two = noise.parse("0.5*gaussian:2 + 0.5*gaussian:40")
+    batches = Batches(open_images(str(photos), 32, 0), two, 128, 32, seed=0, detail=(1, 4))
+    noisy, target = batches.at(0)
+    strong = (noisy.astype(float) - target).std(axis=(1, 2, 3)) > 20
+    assert 0.3 < strong.mean() < 0.7
+    assert typical_detail(target[strong]) > 1.3 * typical_detail(target[~strong])
+
+
+def test_as_many_details_as_the_noise_has_parts(photos: Path) -> None:
+    images = open_images(str(photos), 32, 0)
+    with pytest.raises(RecipeError, match="2 numbers, but the noise gaussian:0-55 has 1"):
+        Batches(images, NOISE, 4, 32, seed=0, detail=(1, 4))
 
 
 def test_photos_of_16_bits_are_trained_on(photos: Path, tmp_path: Path) -> None:

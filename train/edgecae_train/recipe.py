@@ -38,6 +38,7 @@ UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`(?: - at `(?P<place>[$.\w]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Whole = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+Tries = Annotated[int, msgspec.Meta(ge=1, le=16)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Average = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Channels = Annotated[int, msgspec.Meta(ge=0, le=256)]
@@ -152,7 +153,9 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         gray: share of the patches that are gray, with the same noise in all channels, as frames
             of a gray camera come to a colour network.
         detail: patches drawn for each that is used, the one with most detail: much of a photo is
-            sky or wall, and a network learns little from it.
+            sky or wall, and a network learns little from it. As many numbers as the noise has
+            parts give each part its own: where noise is strong, most of what is left to see is
+            smooth, and detail that is preferred harms.
         flat: share of the patches that are one flat colour or a few, half of them without noise:
             what screens and title bars show, and photos hardly do.
         keep: share of the weights to start from (``--init``) in the result of the float phase; the
@@ -182,7 +185,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     held_out: str = ""
     noise: str = "gaussian:0-55"
     gray: Share = 0.05
-    detail: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+    detail: Tries | tuple[Tries, ...] = 1
     flat: Share = 0.0
     keep: Share = 0.0
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0

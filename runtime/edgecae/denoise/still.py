@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from edgecae.denoise.blend import WEIGHT_ONE
 from edgecae.denoise.denoiser import Denoiser
+from edgecae.media.images.deep import rows_of
 from edgecae.media.images.picture import Picture
 from edgecae.media.images.transparency import cover_hidden
 
@@ -32,11 +31,14 @@ def denoise_still(picture: Picture, denoiser: Denoiser) -> Picture:
     if alpha is None or alpha.all():
         denoiser.process(pixels, out=pixels)
         return picture
-    covered = cover_hidden(pixels, alpha)
-    denoiser.process(covered, out=covered)
-    visible = alpha != 0
-    np.copyto(pixels, covered, where=visible if pixels.ndim == 2 else visible[..., None])
-    return replace(picture, pixels=pixels)
+    step = rows_of(pixels[0].nbytes)
+    bands = [np.s_[top : top + step] for top in range(0, len(pixels), step)]
+    hidden = [pixels[band][alpha[band] == 0] for band in bands]
+    cover_hidden(pixels, alpha)
+    denoiser.process(pixels, out=pixels)
+    for band, colours in zip(bands, hidden, strict=True):
+        pixels[band][alpha[band] == 0] = colours
+    return picture
 
 
 def is_unchanged(denoiser: Denoiser) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae.errors import RecipeError
 from edgecae.noise import Mixture, Noise, fast_normals
 from edgecae_train.data import flat
 from edgecae_train.data.images import Images
@@ -43,26 +44,17 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 Pixels = NDArray[np.uint8]
 
 
-def _divided(noise: Noise) -> tuple[Noise, Noise, float]:
-    """Divide noise into what is made for each patch, and what is too costly for that.
-
-    Returns:
-        The former, the latter, and the share of the latter; where there is but one, it is both.
-    """
+def _parts(noise: Noise, detail: int | Sequence[int]) -> list[tuple[Noise, float, int]]:
+    """The parts of a noise: of each the noise, its share of the patches, and its detail."""
     kinds, shares = (
         (noise.kinds, noise.shares) if isinstance(noise, Mixture) else ((noise,), (1.0,))
     )
-    costly = sum(share for kind, share in zip(kinds, shares, strict=True) if kind.costly)
-
-    def part(wanted: bool) -> Noise:
-        chosen = [(k, s) for k, s in zip(kinds, shares, strict=True) if k.costly is wanted]
-        if len(chosen) < 2:
-            return chosen[0][0] if chosen else noise
-        total = sum(share for _, share in chosen)
-        some, weights = zip(*chosen, strict=True)
-        return Mixture(noise.spec, some, tuple(share / total for share in weights))
-
-    return part(False), part(True), costly
+    details = [detail] * len(kinds) if isinstance(detail, int) else detail
+    if len(details) != len(kinds):
+        raise RecipeError(
+            f"detail has {len(details)} numbers, but the noise {noise} has {len(kinds)} parts"
+        )
+    return list(zip(kinds, shares, details, strict=True))
 
 
 def patch_detail(patch: Pixels) -> float:
@@ -86,7 +78,11 @@ class Batches:
         gray: share of the patches that are gray, with the same noise in all three channels.
         flat: share of the patches that are of :mod:`edgecae_train.data.flat`, half of them without
             noise.
-        detail: how many patches are drawn for each that is used, the one with most detail.
+        detail: how many patches are drawn for each that is used, the one with most detail; or as
+            many such numbers as the noise has parts.
+
+    Raises:
+        RecipeError: there are more or fewer numbers for detail than parts.
     """
 
     images: Images
@@ -97,13 +93,13 @@ class Batches:
     shard: int = 0
     gray: float = 0.0
     flat: float = 0.0
-    detail: int = 1
+    detail: int | Sequence[int] = 1
     _window: dict[int, Pixels] = field(default_factory=dict, repr=False)
-    _noisy: dict[int, tuple[Pixels, Pixels]] = field(default_factory=dict, repr=False)
+    _noisy: dict[tuple[int, int], tuple[Pixels, Pixels]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Divide the noise by what it costs."""
-        self._cheap, self._costly, self._share = _divided(self.noise)
+        """Divide the noise into its parts."""
+        self._parts = _parts(self.noise, self.detail)
 
     def _image(self, index: int, oldest: int) -> Pixels:
         if index not in self._window:
@@ -149,29 +145,33 @@ class Batches:
         noisy[noiseless] = target[noiseless] = batch[noiseless]
         return noisy, target
 
-    def _noisy_picture(self, index: int, oldest: int) -> tuple[Pixels, Pixels]:
-        """Picture ``index`` of the endless series of those with costly noise, and its target."""
-        if index not in self._noisy:
-            rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, index, 1]))
+    def _noisy_picture(self, part: int, index: int, oldest: int) -> tuple[Pixels, Pixels]:
+        """Picture ``index`` of the endless series with the noise of a part, and its target."""
+        if (part, index) not in self._noisy:
+            rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, index, 1 + part]))
             side = max(NOISY_SIDE, self.patch)
             photo = self._photo(rng, side, oldest, 1)
-            noisy, target = self._pairs(self._costly, rng, [photo], side)
-            self._noisy[index] = noisy[0], target[0]
-        return self._noisy[index]
+            noisy, target = self._pairs(self._parts[part][0], rng, [photo], side)
+            self._noisy[part, index] = noisy[0], target[0]
+        return self._noisy[part, index]
 
-    def _cut(self, rng: np.random.Generator, first: int, oldest: int) -> tuple[Pixels, Pixels]:
-        """Draw a patch of the pictures with costly noise from ``first`` on, and its target."""
+    def _cut(
+        self, rng: np.random.Generator, part: int, first: int, oldest: int
+    ) -> tuple[Pixels, Pixels]:
+        """Draw a patch of a part's pictures from ``first`` on, and its target."""
         best, most = None, -1.0
-        for _ in range(self.detail):
-            noisy, target = self._noisy_picture(first + int(rng.integers(NOISY_WINDOW)), oldest)
+        tries = self._parts[part][2]
+        for _ in range(tries):
+            index = first + int(rng.integers(NOISY_WINDOW))
+            noisy, target = self._noisy_picture(part, index, oldest)
             top, left = (
                 ALIGNMENT * int(rng.integers((length - self.patch) // ALIGNMENT + 1))
                 for length in target.shape[:2]
             )
-            part = np.s_[top : top + self.patch, left : left + self.patch]
-            detail = patch_detail(target[part]) if self.detail > 1 else 0.0
+            place = np.s_[top : top + self.patch, left : left + self.patch]
+            detail = patch_detail(target[place]) if tries > 1 else 0.0
             if detail > most:
-                best, most = (noisy[part], target[part]), detail
+                best, most = (noisy[place], target[place]), detail
         assert best is not None  # there is at least one try
         return best
 
@@ -185,17 +185,19 @@ class Batches:
         oldest = step // TURNOVER
         shape = (self.batch, self.patch, self.patch, 3)
         noisy, target = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-        costly = rng.random(self.batch) < self._share
-        if not costly.all():
-            clean = [self._photo(rng, self.patch, oldest, self.detail) for _ in range(sum(~costly))]
-            noisy[~costly], target[~costly] = self._pairs(self._cheap, rng, clean, self.patch)
-        if self._share:
-            pixels = step * self.batch * self.patch**2 * self._share
-            first = int(pixels / (NOISY_USES * NOISY_SIDE**2))
-            for gone in [i for i in self._noisy if i < first]:
-                del self._noisy[gone]
-            for index in np.flatnonzero(costly):
-                noisy[index], target[index] = self._cut(rng, first, oldest)
+        chosen = rng.choice(len(self._parts), self.batch, p=[part[1] for part in self._parts])
+        for part, (noise, share, detail) in enumerate(self._parts):
+            mine = np.flatnonzero(chosen == part)
+            if noise.costly:
+                pixels = step * self.batch * self.patch**2 * share
+                first = int(pixels / (NOISY_USES * NOISY_SIDE**2))
+                for gone in [key for key in self._noisy if key[0] == part and key[1] < first]:
+                    del self._noisy[gone]
+                for index in mine:
+                    noisy[index], target[index] = self._cut(rng, part, first, oldest)
+            elif len(mine):
+                clean = [self._photo(rng, self.patch, oldest, detail) for _ in mine]
+                noisy[mine], target[mine] = self._pairs(noise, rng, clean, self.patch)
         return noisy, target
 
 

@@ -42,21 +42,17 @@ def _sources(visible: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.where(visible, places, found)
 
 
-def cover_hidden(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Replace the pixels under alpha 0 by visible ones beside them, in a new array.
+def cover_hidden(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> None:
+    """Replace the pixels under alpha 0 by visible ones beside them, if there are any.
 
     Args:
-        pixels: uint8, H×W or H×W×3.
+        pixels: uint8, H×W or H×W×3; overwritten.
         alpha: uint8, H×W.
-
-    Returns:
-        uint8 of the shape of ``pixels``; a copy where all or nothing is visible.
     """
-    covered = pixels.copy()
     height, width = alpha.shape
     seen = (alpha != 0).any(axis=1)
     if not seen.any():
-        return covered
+        return
     step = rows_of(32 * width)  # many numbers of eight bytes a pixel are in use
     for top in range(0, height, step):
         rows = np.flatnonzero(seen[top : top + step]) + top
@@ -64,8 +60,7 @@ def cover_hidden(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray
         incomplete = ~visible.all(axis=1)
         rows, visible = rows[incomplete], visible[incomplete]
         if rows.size:
-            covered[rows] = covered[rows[:, None], _sources(visible)]
+            pixels[rows] = pixels[rows[:, None], _sources(visible)]
     above = _sources(seen[None])[0]
     for row in np.flatnonzero(~seen):
-        covered[row] = covered[above[row]]
-    return covered
+        pixels[row] = pixels[above[row]]

@@ -6,7 +6,6 @@ import glob
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -70,9 +69,7 @@ class ImageFiles:
             if picture.left_out:
                 log.warning("%s: left out: %s", path, ", ".join(picture.left_out))
             if picture.alpha is not None:
-                picture = replace(
-                    picture, pixels=images.cover_hidden(picture.pixels, picture.alpha)
-                )
+                images.cover_hidden(picture.pixels, picture.alpha)
             yield Frame(
                 picture.pixels,
                 time.monotonic(),
