@@ -20,7 +20,7 @@ from edgecae.noise import gaussian
 from edgecae.quality import psnr
 from edgecae.tflite import model_file
 
-LIMITS = {"nano": 2.5, "small": 8, "small-open": 8, "base": 25}
+LIMITS = {"nano": 2.5, "small": 8, "base": 25}
 """kMAC per pixel of the weight classes."""
 
 

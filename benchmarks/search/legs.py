@@ -4,8 +4,8 @@
     python benchmarks/search/legs.py measure held-out/ legs/small-camera.weights.h5 RUN nano
 
 ``crops`` writes the most detailed 320×320 pixels of each photo of the sources that are held out
-(``photos.tsv``). ``measure`` prints PSNR in dB of float networks: white noise in RGB, luma of white
-noise through 4:2:0, and what is gained over noise of a camera.
+(``edgecae models --photos`` lists them). ``measure`` prints PSNR in dB of float networks: white
+noise in RGB, luma of white noise through 4:2:0, and what is gained over noise of a camera.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae import noise
+from edgecae import models, noise
 from edgecae.media import images
 from edgecae.media.images import Picture
 from edgecae.noise.camera import coding
@@ -57,7 +57,7 @@ def main() -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 def crops(photos: Path, out: Path) -> None:
     """Write the crops to validate on."""
-    listed = Path(__file__).with_name("photos.tsv").read_text(encoding="utf-8").splitlines()
+    listed = models.photo_credits().splitlines()
     for row in csv.DictReader(listed, delimiter="\t"):
         if any(source in row["source"] for source in HELD_OUT):
             pixels = images.read(photos / row["file"]).pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -212,12 +213,21 @@ def test_a_mixture_gives_each_image_one_kind() -> None:
     "spec",
     ["camera", "camera:iso=3", "camera:jpeg", "camera:jpeg=2", "camera:jpeg=0.1-0.2",
      "camera:level=5,level=6", "camera:jpeg=0.6,video=0.3,chroma=0.2", "camera:level=9-3",
+     "camera:rest=0,rest=1",
      "0.5*gaussian:5", "0.5*gaussian:5 + 0.4*camera:", "0.5*gaussian:5 + camera:",
      "-1*gaussian:5 + 2*camera:", "0*gaussian:5 + 1*camera:", "0.5*salt:1 + 0.5*camera:"],
 )  # fmt: skip
 def test_nonsense_is_refused(spec: str) -> None:
     with pytest.raises(NoiseError, match="noise "):
         noise.parse(spec)
+
+
+def test_the_rest_is_every_part_that_is_not_named() -> None:
+    some, all_named = (
+        noise.parse(f"camera:level=3-40,{rest},chroma=1")
+        for rest in ("rest=0", "raw=0,bayer=0,denoise=0,scale=0,sharpen=0,jpeg=0,video=0")
+    )
+    assert dataclasses.replace(some, spec="") == dataclasses.replace(all_named, spec="")
 
 
 def test_a_description_says_the_same_again() -> None:

@@ -19,10 +19,9 @@ pytestmark = pytest.mark.slow
 NETWORKS = {
     "nano": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
     "nano-last": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
-    "nano-flat": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
-    "small-start": UNet((40, 32, 48), (0, 0, 1), (1, 0)),
+    "small-start": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
     "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
-    "small-open": UNet((40, 32, 48), (0, 0, 1), (1, 0)),
+    "small-last": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
     "base-start": UNet((48, 64, 64), (1, 2, 2), (4, 2), block="separable", features=32),
     "base-start-last": UNet((48, 64, 64), (1, 2, 2), (4, 2), block="separable", features=32),
     "base": UNet((64, 48, 32), (1, 2, 2), (4, 2), 2, "separable", 32, (96, 64, 64)),
@@ -34,8 +33,8 @@ NETWORKS = {
 
 LEGS = [
     ("nano", "nano-last"),
-    ("nano-last", "nano-flat"),
     ("small-start", "small"),
+    ("small", "small-last"),
     ("base-start", "base-start-last"),
     ("base-start-last", "base"),
 ]

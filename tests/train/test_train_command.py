@@ -18,6 +18,7 @@ from edgecae_train.recipe import Recipe
 pytestmark = pytest.mark.slow
 
 UNNAMED = UNet((44, 32, 40), (0, 0, 1), (1, 0))
+NARROWER = UNet((40, 32, 48), (0, 0, 1), (1, 0))
 
 
 def _following(
@@ -34,8 +35,7 @@ def _following(
     ("architecture", "asked", "model", "latent"),
     [
         (architectures.get("nano"), (None, None), "nano", 0),
-        (architectures.get("small-open"), ("small", None), "small", 0),
-        (architectures.get("small-open"), (None, None), "small-open", 0),
+        (NARROWER, ("small", None), "small", 0),
         (architectures.get("small"), ("nano", 0), "nano", 0),
         (UNNAMED, ("small", None), "small", 0),
         (architectures.get("classic", 8), (None, None), "classic", 8),
@@ -44,7 +44,6 @@ def _following(
     ids=[
         "its own",
         "wider",
-        "shipped",
         "narrower",
         "without a name",
         "latent",
@@ -83,9 +82,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
 def test_a_stage_is_no_model(stage: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(command.command, ["--model", stage, "--out", str(tmp_path / "run")])
     assert done.exit_code == 2
-    assert (
-        f"'{stage}' is not one of 'base', 'classic', 'nano', 'small', 'small-open'" in done.output
-    )
+    assert f"'{stage}' is not one of 'base', 'classic', 'nano', 'small'" in done.output
 
 
 def test_another_model_has_its_own_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

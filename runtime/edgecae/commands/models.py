@@ -71,8 +71,14 @@ def _sets(psnr: dict[str, dict[str, float]]) -> list[str]:
 @click.command()
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, PSNR by set and σ included.")
-def command(name: str | None, as_json: bool) -> None:
+@click.option(
+    "--photos", is_flag=True, help="Print the photos that models learned from: whom to credit."
+)
+def command(name: str | None, as_json: bool, photos: bool) -> None:
     """List the shipped models, or show the card of the model NAME."""
+    if photos:
+        terminal.echo(models.photo_credits().rstrip())
+        return
     if name is not None:
         text = models.card(name)
         about = describe(name)

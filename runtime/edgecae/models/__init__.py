@@ -3,7 +3,8 @@
 Each is a ``NAME.tflite`` in this folder with a card beside it, ``NAME.md``: what it is for, what it
 learned from, where it fails. ``figures.json`` holds what was measured of them, and of the
 denoisers that they are compared with, in one run of ``benchmarks/evaluate.py``. ``hashes.json``
-holds the SHA-256 of each file; ``python -m edgecae.models`` writes it anew.
+holds the SHA-256 of each file; ``python -m edgecae.models`` writes it anew. ``photos.tsv`` credits
+the photos that ``nano`` and ``small`` learned from.
 """
 
 from __future__ import annotations
@@ -16,7 +17,17 @@ from typing import Any
 from edgecae import atomic
 from edgecae.errors import ModelFileError
 
-__all__ = ["DEFAULT", "card", "figures", "find_model", "hashes", "names", "sha256", "write_hashes"]
+__all__ = [
+    "DEFAULT",
+    "card",
+    "figures",
+    "find_model",
+    "hashes",
+    "names",
+    "photo_credits",
+    "sha256",
+    "write_hashes",
+]
 
 DEFAULT = "small"
 """What is used unless told otherwise."""
@@ -54,6 +65,16 @@ def card(name: str) -> str:
     if name not in names():
         raise ModelFileError(f"no shipped model is called {name!r}; there are {', '.join(names())}")
     return (_FOLDER / f"{name}.md").read_text(encoding="utf-8")
+
+
+def photo_credits() -> str:
+    """The photos that ``nano`` and ``small`` learned from or were chosen by.
+
+    Returns:
+        Values separated by tabs, with a head line: ``file``, ``author``, ``licence``, ``source``,
+        ``path in the source``.
+    """
+    return (_FOLDER / "photos.tsv").read_text(encoding="utf-8")
 
 
 def figures() -> dict[str, Any]:

@@ -60,7 +60,6 @@ ARCHITECTURES: dict[str, Architecture] = {
     "classic": Classic(),
     "nano": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
     "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
-    "small-open": UNet((40, 32, 48), (0, 0, 1), (1, 0)),
     "base": UNet(
         (64, 48, 32), (1, 2, 2), (4, 2), block="separable", features=32, hidden=(96, 64, 64)
     ),

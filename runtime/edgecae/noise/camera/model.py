@@ -147,6 +147,9 @@ class CameraNoise(Noise):
 def parse_camera(settings: str, spec: str) -> CameraNoise:
     """Read what follows ``camera:``, such as ``level=2-20,jpeg=0``.
 
+    ``rest`` is the share of every part that has none of its own: ``rest=0,chroma=1`` is 4:2:0 and
+    4:2:2 alone.
+
     Raises:
         NoiseError: a name that no parameter has, or a value out of its range.
     """
@@ -154,15 +157,17 @@ def parse_camera(settings: str, spec: str) -> CameraNoise:
     values: dict[str, Any] = {}
     for setting in filter(None, settings.split(",")):
         name, separator, text = (part.strip() for part in setting.partition("="))
-        if not separator or name not in ("level", *shares) or name in values:
+        if not separator or name not in ("level", "rest", *shares) or name in values:
             raise NoiseError(
                 f"noise {spec!r}: {setting.strip()!r} is not one of level=LOW-HIGH and, once each, "
-                f"{', '.join(shares)} (=SHARE)"
+                f"{', '.join(shares)}, rest (=SHARE)"
             )
         low, high = number_range(text, spec)
         if name != "level" and (low < high or high > 1):
             raise NoiseError(f"noise {spec!r}: {name} is a share, one number from 0 to 1")
         values[name] = (low, high) if name == "level" else high
+    if (rest := values.pop("rest", None)) is not None:
+        values = dict.fromkeys(shares, rest) | values
     noise = CameraNoise(spec, **values)
     if noise.jpeg + noise.video + noise.chroma > 1 + 1e-9:
         raise NoiseError(
