@@ -98,7 +98,9 @@ class _Denoisers:
         self._watchdog, self._stats, self._ready = watchdog, stats, ready
         self._pending: deque[Future[tuple[Frame, float]]] = deque()
         self._executor = (
-            ThreadPoolExecutor(self._count, "denoise") if self._count > 1 else _Inline()
+            ThreadPoolExecutor(self._count, "denoise", watchdog.hooks.on_denoise)
+            if self._count > 1
+            else _Inline()
         )
 
     def _work(self, frame: Frame) -> tuple[Frame, float]:
@@ -348,6 +350,7 @@ def _loop(
                 if frame is None:  # figures are wanted above all where no frames come
                     report(stats)
                 if workers is None and frame is not None:
+                    watchdog.hooks.on_denoise()
                     with watchdog.watching():
                         chosen = denoiser(frame) if callable(denoiser) else denoiser
                     every = [chosen] if isinstance(chosen, Denoiser) else list(chosen)

@@ -12,7 +12,7 @@ from edgecae import models
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
-from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding
+from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding, Sink
 from edgecae.redact import redacted
 from edgecae.stream import metrics
 from edgecae.stream.capture import closing, open_lasting
@@ -22,6 +22,8 @@ from edgecae.stream.pipeline import run
 from edgecae.stream.stats import Stats
 from edgecae.stream.stop import Stop
 from edgecae.stream.watchdog import MAX_HANG_SECONDS, StreamHooks, Watchdog
+from edgecae.tflite import model_file
+from edgecae.tflite.model_file import ModelFile
 
 if TYPE_CHECKING:
     from edgecae.stream import threads as tune
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 log = logging.getLogger(__name__)
+
+
+def _read_model(model: str) -> ModelFile:
+    return model_file.read(models.find_model(model))
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,10 @@ class Session:
         token: that opens a view whose description has none; None: where other machines reach it,
             one is made.
         measure_noise: whether figures shall have the noise where nothing else needs it.
+        goes_on: whether what an earlier stream wrote is no obstacle, see
+            :class:`edgecae.media.sinks.SinkSettings`.
+        name: of the stream, for people who have several; empty: it needs none.
+        read_model: reads ``model``; streams of one process may share what it returns.
     """
 
     source: str = field(
@@ -139,6 +149,9 @@ class Session:
     overwrite: bool = False
     token: str | None = field(default=None, repr=False)
     measure_noise: bool = False
+    goes_on: bool = False
+    name: str = ""
+    read_model: Callable[[str], ModelFile] = field(default=_read_model, repr=False)
 
     def run(
         self,
@@ -146,6 +159,7 @@ class Session:
         announce: Callable[[str], None] = log.info,
         report: Callable[[StreamControl], None] = lambda control: None,
         hooks: StreamHooks | None = None,
+        more_sinks: Sequence[Callable[[StreamControl], Sink]] = (),
     ) -> StreamControl:
         """Open everything, stream, close everything.
 
@@ -154,6 +168,8 @@ class Session:
             announce: told in a line what is opened, and what is chosen.
             report: told after each frame, and now and then while none comes.
             hooks: what the process does for its stream, see :func:`run`.
+            more_sinks: each opens a sink beside those of the descriptions; called with what that
+                sink may know of the stream.
 
         Returns:
             The stream's figures: ``snapshot()``, ``stats``.
@@ -177,11 +193,13 @@ class Session:
                 control,
                 self.token,
                 self.encoding,
+                self.goes_on,
             )
             opened = [
                 stack.enter_context(sinks.open_sink(spec, settings))
                 for spec in dict.fromkeys(self.sinks)
             ]
+            opened += [stack.enter_context(open_one(control)) for open_one in more_sinks]
             if self.metrics is not None:
                 url = stack.enter_context(metrics.serve(self.metrics, control.snapshot))
                 announce(f"metrics at {url}")
@@ -196,7 +214,7 @@ class Session:
             def each(stats: Stats) -> None:  # noqa: ARG001 - the same that control has
                 report(control)
                 if (said := overload.notice()) is not None:
-                    log.warning("%s", said)
+                    log.warning("%s%s", self.name and f"{self.name}: ", said)
 
             def choose(frame: Frame) -> list[Denoiser]:
                 if self.threads is not None:
@@ -224,7 +242,7 @@ class Session:
         return control
 
     def _denoiser(self, threads: int) -> Denoiser:
-        denoiser = Denoiser(self.model, threads, self.backend, self.strength)
+        denoiser = Denoiser(self.read_model(self.model), threads, self.backend, self.strength)
         denoiser.measure_noise = (
             self.measure_noise
             or self.metrics is not None

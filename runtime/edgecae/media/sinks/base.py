@@ -94,6 +94,8 @@ class SinkSettings:
         control: of the stream; None where there is none.
         encoding: what else is asked of the encoder of a video.
         token: that opens a view whose description has none; None: there is none.
+        goes_on: whether files of an earlier stream are no obstacle, unless they are replaced: what
+            is written goes on beside them, under the next free number.
     """
 
     source: Source
@@ -103,6 +105,7 @@ class SinkSettings:
     control: Control | None = None
     token: str | None = field(default=None, repr=False)
     encoding: Encoding = field(default_factory=Encoding)
+    goes_on: bool = False
 
 
 class Sink(Protocol):

@@ -37,7 +37,7 @@ class Recording:
 
     Args:
         path: of the first file, or a pattern.
-        settings: ``segment``, ``codec``, ``encoding`` and ``overwrite`` are used.
+        settings: ``segment``, ``codec``, ``encoding``, ``overwrite`` and ``goes_on`` are used.
 
     Raises:
         SinkError: as :class:`VideoSink`.
@@ -65,7 +65,9 @@ class Recording:
             path = named
         elif not self._number and self._settings.segment is None:
             self._number = 1
-            return path
+            taken = self._settings.goes_on and os.path.lexists(path)
+            if not taken or self._settings.overwrite:
+                return path
         for number in range(self._number + 1, _MOST):
             named = path.with_name(f"{path.stem}-{number:04}{path.suffix}")
             if not os.path.lexists(named):
