@@ -60,8 +60,11 @@ def picture(value: int, height: int = 48, width: int = 64) -> Frame:
 
 
 @contextlib.contextmanager
-def showing(sink: View, rate: float = 30) -> Iterator[list[float]]:
-    """Write frames that change, in a thread; the seconds that each write took."""
+def showing(sink: View, rate: float = 30, noisy: bool = False) -> Iterator[list[float]]:
+    """Write frames that change, in a thread; the seconds that each write took.
+
+    What was denoised is flat, unless it is to be ``noisy``: a JPEG of 150 kB.
+    """
     taken: list[float] = []
     end = threading.Event()
     # Large and noisy: no kernel's socket buffer holds more than some of its JPEGs.
@@ -72,7 +75,10 @@ def showing(sink: View, rate: float = 30) -> Iterator[list[float]]:
         count = 0
         while not end.wait(1 / rate):
             pixels = np.full_like(noise, 20 + count % 8 * 15)
-            frame = Frame(pixels, time.monotonic(), before=noise + pixels)
+            before = noise + pixels
+            if noisy:
+                pixels = before.copy()
+            frame = Frame(pixels, time.monotonic(), before=before)
             start = time.monotonic()
             sink.write(frame)
             taken.append(time.monotonic() - start)

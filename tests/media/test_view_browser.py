@@ -304,3 +304,25 @@ def test_a_stream_without_control_is_shown_as_well(page: Page) -> None:
         assert page.text("noise") == "–"
         assert not page.driver.find_element("id", "strength").is_enabled()
         assert page.errors() == []
+
+
+def test_the_stream_of_mjpeg_moves(page: Page) -> None:
+    """As an element of a page of the view's."""
+    add = """
+    const image = document.createElement("img"), canvas = document.createElement("canvas");
+    image.src = "/stream.mjpeg";
+    document.body.append(image);
+    window.red = () => {
+      if (!image.naturalWidth) return -1;
+      canvas.width = image.naturalWidth, canvas.height = image.naturalHeight;
+      const context = canvas.getContext("2d");
+      context.drawImage(image, 0, 0);
+      return context.getImageData(9, 9, 1, 1).data[0];
+    };
+    """
+    with view("view:0?token=0123456789abcdef0123", Stream()) as sink, showing(sink):
+        page.driver.get(sink.url)
+        page.driver.execute_script(add)
+        seen: set[int] = set()
+        page.wait(lambda: seen.add(page.driver.execute_script("return red()")) or len(seen) > 4)
+        assert page.errors() == []

@@ -3,7 +3,8 @@
 Nobody who connects can slow the stream or another viewer: the limits are those of
 :mod:`edgecae.media.http_server`, and a connection that becomes a websocket has its own. A
 websocket's client asks for each message with the word ``next`` and gets the newest picture, or
-after a second without one just the figures; so never more than one is on its way.
+after a second without one just the figures; so never more than one is on its way. MJPEG has no such
+word: there, the next picture is chosen when the one before has gone to the kernel.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ import time
 from importlib import resources
 from typing import Any
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from edgecae.errors import SettingError
 from edgecae.media.allowance import Allowance, client
 from edgecae.media.http_server import MAX_REQUEST, HttpServer, text
 from edgecae.media.sinks.base import Control
-from edgecae.media.sinks.view.access import Access, bearer
+from edgecae.media.sinks.view.access import Access, bearer, password
 from edgecae.media.sinks.view.address import Listener
 from edgecae.media.sinks.view.pictures import Feed, message
 
@@ -48,6 +49,12 @@ STATUS_AGE = 0.25
 
 REFUSAL_DELAY = 1.0
 """Seconds that a client waits for one more refusal, once it had many."""
+
+_PICTURES = "/snapshot.jpg", "/stream.mjpeg"
+"""What programs read that know of no tokens, but of a user and a password."""
+
+_BOUNDARY = "edgecae-picture"
+"""Between two pictures of MJPEG; clients take its length from here, so any would do."""
 
 _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _LOCKED = "Not without a token: open the address that was printed when the stream began.\n"
@@ -77,6 +84,7 @@ class Server:
         app.router.add_get("/", self._show)
         app.router.add_get("/status", self._tell)
         app.router.add_get("/snapshot.jpg", self._snapshot)
+        app.router.add_get("/stream.mjpeg", self._stream)
         app.router.add_get("/frames", self._watch)
         app.router.add_post("/strength", self._set_strength)
         self._server = HttpServer("view", listener.socket, app, [feed.pump])
@@ -102,7 +110,8 @@ class Server:
                 # Whoever has what opens the view never comes here. A page that asks on and on from
                 # inside a viewer's browser waits, and takes up no connection of the viewer's.
                 await asyncio.sleep(REFUSAL_DELAY)
-                return text(429, "Too many requests that were refused; wait a minute.\n")
+                if hdrs.WWW_AUTHENTICATE not in refusal.headers:
+                    return text(429, "Too many requests that were refused; wait a minute.\n")
             return refusal
 
         return guard
@@ -116,9 +125,15 @@ class Server:
             return text(403, "This is not the name of this machine.\n")
         query = request.query.get("token") if request.path == "/" else None
         authorization = bearer(header("Authorization"))
+        if authorization is None and request.path in _PICTURES:
+            authorization = password(header("Authorization"))
         cookie = request.cookies.get(self._cookie)
         if not self._access.credential(bearer=authorization, cookie=cookie, query=query):
-            return text(401, _LOCKED)
+            refusal = text(401, _LOCKED)
+            if request.path in _PICTURES and "Authorization" not in request.headers:
+                # Programs of FFmpeg's keep the password of their URL until they are asked for it.
+                refusal.headers[hdrs.WWW_AUTHENTICATE] = 'Basic realm="edgecae", charset="UTF-8"'
+            return refusal
         opened = request.path != "/frames" and self._access.opened(
             request.method, header("Sec-Fetch-Mode"), header("Sec-Fetch-Dest")
         )
@@ -153,6 +168,42 @@ class Server:
         if picture is None:
             return text(503, "There is no picture yet.\n")
         return web.Response(body=picture.jpeg, content_type="image/jpeg")
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """Pictures without end, each in place of the one before: MJPEG."""
+        transport = request.transport
+        if len(self._viewers) >= CLIENTS or transport is None:
+            return text(503, f"{CLIENTS} are looking already.\n")
+        response = web.StreamResponse()
+        response.content_type = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
+        self._viewers.add(transport)
+        try:
+            with self._server.lasting(transport):
+                await response.prepare(request)
+                if request.method == "GET":  # no HEAD
+                    await self._send_pictures(response, transport)
+        except (TimeoutError, ConnectionError):
+            transport.abort()
+        finally:
+            self._viewers.discard(transport)
+        return response
+
+    async def _send_pictures(
+        self, response: web.StreamResponse, transport: asyncio.BaseTransport
+    ) -> None:
+        """Send pictures, each as a part, until the client goes; a slow one misses some."""
+        seen = 0
+        while not transport.is_closing():
+            picture = await self._feed.after(seen, PATIENCE)
+            if picture is None:
+                continue
+            seen = picture.number
+            head = (
+                f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n"
+                f"Content-Length: {len(picture.jpeg)}\r\n\r\n"
+            )
+            async with asyncio.timeout(SEND_DEADLINE):
+                await response.write(head.encode() + picture.jpeg + b"\r\n")
 
     async def _set_strength(self, request: web.Request) -> web.Response:
         """Take ``{"strength": 0.5}``; null: by the estimated noise."""
