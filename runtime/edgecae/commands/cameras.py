@@ -64,11 +64,15 @@ def stream(path: Path, token: str | None, as_json: bool) -> int:
         The exit status.
 
     Raises:
-        EdgecaeError: the file is not as it should be; or as the supervisor raises it.
+        click.UsageError: the file is not as it should be: to try again mends nothing.
+        EdgecaeError: as the supervisor raises it.
     """
+    try:
+        file = read(path)
+    except SettingError as error:
+        raise click.UsageError(str(error)) from error
     from edgecae.stream.cameras.supervisor import Supervisor
 
-    file = read(path)
     allocator.use_one_arena()
     asked = False  # for the file to be read anew
 

@@ -7,9 +7,9 @@ import dataclasses
 import datetime
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from edgecae import models
@@ -34,13 +34,31 @@ MAX_HANGS = 4
 """Threads that hang in an interpreter, of all cameras: each keeps its memory, and may keep a core
 busy. Another process helps."""
 
-MAX_MODELS = 16
-
 _PERIOD = 0.2
 """Seconds between two looks at the cameras."""
 
 _PATIENCE = 12.0
 """Seconds that cameras get to come to an end; a stream takes up to ten."""
+
+
+class _Models:
+    """Model files, each read once; safe for use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: dict[str, ModelFile] = {}
+
+    def read(self, model: str) -> ModelFile:
+        """Read a model; see :func:`edgecae.models.find_model` and :func:`.model_file.read`."""
+        with self._lock:
+            if model not in self._files:
+                self._files[model] = model_file.read(models.find_model(model))
+            return self._files[model]
+
+    def forget(self) -> None:
+        """Read all anew from now on: under a name may be another file."""
+        with self._lock:
+            self._files.clear()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +132,7 @@ class Supervisor:
         self._hangs = 0  # of cameras that are gone
         self._left_behind = False
         self._gallery: Gallery | None = None
-        self._read = lru_cache(MAX_MODELS)(_read_model)
+        self._models = _Models()
         self._fresh = True
 
     @property
@@ -222,7 +240,7 @@ class Supervisor:
         for what in ("threads", "view", "metrics"):
             if getattr(file, what) != getattr(self._file, what):
                 log.warning("%s changed: that is taken up at the next start", what)
-        self._read.cache_clear()  # a model may be another file by now
+        self._models.forget()  # a model may be another file by now
         before, self._streams, kept = self._streams, {}, []
         for name, settings in file.cameras.items():
             stream = before.get(name)
@@ -255,7 +273,7 @@ class Supervisor:
             measure_noise=self._measure_noise,
             goes_on=True,
             name=f"camera {settings.name}",
-            read_model=self._read,
+            read_model=self._models.read,
         )
         gallery, name = self._gallery, settings.name
         more = () if gallery is None else (lambda control: gallery.sink(name),)
@@ -293,7 +311,3 @@ class Supervisor:
             if stream.busy:
                 log.warning("camera %s takes too long to end: left behind", stream.name)
         self._left_behind |= any(stream.left_behind for stream in every)
-
-
-def _read_model(model: str) -> ModelFile:
-    return model_file.read(models.find_model(model))
