@@ -206,8 +206,8 @@ class _Stream:
         failed = [(each, each.error) for each in self.sink_workers if each.error is not None]
         if failed and not self.source.live:
             return False
-        starved = any(worker.starved for worker, _ in failed)
-        if failed and len(failed) == len(self.sink_workers) and not starved:
+        awaited = any(worker.awaited for worker, _ in failed)
+        if failed and len(failed) == len(self.sink_workers) and not awaited:
             raise failed[-1][1]
         for worker, _ in failed:
             if not worker.recovers:

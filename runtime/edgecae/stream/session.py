@@ -81,8 +81,8 @@ class Session:
             "multiple": True,
             "metavar": "S",
             "help": "Video file, folder for PNG files, - (Y4M to standard output), raw:rgb24 (the "
-            "same, no header), view: (a web page), camera:/dev/video9 or null:. May be given "
-            "several times.",
+            "same, no header), mpegts:- (the same, H.264), rtsp://HOST:8554/NAME (published to a "
+            "server), view: (a web page), camera:/dev/video9 or null:. May be given several times.",
         }
     )
     model: str = field(
