@@ -48,6 +48,7 @@ strength = 0.5
 hang = 10
 codec = "h264"
 overwrite = true
+no-audio = true
 backend = "litert"
 """
 
@@ -77,6 +78,7 @@ def test_every_setting_arrives(tmp_path: Path) -> None:
     assert yard.camera.rate == Fraction(30000, 1001)
     assert (yard.camera.pixel_format, yard.camera.max_pixels) == ("mjpeg", 2_000_000)
     assert (yard.hang, yard.codec, yard.overwrite, yard.backend) == (10, "h264", True, "litert")
+    assert (door.encoding.audio, yard.encoding.audio) == (True, False)
     assert file.cameras["door"].hours.zone is not None
     assert not file.cameras["yard-2"].hours.parts
 
@@ -122,6 +124,7 @@ def test_cameras_are_equal_if_they_were_written_alike(tmp_path: Path) -> None:
         ("[cameras.a]\nsource = 'test:'", "camera 'a': it has no sink"),
         ("[cameras.a]\nsource = '-'\nsink = 'null:'", "standard input can't be shared"),
         ("[cameras.a]\nsource = 'test:'\nsink = 'raw:'", "standard output can't be shared"),
+        ("[cameras.a]\nsource = 'test:'\nsink = 'mpegts:-'", "standard output can't be shared"),
         ("[cameras.a]\nsource = 'test:'\nsink = 'view:'", "give view = 'PORT' at the top"),
         ("[cameras.'a b']\nsource = 'test:'\nsink = 'null:'", "letters, digits, - and _"),
         ("[defaults]\nsink='a.mkv'\n[cameras.a]\nsource='test:'\n[cameras.b]\nsource='test:'",

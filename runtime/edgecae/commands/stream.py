@@ -107,6 +107,7 @@ def _check_options(context: click.Context) -> None:
     "environment is, or systemd's credential token.",
 )
 @options.overwrite
+@click.option("--no-audio", is_flag=True, help="Leave the sound of a network stream out.")
 @click.option("--json", "as_json", is_flag=True, help="Print figures as JSON, a line a second.")
 @click.pass_context
 def command(
@@ -115,6 +116,7 @@ def command(
     config: Path | None,
     token_file: Path | None,
     overwrite: bool,
+    no_audio: bool,
     as_json: bool,
 ) -> None:
     """Denoise the frames of a source and hand them to sinks.
@@ -142,7 +144,10 @@ def command(
         raise click.UsageError("--max-latency needs --threads auto, which chooses by it")
 
     allocator.use_one_arena()
-    session = dataclasses.replace(session, overwrite=overwrite, measure_noise=as_json)
+    encoding = dataclasses.replace(session.encoding, audio=not no_audio)
+    session = dataclasses.replace(
+        session, overwrite=overwrite, measure_noise=as_json, encoding=encoding
+    )
     with stream.stop_on_signals() as stop, progress.line() as show:
         print_json = _json_lines() if as_json else lambda control: None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgecae import models
@@ -13,6 +13,7 @@ from edgecae.denoise.denoiser import Denoiser
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding, Sink
+from edgecae.media.sound import Sound
 from edgecae.redact import redacted
 from edgecae.stream import metrics
 from edgecae.stream.capture import closing, open_lasting
@@ -178,11 +179,12 @@ class Session:
             EdgecaeError: as :func:`run` and whatever is opened raise it.
         """
         stop, stats = stop or Stop(), Stats()
+        camera = replace(self.camera, sound=Sound() if self.encoding.audio else None)
         with contextlib.ExitStack() as stack:
             # First the model: a wrong one is found before a camera is waited for.
             first = stack.enter_context(self._denoiser(self.threads or 1))
             source = stack.enter_context(
-                closing(open_lasting(self.source, self.camera, stop, redacted(self.source)), stats)
+                closing(open_lasting(self.source, camera, stop, redacted(self.source)), stats)
             )
             control = StreamControl(source, stats, [], self.strength)
             settings = sinks.SinkSettings(
@@ -193,6 +195,7 @@ class Session:
                 control,
                 self.token,
                 self.encoding,
+                camera.sound,
                 self.goes_on,
             )
             opened = [

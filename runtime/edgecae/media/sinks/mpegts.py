@@ -18,6 +18,7 @@ from edgecae.media.sinks.base import SinkSettings
 from edgecae.media.sinks.pipe import Unbuffered
 from edgecae.media.video.encoder import FrameEncoder
 from edgecae.media.video.fitting import Fitting
+from edgecae.media.video.sound_track import SoundTrack, open_track, zero_of
 from edgecae.redact import redacted
 
 __all__ = ["MpegTsSink", "open_sink"]
@@ -28,7 +29,7 @@ class MpegTsSink:
 
     Args:
         file: for writing, binary.
-        settings: ``source``, ``codec`` and ``encoding`` are used.
+        settings: ``source``, ``codec``, ``encoding`` and ``sound`` are used.
 
     Raises:
         SinkError: PyAV is not installed, or there is no such encoder.
@@ -46,7 +47,7 @@ class MpegTsSink:
             raise SinkError("MPEG-TS needs PyAV: pip install 'edgecae[video]'") from error
         self._failures = av.FFmpegError, ValueError
         self._container: Any = containers.open_written(
-            Unbuffered(file), "mpegts", {"flush_packets": "1"}
+            Unbuffered(file), "mpegts", {"flush_packets": "1", "max_interleave_delta": "200000"}
         )
         self._encoder = FrameEncoder(
             self.name,
@@ -58,6 +59,8 @@ class MpegTsSink:
         )
         self._fitting: Fitting | None = None
         self._begin = 0
+        self._sound = settings.listen()
+        self._sound_track: SoundTrack | None = None
         self._lock = threading.Lock()
 
     def _open(self, frame: Frame) -> Fitting:
@@ -82,7 +85,11 @@ class MpegTsSink:
                 frame = replace(frame, pixels=fitting.fit(frame.pixels))
                 if self._encoder.stream is None:
                     self._encoder.open(frame)
-                self._container.mux(self._encoder.encode(frame))
+                    self._sound_track = open_track(self._sound, self._container, self.name)
+                packets = self._encoder.encode(frame)
+                if self._sound_track is not None:
+                    self._container.mux(self._sound_track.packets(zero_of(frame)))
+                self._container.mux(packets)
             except (OSError, *self._failures) as error:
                 if isinstance(error, SinkError):
                     raise
@@ -93,6 +100,8 @@ class MpegTsSink:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self._sound is not None:
+            self._sound.close()
         if not self._lock.acquire(timeout=0.1):
             return  # a reader that sleeps: nothing wakes who waits for it
         try:

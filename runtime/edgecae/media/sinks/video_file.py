@@ -18,10 +18,12 @@ from edgecae.errors import SinkError
 from edgecae.media import containers
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, Encoding, SinkSettings
+from edgecae.media.sound import SoundQueue
 from edgecae.media.sources.video_file import SIDE_DATA, VideoFile
 from edgecae.media.video.companions import Companions
 from edgecae.media.video.encoder import FrameEncoder
 from edgecae.media.video.part import Part
+from edgecae.media.video.sound_track import SoundTrack, open_track, zero_of
 
 __all__ = ["VideoSink", "open_sink"]
 
@@ -35,8 +37,13 @@ say that the sound starts before zero, as AAC does."""
 _WHOLE = "hybrid_fragmented"
 """The same, made an ordinary file when it is finished."""
 
-_IN_PIECES = {"flush_packets": "1", "cluster_time_limit": "500"}
-"""No long clusters: what is on the disk plays up to the last second."""
+_IN_PIECES = {
+    "flush_packets": "1",
+    "cluster_time_limit": "500",
+    "max_interleave_delta": "1000000",
+}
+"""No long clusters, and no waiting for sound that ends: what is on the disk plays up to the last
+second."""
 
 
 def _container_options(path: Path, source: VideoFile | None, live: bool) -> dict[str, str]:
@@ -67,6 +74,7 @@ class VideoSink:
         live: write in small pieces, so that little is lost when the process is killed.
         encoding: what the user asks of the encoder.
         name: what to call the file; ``path`` unless given.
+        sound: of a live source, that goes along; left open.
 
     Attributes:
         empty: whether nothing came into the file; known once it is closed. Such a file is removed,
@@ -92,6 +100,7 @@ class VideoSink:
         live: bool = False,
         encoding: Encoding | None = None,
         name: str | None = None,
+        sound: SoundQueue | None = None,
     ) -> None:
         try:
             import av
@@ -133,6 +142,8 @@ class VideoSink:
         self._rate = rate or FALLBACK_RATE
         self._failed = False
         self._last_dts: Fraction | None = None
+        self._sound = sound
+        self._sound_track: SoundTrack | None = None
         self.empty = False
         self._companions = (
             Companions(source, self._container, self.name, self._encoding.audio, self._holds)
@@ -174,6 +185,7 @@ class VideoSink:
             if source.display_matrix:
                 stream.set_display_matrix(source.display_matrix)
             self._companions.add_streams(stream)
+        self._sound_track = open_track(self._sound, self._container, self.name)
 
     def _mux(self, packets: Any) -> None:
         try:
@@ -192,7 +204,10 @@ class VideoSink:
         if self._encoder.stream is None:
             self._open(frame)
         self._copy_companions()
-        self._write(self._encoder.encode(frame))
+        packets = self._encoder.encode(frame)
+        if self._sound_track is not None:
+            self._mux(self._sound_track.packets(zero_of(frame), until=frame.time))
+        self._write(packets)
 
     def go_on_from(self, part: Part, stopped: Callable[[], bool] = lambda: False) -> int:
         """Take over the frames of a part, as they are, before the first frame is written.

@@ -10,7 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edgecae.errors import EdgecaeError, RefusedError, SettingError, SourceError, shortage
+from edgecae.errors import (
+    EdgecaeError,
+    RefusedError,
+    SettingError,
+    SinkRefusedError,
+    SourceError,
+    shortage,
+)
 from edgecae.media.sinks import Sink
 from edgecae.redact import redacted
 from edgecae.stream.cameras.settings import CameraSettings
@@ -157,7 +164,7 @@ class CameraStream:
         said = str(error)
         if not isinstance(error, EdgecaeError):
             said = shortage(error) or f"unexpected {type(error).__name__}: {error}"
-        refused = isinstance(error, RefusedError)
+        refused = isinstance(error, (RefusedError, SinkRefusedError))
         what = "not tried again before the file is read anew" if refused else "trying again"
         level = logging.INFO if said == self.error else logging.ERROR
         log.log(level, "camera %s: %s; %s, the others go on", self.name, said, what)

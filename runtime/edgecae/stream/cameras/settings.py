@@ -40,7 +40,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 class Common(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, rename="kebab"):
     """What all cameras may have in common, ``[defaults]`` in a file.
 
-    All settings but the last two are options of ``edgecae stream`` without their hyphens.
+    All settings but the last two are options of ``edgecae stream``.
 
     Attributes:
         sink: one description or a list of them; ``{camera}`` is the camera's name. Standard output
@@ -59,7 +59,8 @@ class Common(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         crf: their quality.
         bitrate: bits a second in its place, a number or ``4M``.
         preset: speed of their encoder.
-        overwrite: whether a recording may replace a file.
+        overwrite: whether a recording may replace a file that is there at the start.
+        no_audio: whether the sound of a network stream is left out.
         active: hours of the day, a list such as ``["06:00-22:00"]``; none: always.
         timezone: of ``active``, such as ``Europe/Berlin``; unless given, the machine's own.
     """
@@ -80,6 +81,7 @@ class Common(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     bitrate: str | Count | UnsetType = UNSET
     preset: str | UnsetType = UNSET
     overwrite: bool | UnsetType = UNSET
+    no_audio: bool | UnsetType = UNSET
     active: list[str] | UnsetType = UNSET
     timezone: str | UnsetType = UNSET
 
@@ -260,6 +262,7 @@ def _camera(name: str, table: dict[str, Any], expanded: Callable[[str], str]) ->
                 crf=given.crf,
                 bitrate=_read(given.bitrate, lambda value: parse_bits(str(value))),
                 preset=given.preset,
+                audio=_read(given.no_audio, lambda value: not value),
             )
         ),
         **_set(

@@ -19,8 +19,16 @@ from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import SinkSettings
 from edgecae.media.sinks.rtsp.session import Address, Session, parse
-from edgecae.media.sinks.rtsp.tracks import FIRST_PAYLOAD_TYPE, RtpTrack, describe_h264, sdp
+from edgecae.media.sinks.rtsp.tracks import (
+    FIRST_PAYLOAD_TYPE,
+    RtpTrack,
+    describe_h264,
+    describe_sound,
+    sdp,
+)
+from edgecae.media.sound import SoundQueue
 from edgecae.media.video.encoder import FrameEncoder
+from edgecae.media.video.sound_track import SoundTrack, open_track, zero_of
 from edgecae.timeout import PendingCalls, StillRunningError, call_with_timeout
 
 __all__ = ["RtspSink", "is_rtsp", "open_sink"]
@@ -35,7 +43,7 @@ class RtspSink:
 
     Args:
         url: with user and password, if the server wants them.
-        settings: ``source``, ``codec`` and ``encoding`` are used.
+        settings: ``source``, ``codec``, ``encoding`` and ``sound`` are used.
 
     Raises:
         SinkError: PyAV is not installed, the URL is none, or the encoder can't do what is asked.
@@ -60,13 +68,14 @@ class RtspSink:
         self._lock = threading.Lock()
         self._publication: _Publication | None = None
         self._ended = False
+        self._sound = settings.listen()
         self._try_encoder()
 
     def _try_encoder(self) -> None:
         """Find out now what no waiting will help."""
         frame = Frame(np.zeros((48, 64, 3), np.uint8), 0.0)
         try:
-            trial = _Publication(self._address, self._settings, frame)
+            trial = _Publication(self._address, self._settings, frame, None)
             try:
                 trial.write(frame, lambda description, tracks: _NoSession())
             finally:
@@ -83,12 +92,14 @@ class RtspSink:
         """
         with self._lock:
             frame = _plain(frame)
-            shape = frame.pixels.shape
-            if self._publication is not None and self._publication.shape != shape:
+            kind = frame.pixels.shape, self._sound.kind if self._sound is not None else None
+            if self._publication is not None and self._publication.kind != kind:
                 self._close()
             try:
                 if self._publication is None:
-                    self._publication = _Publication(self._address, self._settings, frame)
+                    self._publication = _Publication(
+                        self._address, self._settings, frame, self._sound
+                    )
                 self._publication.write(frame, self._connect)
             except self._failures as error:
                 self._close()
@@ -129,6 +140,8 @@ class RtspSink:
 
     def __exit__(self, *error: object) -> None:
         self._ended = True
+        if self._sound is not None:
+            self._sound.close()
         publication = self._publication
         if not self._lock.acquire(timeout=0.1):
             if publication is not None:  # whose server takes nothing
@@ -148,12 +161,21 @@ class _Publication:
         address: of the server.
         settings: see :class:`RtspSink`.
         frame: the first one, not written yet.
+        sound: that goes along; None: none.
+
+    Attributes:
+        kind: shape of the frames, and kind of the sound: others need another session.
     """
 
-    def __init__(self, address: Address, settings: SinkSettings, frame: Frame) -> None:
-        self.shape = frame.pixels.shape
+    def __init__(
+        self, address: Address, settings: SinkSettings, frame: Frame, sound: SoundQueue | None
+    ) -> None:
+        self.kind = frame.pixels.shape, sound.kind if sound is not None else None
         self._session: Session | None = None
-        self._track = RtpTrack(0, round(time.time() * 1e6))
+        now = round(time.time() * 1e6)
+        self._track = RtpTrack(0, now)
+        self._audio: RtpTrack | None = None
+        self._sound: SoundTrack | None = None
         try:
             self._encoder = FrameEncoder(
                 address.name,
@@ -164,8 +186,11 @@ class _Publication:
                 settings.encoding,
             )
             self._encoder.open(frame)
+            if self.kind[1] is not None:
+                self._audio = RtpTrack(1, now)
+                self._sound = open_track(sound, self._audio.container, address.name)
         except BaseException:
-            self._track.close()
+            self.close()
             raise
         self._begin = frame.pts
 
@@ -177,9 +202,18 @@ class _Publication:
         if self._session is None:
             if not packets:
                 return
-            lines = describe_h264(FIRST_PAYLOAD_TYPE, bytes(packets[0]))
-            self._session = connect(sdp([lines]), 1)
-        self._session.send(self._track.rtp(packets))
+            self._session = connect(*self._description(bytes(packets[0])))
+        made = self._track.rtp(packets)
+        if self._audio is not None and self._sound is not None:
+            made += self._audio.rtp(self._sound.packets(zero_of(frame)))
+        self._session.send(made)
+
+    def _description(self, content: bytes) -> tuple[str, int]:
+        """What the server is told of the tracks, and how many there are."""
+        media = [describe_h264(FIRST_PAYLOAD_TYPE, content)]
+        if self._sound is not None:
+            media.append(describe_sound(FIRST_PAYLOAD_TYPE + 1, self._sound.kind))
+        return sdp(media), len(media)
 
     def abort(self) -> None:
         """See :meth:`Session.abort`."""
@@ -190,7 +224,9 @@ class _Publication:
         """End the session; what the encoder holds back is lost, which is nothing."""
         if self._session is not None:
             self._session.close()
-        self._track.close()
+        for track in (self._track, self._audio):
+            if track is not None:
+                track.close()
 
 
 class _NoSession(Session):

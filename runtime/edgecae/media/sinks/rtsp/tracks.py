@@ -8,8 +8,9 @@ import secrets
 from typing import Any
 
 from edgecae.media import containers
+from edgecae.media.sound import SoundKind
 
-__all__ = ["RtpTrack", "describe_h264", "sdp"]
+__all__ = ["RtpTrack", "describe_h264", "describe_sound", "sdp"]
 
 MAX_PACKET = 1400
 """Bytes of a packet: readers that get it by UDP receive it in one piece."""
@@ -17,6 +18,9 @@ MAX_PACKET = 1400
 _START_CODE = re.compile(b"\x00\x00\x00?\x01")
 _SPS, _PPS = 7, 8
 """Kinds of H.264's units that a decoder begins with."""
+
+_NAMES = {"pcm_alaw": "PCMA", "pcm_mulaw": "PCMU", "aac": "MPEG4-GENERIC", "opus": "opus"}
+"""Of kinds of sound, by FFmpeg's."""
 
 FIRST_PAYLOAD_TYPE = 96
 """Numbers from here on mean what the SDP says."""
@@ -84,6 +88,26 @@ def describe_h264(payload_type: int, content: bytes) -> list[str]:
         f"a=rtpmap:{payload_type} H264/90000",
         f"a=fmtp:{payload_type} {'; '.join(settings)}",
     ]
+
+
+def describe_sound(payload_type: int, kind: SoundKind) -> list[str]:
+    """Lines of an SDP for sound.
+
+    Args:
+        payload_type: of its packets.
+        kind: of the sound; AAC, Opus or G.711.
+    """
+    rate, channels = (48000, 2) if kind.codec == "opus" else (kind.rate, kind.channels)  # RFC 7587
+    lines = [
+        f"m=audio 0 RTP/AVP {payload_type}",
+        f"a=rtpmap:{payload_type} {_NAMES[kind.codec]}/{rate}/{channels}",
+    ]
+    if kind.codec == "aac":  # RFC 3640
+        lines.append(
+            f"a=fmtp:{payload_type} profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;"
+            f"indexdeltalength=3;config={kind.extradata.hex().upper()}"
+        )
+    return lines
 
 
 def _base64(content: bytes) -> str:
