@@ -65,7 +65,7 @@ class CameraLoad:
         rate: frames a second; 0.0: not known.
         trouble: why it is not known; empty: it is.
         cores: that it takes with each model, its own among them; with what capture, recordings and
-            the view take beside it (:data:`edgecae.device.speeds.HEADROOM`).
+            the view take beside it (``edgecae.device.speeds.HEADROOM``).
         late: models whose frames take longer than there is time for between two of them.
         fits: models that it could have while the other cameras keep theirs.
     """
