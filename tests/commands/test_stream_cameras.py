@@ -220,6 +220,21 @@ def test_options_that_exclude_each_other(arguments: list[str], says: str) -> Non
     assert says in done.stderr
 
 
+@pytest.mark.parametrize("command", ["stream", "doctor"])
+def test_without_msgspec_a_line_names_the_extra(command: str, tmp_path: Path) -> None:
+    (tmp_path / "cameras.toml").write_text(DEFAULTS + camera("a"))
+    code = (
+        "import sys; sys.modules['msgspec'] = None; from edgecae.commands.cli import main; "
+        f"sys.argv = ['edgecae', '{command}', '--config', 'cameras.toml']; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode in (1, 2)
+    assert "a file of cameras needs msgspec: pip install 'edgecae[cameras]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_file_that_is_wrong_fails_in_one_line(tmp_path: Path) -> None:
     with process(tmp_path, "[cameras.a]\nsource = 'test:'\nsnik = 'null:'\n") as made:
         assert made.rest() == 2  # systemd does not try again

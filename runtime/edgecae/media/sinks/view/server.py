@@ -29,8 +29,9 @@ from edgecae.media.allowance import Allowance, client
 from edgecae.media.http_server import MAX_REQUEST, HttpServer, text
 from edgecae.media.sinks.view.access import Access, bearer, password
 from edgecae.media.sinks.view.address import Listener
-from edgecae.media.sinks.view.pictures import Feed, Picture, message
+from edgecae.media.sinks.view.pictures import Feed, message
 from edgecae.media.sinks.view.shown import STATUS_AGE, Shown
+from edgecae.media.sinks.view.turns import Turns
 
 __all__ = ["Server"]
 
@@ -311,22 +312,14 @@ class Server:
 
     async def _messages_of_all(self) -> AsyncGenerator[bytes, None]:
         """What a viewer of all streams gets: in turns, of those that have something new."""
-        seen: dict[Feed, int] = {}
-        order: list[str] = []  # the one that waited longest comes first
-        told = -math.inf
+        turns, told = Turns(), -math.inf
         while True:
-            order = [name for name in order if name in self._shown]
-            order = [*(name for name in self._shown if name not in order), *order]
-            feeds = {name: self._shown[name].feed for name in order}
-            name, picture = await _first(feeds, seen)
-            if name is not None and picture is not None:
-                seen[feeds[name]] = picture.number
-                order.remove(name)
-                order.append(name)
+            feeds = {name: shown.feed for name, shown in self._shown.items()}
+            name, picture = await turns.next(feeds, PATIENCE)
             now = time.monotonic()
             tell = now - told >= STATUS_AGE
             told = now if tell else told
-            yield message(self._all_figures() if tell else None, picture, name or "")
+            yield message(self._all_figures() if tell else None, picture, name)
 
     async def _converse(
         self,
@@ -378,32 +371,6 @@ class Server:
                 return
             async with asyncio.timeout(SEND_DEADLINE):
                 await socket.send_bytes(content)
-
-
-async def _first(
-    feeds: Mapping[str, Feed], seen: Mapping[Feed, int]
-) -> tuple[str | None, Picture | None]:
-    """The first picture that is newer than the one seen of its feed, and the name of the feed.
-
-    Of several that are there, that of the first feed counts. Nothing: none came for
-    :data:`PATIENCE` seconds.
-    """
-    tasks = {
-        name: asyncio.create_task(feed.after(seen.get(feed, 0), PATIENCE))
-        for name, feed in feeds.items()
-    }
-    try:
-        if tasks:
-            await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
-        else:
-            await asyncio.sleep(PATIENCE)
-        for name, task in tasks.items():
-            if task.done() and (picture := task.result()) is not None:
-                return name, picture
-        return None, None
-    finally:
-        for task in tasks.values():
-            task.cancel()
 
 
 def _hashes(page: str) -> str:
