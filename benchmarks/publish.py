@@ -90,7 +90,7 @@ def watch(url: str, seen: dict[int, tuple[float, Luma]]) -> None:
         with av.open(url, container_options=options, timeout=10) as container:
             container.streams.video[0].thread_type = "SLICE"
             for picture in container.decode(video=0):
-                luma = picture.to_ndarray()[:HEIGHT].copy()
+                luma = np.array(picture.to_ndarray()[:HEIGHT], np.uint8)
                 seen.setdefault(read_number(luma), (time.monotonic(), luma))
     except (av.FFmpegError, OSError) as error:
         print(f"the reader: {error}", file=sys.stderr)
