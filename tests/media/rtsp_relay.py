@@ -22,7 +22,7 @@ from gi.repository import GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E40
 USER, PASSWORD = "camera", "sesame:x"
 
 TAKES = (
-    "( rtph264depay name=depay0 ! h264parse config-interval=-1"
+    "( rtph264depay name=depay0 ! h264parse"
     " ! video/x-h264,stream-format=byte-stream,alignment=au"
     " ! appsink name=video emit-signals=true sync=false async=false"
     " rtpmp4gdepay name=depay1 ! aacparse"
@@ -30,7 +30,7 @@ TAKES = (
 )
 GIVES = (
     "( appsrc name=video is-live=true format=time do-timestamp=false"
-    " ! h264parse ! rtph264pay config-interval=-1 name=pay0 pt=96"
+    " ! h264parse ! rtph264pay name=pay0 pt=96"
     " appsrc name=audio is-live=true format=time do-timestamp=false"
     " ! aacparse ! rtpmp4gpay name=pay1 pt=97 )"
 )
@@ -42,10 +42,9 @@ class Relay:
 
     def __init__(self, sound: bool) -> None:
         self.kinds = KINDS[: 1 + sound]
-        self.sources: dict[str, list[object]] = {kind: [] for kind in KINDS}
+        self.readers: list[Reader] = []
 
     def on_record(self, _: object, media: GstRtspServer.RTSPMedia) -> None:
-        media.set_latency(0)
         for kind in self.kinds:
             sink = media.get_element().get_by_name(kind)
             sink.connect("new-sample", self.on_sample, kind)
@@ -54,14 +53,33 @@ class Relay:
 
     def on_sample(self, sink: GstApp.AppSink, kind: str) -> Gst.FlowReturn:
         sample = sink.emit("pull-sample")
-        for source in list(self.sources[kind]):
-            if source.emit("push-sample", sample) != Gst.FlowReturn.OK:
-                self.sources[kind].remove(source)
+        for reader in list(self.readers):
+            if not reader.take(sample, kind):
+                self.readers.remove(reader)
         return Gst.FlowReturn.OK
 
     def on_play(self, _: object, media: GstRtspServer.RTSPMedia) -> None:
-        for kind in self.kinds:
-            self.sources[kind].append(media.get_element().get_by_name(kind))
+        self.readers.append(Reader(media.get_element(), self.kinds))
+
+
+class Reader:
+    """A pipeline that hands samples on, with times of its own clock."""
+
+    def __init__(self, element: Gst.Element, kinds: tuple[str, ...]) -> None:
+        self.sources = {kind: element.get_by_name(kind) for kind in kinds}
+        self.shift: int | None = None  # the same for both: sound keeps its place
+
+    def take(self, sample: Gst.Sample, kind: str) -> bool:
+        source, taken = self.sources[kind], sample.get_buffer()
+        if self.shift is None:
+            clock = source.get_clock()
+            now = clock.get_time() - source.get_base_time() if clock else 0
+            self.shift = now - taken.pts
+        given = taken.copy()
+        given.pts = max(0, taken.pts + self.shift)
+        given.dts = given.pts
+        source.set_property("caps", sample.get_caps())
+        return source.emit("push-buffer", given) == Gst.FlowReturn.OK
 
 
 def half(description: str, sound: bool) -> str:
@@ -82,7 +100,7 @@ if __name__ == "__main__":
     takes, gives = GstRtspServer.RTSPMediaFactory(), GstRtspServer.RTSPMediaFactory()
     takes.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
     takes.set_launch(half(TAKES, sound))
-    takes.set_latency(0)
+    takes.set_latency(2000)  # of its jitter buffer, which would drop what comes late; nothing waits
     takes.connect("media-configure", relay.on_record)
     gives.set_launch(half(GIVES, sound))
     gives.set_shared(True)
