@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import Encoding
-from edgecae.media.sinks.rtsp import RtspSink
+from edgecae.media.sinks.rtsp.sink import RtspSink
 from edgecae.media.sinks.rtsp.tracks import RtpTrack
 from edgecae.media.video.encoder import FrameEncoder
 from edgecae.media.video.stored import from_rgb
