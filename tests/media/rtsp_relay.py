@@ -59,6 +59,7 @@ class Relay:
         return Gst.FlowReturn.OK
 
     def on_play(self, _: object, media: GstRtspServer.RTSPMedia) -> None:
+        media.set_rate_control(False)  # what comes is handed on at once
         self.readers.append(Reader(media.get_element(), self.kinds))
 
 
