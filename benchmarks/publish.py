@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import Encoding
-from edgecae.media.sinks.rtsp import RtspSink
+from edgecae.media.sinks.rtsp.sink import RtspSink
 from edgecae.media.sinks.rtsp.tracks import RtpTrack
 from edgecae.media.video.encoder import FrameEncoder
 from edgecae.media.video.stored import from_rgb
@@ -131,7 +131,8 @@ def encoded(frames: list[NDArray[np.uint8]], encoding: Encoding) -> Iterator[Lum
 @click.option("--noise", default=10.0, help="σ of the camera.")
 @click.option("--crf", default=16.0, help="Of what is published.")
 @click.option("--threads", default="2", help="Of the interpreter.")
-def main(frames: int, model: str, noise: float, crf: float, threads: str) -> None:
+@click.option("--strength", default="1", help="0 leaves the network out: the way alone.")
+def main(frames: int, model: str, noise: float, crf: float, threads: str, strength: str) -> None:
     """Print what of a camera's pictures arrives, how old it is, and what it loses."""
     taken: dict[int, float] = {}
     seen: dict[int, tuple[float, Luma]] = {}
@@ -139,6 +140,7 @@ def main(frames: int, model: str, noise: float, crf: float, threads: str) -> Non
     (first, camera), (second, clean) = start_relay(), start_relay()
     command = [sys.executable, "-m", "edgecae", "stream", "--source", f"{camera}/out"]
     command += ["--model", model, "--threads", threads, "--crf", str(crf)]
+    command += ["--strength", strength]
     command += ["--sink", f"{clean}/in", "--sink", "raw:rgb24"]
     try:
         filming = threading.Thread(target=film, args=(f"{camera}/in", frames, noise, taken))

@@ -71,10 +71,13 @@ class Reader:
 
     def take(self, sample: Gst.Sample, kind: str) -> bool:
         source, taken = self.sources[kind], sample.get_buffer()
+        if taken.pts == Gst.CLOCK_TIME_NONE:  # the parser has not found its place yet
+            return True
         if self.shift is None:
             clock = source.get_clock()
             now = clock.get_time() - source.get_base_time() if clock else 0
-            self.shift = now - taken.pts
+            # Sound and pictures come one after the other: none may lie before the begin.
+            self.shift = now - taken.pts + (Gst.SECOND // 2 if len(self.sources) > 1 else 0)
         given = taken.copy()
         given.pts = max(0, taken.pts + self.shift)
         given.dts = given.pts

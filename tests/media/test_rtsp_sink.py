@@ -23,9 +23,9 @@ from edgecae import Denoiser, stream
 from edgecae.errors import SinkError, SinkRefusedError
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
-from edgecae.media.sinks import rtsp
 from edgecae.media.sinks.base import Encoding
 from edgecae.media.sinks.rtsp import session, tracks
+from edgecae.media.sinks.rtsp import sink as rtsp
 
 RATE = 30
 
