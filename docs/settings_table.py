@@ -11,7 +11,8 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import msgspec
 from docutils import nodes
@@ -45,6 +46,11 @@ def _values(kind: Any) -> str:
         return ", ".join([_values(base), *bounds])
     if get_origin(kind) is Literal:
         return ", ".join(f"``{value}``" for value in get_args(kind))
+    if get_origin(kind) in (Union, UnionType):
+        kinds = [each for each in get_args(kind) if each is not msgspec.UnsetType]
+        return " or ".join(map(_values, kinds))
+    if get_origin(kind) is list:
+        return f"list of {_values(get_args(kind)[0])}s"
     names = {int: "whole number", float: "number", bool: "true, false", str: "text"}
     return names.get(kind, "table")
 
@@ -56,8 +62,8 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
 
 
 def _text(value: Any) -> str:
-    """A default as a recipe has it; nothing for a setting that must be given."""
-    if value is msgspec.NODEFAULT:
+    """A default as a file has it; nothing for a setting that has none."""
+    if value in (msgspec.NODEFAULT, msgspec.UNSET):
         return ""
     if value == {}:
         return "an empty table"

@@ -50,6 +50,7 @@ EXPECTED_SKIPS = {
         "EDGECAE_TFLITE_PYTHON"
     ),
     "pillow-heif is not installed": not importlib.util.find_spec("pillow_heif"),
+    "there is one core alone": len(os.sched_getaffinity(0)) < 2,
     "there is no C compiler": not shutil.which("cc"),
     "tflite-micro is not installed": not importlib.util.find_spec("tflite_micro"),
     "GStreamer's RTSP server is not installed": not GSTREAMER,

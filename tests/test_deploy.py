@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -50,6 +53,7 @@ def test_the_unit_starts_a_stream_at_boot_and_again() -> None:
     assert 0 < int(service["WatchdogSec"][0]) <= 60
     # The process that speaks to systemd must be the one that it started: no shell in between.
     assert service["ExecStart"][0].startswith("/opt/edgecae/bin/edgecae ")
+    assert service["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
     assert service["Restart"] == ["always"]
     assert int(service["RestartSec"][0]) < int(service["RestartMaxDelaySec"][0])
     assert unit["Unit"]["StartLimitIntervalSec"] == ["0"]
@@ -102,3 +106,49 @@ def test_the_image_copies_what_is_there_and_runs_as_nobody() -> None:
     entry = re.search(r"^ENTRYPOINT (.*)$", DOCKERFILE, re.MULTILINE)
     assert entry is not None
     assert json.loads(entry[1]) == ["edgecae"]
+
+
+def test_a_unit_for_several_cameras_is_told_of_changes(tmp_path: Path) -> None:
+    """With the unit's own command, its reload, and what systemd hears."""
+    service = parse(UNIT)["Service"]
+    toml = re.search(
+        r"^```toml\n(.*?)^```$", (ROOT / "docs" / "cameras.md").read_text(), re.S | re.M
+    )
+    assert toml is not None
+    text = re.sub(r'source = ".*"', 'source = "test:64x48@25?live=yes"', toml[1])
+    text = re.sub(r"^(size|fps|active) = .*\n", "", text, flags=re.M).replace('"8080"', '"0"')
+    (tmp_path / "cameras.toml").write_text(text)
+    (tmp_path / "recordings").mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        (start,) = service["ExecStart"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgecae", *start.split()[1:-1], "--config", "cameras.toml"],
+            cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"),
+                 "WATCHDOG_USEC": "1000000"},
+        )  # fmt: skip
+        try:
+            heard = [systemd.recv(999).decode() for _ in range(3)]
+            assert heard[0] == "READY=1"
+            assert heard[2].startswith("WATCHDOG=1\nSTATUS=2 of 2 cameras, ")
+            (tmp_path / "cameras.toml").write_text(text.replace("cameras.yard", "cameras.gate"))
+            (reload,) = service["ExecReload"]
+            subprocess.run(shlex.split(reload.replace("$MAINPID", str(process.pid))), check=True)
+            while "1 of 2 cameras" in (last := systemd.recv(999).decode()):
+                pass
+            assert last.startswith("WATCHDOG=1")
+            process.terminate()
+            said = process.communicate(timeout=30)[1]
+            messages = [json.loads(line)["message"] for line in said.splitlines()]
+            assert "file read anew: goes on: door; begins: gate; ends: yard" in messages
+            while systemd.recv(999) != b"STOPPING=1":
+                pass
+            assert process.returncode == 0
+        finally:
+            process.kill()
+            process.communicate()
+    assert {path.name.partition("-")[0] for path in (tmp_path / "recordings").iterdir()} == {
+        "door", "yard", "gate",
+    }  # fmt: skip

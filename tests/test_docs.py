@@ -18,6 +18,7 @@ from training import TINY
 
 from edgecae import models, quality
 from edgecae.commands import cli
+from edgecae.stream.cameras import settings
 from edgecae_train import recipe
 
 DOCS = ROOT / "docs"
@@ -184,3 +185,11 @@ def test_the_first_page_says_what_its_picture_shows(monkeypatch: pytest.MonkeyPa
     assert [float(text) for text in said] == pytest.approx(real, abs=0.1), (
         "run: python benchmarks/pictures.py, and write down what it prints"
     )
+
+
+def test_every_setting_of_a_file_of_cameras_is_in_the_reference(site: Path) -> None:
+    page = (site / "cameras.html").read_text(encoding="utf-8")
+    for field in msgspec.structs.fields(settings.Camera):
+        assert f">{field.encode_name}</span>" in page, field.encode_name
+    for field in msgspec.structs.fields(settings.File):
+        assert f">{field.encode_name}</span>" in page or f"[{field.encode_name}]" in page

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edgecae.errors import SettingError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.view import View, address
+from edgecae.media.sinks.view.gallery import CameraView, Gallery
 
 
 class Stream:
@@ -53,6 +54,26 @@ def view(spec: str = "view:0", control: Stream | None = None) -> View:
     return View(address.parse(spec), control)
 
 
+def gallery(*names: str, token: str | None = None) -> Gallery:
+    """A view of several cameras, each with a control of its own."""
+    made = Gallery(address.parse("view:0", token))
+    made.show({name: Camera(name) for name in names})
+    return made
+
+
+class Camera(Stream):
+    """The control of one of several cameras."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name, self.state, self.error = name, "running", None
+        self.error: str | None
+
+    def snapshot(self) -> dict[str, Any]:
+        more = {"camera": self.name, "state": self.state, "restarts": 0, "error": self.error}
+        return {**super().snapshot(), **more}
+
+
 def picture(value: int, height: int = 48, width: int = 64) -> Frame:
     """Gray of one value, with a before that is brighter by 100."""
     pixels = np.full((height, width, 3), value, np.uint8)
@@ -60,8 +81,13 @@ def picture(value: int, height: int = 48, width: int = 64) -> Frame:
 
 
 @contextlib.contextmanager
-def showing(sink: View, rate: float = 30) -> Iterator[list[float]]:
-    """Write frames that change, in a thread; the seconds that each write took."""
+def showing(
+    sink: View | CameraView, rate: float = 30, noisy: bool = False
+) -> Iterator[list[float]]:
+    """Write frames that change, in a thread; the seconds that each write took.
+
+    What was denoised is flat, unless it is to be ``noisy``: a JPEG of 150 kB.
+    """
     taken: list[float] = []
     end = threading.Event()
     # Large and noisy: no kernel's socket buffer holds more than some of its JPEGs.
@@ -72,7 +98,10 @@ def showing(sink: View, rate: float = 30) -> Iterator[list[float]]:
         count = 0
         while not end.wait(1 / rate):
             pixels = np.full_like(noise, 20 + count % 8 * 15)
-            frame = Frame(pixels, time.monotonic(), before=noise + pixels)
+            before = noise + pixels
+            if noisy:
+                pixels = before.copy()
+            frame = Frame(pixels, time.monotonic(), before=before)
             start = time.monotonic()
             sink.write(frame)
             taken.append(time.monotonic() - start)
@@ -89,7 +118,7 @@ def showing(sink: View, rate: float = 30) -> Iterator[list[float]]:
 
 
 def ask(
-    sink: View, method: str, path: str, body: Any = None, **headers: str
+    sink: View | Gallery, method: str, path: str, body: Any = None, **headers: str
 ) -> tuple[int, bytes, dict[str, str]]:
     """One request: status, body, headers. Underscores in a header's name become hyphens."""
     where = urlsplit(sink.name)
@@ -107,7 +136,13 @@ def ask(
 class Socket:
     """A websocket's client by hand, which can do what no library does: be slow, or rude."""
 
-    def __init__(self, sink: View, receive_buffer: int | None = None, **headers: str) -> None:
+    def __init__(
+        self,
+        sink: View | Gallery,
+        receive_buffer: int | None = None,
+        path: str = "/frames",
+        **headers: str,
+    ) -> None:
         where = urlsplit(sink.name)
         self.raw = socket.socket()
         if receive_buffer:
@@ -123,7 +158,7 @@ class Socket:
             **headers,
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in given.items())
-        self.raw.sendall(f"GET /frames HTTP/1.1\r\n{lines}\r\n".encode())
+        self.raw.sendall(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += self.raw.recv(1) or b"\r\n\r\n"
@@ -165,7 +200,7 @@ class Socket:
         return False
 
     def next(self) -> list[bytes]:
-        """Ask, and take the message apart: figures, picture, picture before."""
+        """Ask, and take the message apart: figures, picture, picture before (or the camera)."""
         self.say()
         opcode, data = self.hear()
         assert opcode == 2

@@ -22,6 +22,7 @@ __all__ = [
     "RefusedError",
     "SettingError",
     "SinkError",
+    "SinkRefusedError",
     "SourceError",
     "shortage",
 ]
@@ -77,6 +78,10 @@ class RefusedError(SourceError):
 
 class SinkError(EdgecaeError, OSError):
     """A sink of frames that cannot be opened or written."""
+
+
+class SinkRefusedError(SinkError):
+    """A server that refuses the user or password of a sink: another try may lock a user out."""
 
 
 _SHORTAGES = {

@@ -7,7 +7,7 @@ import urllib.parse
 
 __all__ = ["is_url", "redacted", "secrets_in"]
 
-_OWN = ("test", "raw", "view", "camera", "picamera2")
+_OWN = ("test", "raw", "mpegts", "view", "camera", "picamera2")
 """No schemes but words for sources and sinks: an ``@`` may stand before a rate, or in a token."""
 
 _ONE_SLASH = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>[^/].*[@?=].*)", re.DOTALL)

@@ -22,6 +22,7 @@ from edgecae.denoise.tiling import BORDER, border, pad_edges, padded_size
 from edgecae.errors import BackendError, FrameError, ModelFileError, SettingError
 from edgecae.media import images
 from edgecae.quality import psnr
+from edgecae.tflite import model_file
 
 SIDES = st.integers(1, 70)
 
@@ -107,6 +108,15 @@ def test_it_denoises(shipped: str, photo: NDArray[np.uint8], sigma: float) -> No
     with Denoiser(shipped) as denoiser:
         gained = psnr(photo, denoiser.process(noisy)) - psnr(photo, noisy)
     assert gained > (0.5 if shipped == "classic" and sigma == 15 else 3)
+
+
+def test_several_denoisers_share_a_file_that_was_read(photo: NDArray[np.uint8]) -> None:
+    file = model_file.read(models.find_model("nano"))
+    with Denoiser(file) as first, Denoiser(file) as second, Denoiser("nano") as other:
+        assert first.model is second.model is file
+        expected = other.process(photo)
+        assert np.array_equal(first.process(photo), expected)
+        assert np.array_equal(second.process(photo), expected)
 
 
 def test_gray_is_the_mean_of_three_estimates(denoiser: Denoiser, photo: NDArray[np.uint8]) -> None:

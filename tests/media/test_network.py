@@ -246,13 +246,15 @@ def test_a_mistyped_url_shows_no_password_either(spec: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["rtsp://u:s3cret@h/live", "rtsp://u:s3cret@h/x.mkv", "tcp://h/x.mkv", *MISTYPED[:5]]
+    "spec", ["rtmp://u:s3cret@h/live", "http://u:s3cret@h/x.mkv", "tcp://h/x.mkv", *MISTYPED[:5]]
 )
-def test_a_sink_is_no_url(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sink_is_no_url_but_rtsp(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a path it would become a folder, called by its password."""
     monkeypatch.chdir(tmp_path)
     with sources.open_source("test:8x8?frames=1") as source:
-        with pytest.raises(SinkError, match="nothing is sent to a URL") as caught:
+        with pytest.raises(SinkError, match="of URLs, only rtsp") as caught:
             sinks.open_sink(spec, sinks.SinkSettings(source))
     assert "s3cret" not in str(caught.value)
     assert not list(tmp_path.iterdir())

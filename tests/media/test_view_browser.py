@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from watching import Stream, picture, showing, view
+from watching import Camera, Stream, gallery, picture, showing, view
 
 pytestmark = [
     pytest.mark.browser,
@@ -303,4 +303,116 @@ def test_a_stream_without_control_is_shown_as_well(page: Page) -> None:
         assert page.moves()
         assert page.text("noise") == "–"
         assert not page.driver.find_element("id", "strength").is_enabled()
+        assert page.errors() == []
+
+
+TILE = """
+const tile = document.querySelector(`a[href="cameras/${arguments[0]}/"]`);
+const canvas = tile.querySelector("canvas");
+return {
+  red: canvas.getContext("2d").getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data[0],
+  word: tile.querySelector(".word").textContent,
+  rate: tile.querySelector(".rate").textContent,
+  notice: tile.querySelector(".notice").textContent,
+  width: tile.getBoundingClientRect().width,
+  left: tile.getBoundingClientRect().left,
+  top: tile.getBoundingClientRect().top,
+};
+"""
+
+
+def tile(page: Page, name: str) -> dict[str, Any]:
+    """What a camera's tile on the page of all shows, and where it is."""
+    found: dict[str, Any] = page.driver.execute_script(TILE, name)
+    return found
+
+
+def test_all_cameras_are_on_one_page_and_each_on_its_own(page: Page) -> None:
+    names = ("door", "yard", "gate", "roof")
+    with gallery(*names, token="0123456789abcdef0123") as shown, contextlib.ExitStack() as stack:
+        sinks = [shown.sink(name) for name in names[:3]]
+        for sink, value in zip(sinks, (40, 90, 140), strict=True):
+            sink.write(picture(value))
+        page.driver.get(shown.url)
+        page.wait(lambda: page.text("what") == "4 of 4 cameras live")
+        page.wait(
+            lambda: [tile(page, n)["red"] for n in names] == pytest.approx([40, 90, 140, 0], abs=3)
+        )
+        assert "token" not in page.driver.current_url
+        first, second, third, fourth = (tile(page, name) for name in names)
+        assert (first["word"], first["rate"]) == ("Live", "30.0/s")
+        assert first["top"] == second["top"] < third["top"] == fourth["top"]  # two by two
+        assert first["left"] == third["left"] < second["left"] == fourth["left"]
+        stack.enter_context(showing(sinks[1]))
+        seen: set[int] = set()
+        page.wait(lambda: seen.add(tile(page, "yard")["red"]) or len(seen) > 3)
+
+        page.driver.find_element("css selector", 'a[href="cameras/yard/"]').click()
+        page.wait(lambda: page.text("state") == "Live")
+        assert page.text("name") == "yard"
+        assert page.moves()
+        assert page.driver.find_element("id", "divider").is_displayed()
+        page.driver.find_element("id", "all").click()
+        page.wait(lambda: page.text("what") == "4 of 4 cameras live")
+        assert page.errors() == []
+
+
+def test_a_page_of_cameras_follows_them(page: Page) -> None:
+    with gallery("door", "yard") as shown:
+        door, yard, roof = Camera("door"), Camera("yard"), Camera("roof")
+        shown.show({"door": door, "yard": yard})
+        shown.sink("door").write(picture(90))
+        page.driver.get(shown.url)
+        page.wait(lambda: page.text("what") == "2 of 2 cameras live")
+        door.state, door.error, door.offline = "waiting", "the disk is full", 5.0
+        page.wait(lambda: tile(page, "door")["word"] == "Trying again")
+        assert tile(page, "door")["notice"] == "the disk is full"
+        yard.state = "asleep"
+        page.wait(lambda: tile(page, "yard")["word"] == "Asleep")
+        assert page.text("what") == "0 of 2 cameras live"
+        shown.show({"yard": yard, "roof": roof})  # the file was read anew
+        page.wait(lambda: page.text("what") == "1 of 2 cameras live")
+        assert page.driver.execute_script(
+            "return [...document.querySelectorAll('.name')].map(each => each.textContent)"
+        ) == ["yard", "roof"]
+        assert page.errors() == []
+
+
+def test_the_page_of_cameras_fits_a_phone(page: Page) -> None:
+    size = page.driver.get_window_size()
+    with gallery("door", "yard") as shown:
+        shown.sink("door").write(picture(90))
+        try:
+            page.driver.set_window_size(500, 900)  # no narrower without a phone's own settings
+            page.driver.get(shown.url)
+            page.wait(lambda: page.text("what") == "2 of 2 cameras live")
+            first, second = tile(page, "door"), tile(page, "yard")
+            wide = page.driver.execute_script("return document.documentElement.clientWidth")
+            assert first["width"] == second["width"] == wide
+            assert first["top"] < second["top"]
+            scrolls = "return document.documentElement.scrollWidth > innerWidth"
+            assert not page.driver.execute_script(scrolls)
+        finally:
+            page.driver.set_window_size(size["width"], size["height"])
+
+
+def test_the_stream_of_mjpeg_moves(page: Page) -> None:
+    """As an element of a page of the view's."""
+    add = """
+    const image = document.createElement("img"), canvas = document.createElement("canvas");
+    image.src = "/stream.mjpeg";
+    document.body.append(image);
+    window.red = () => {
+      if (!image.naturalWidth) return -1;
+      canvas.width = image.naturalWidth, canvas.height = image.naturalHeight;
+      const context = canvas.getContext("2d");
+      context.drawImage(image, 0, 0);
+      return context.getImageData(9, 9, 1, 1).data[0];
+    };
+    """
+    with view("view:0?token=0123456789abcdef0123", Stream()) as sink, showing(sink):
+        page.driver.get(sink.url)
+        page.driver.execute_script(add)
+        seen: set[int] = set()
+        page.wait(lambda: seen.add(page.driver.execute_script("return red()")) or len(seen) > 4)
         assert page.errors() == []

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import codecs
-import difflib
 import hashlib
 import importlib.metadata
 import math
 import platform
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec.structs import fields
 
 from edgecae import noise
 from edgecae.errors import NoiseError, RecipeError
+from edgecae.nearest import nearest_setting
 from edgecae_train.data.images import BUILTIN
 
 __all__ = [
@@ -31,9 +29,6 @@ __all__ = [
     "versions",
     "with_changes",
 ]
-
-UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`(?: - at `(?P<place>[$.\w]+)`)?")
-"""What msgspec says of a setting that does not exist."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Whole = Annotated[int, msgspec.Meta(ge=0)]
@@ -225,20 +220,7 @@ def read(path: Path) -> Recipe:
         content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
         return msgspec.toml.decode(content, type=Recipe)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path}: {error}{_nearest(str(error))}") from error
-
-
-def _nearest(problem: str) -> str:
-    """Name the setting that an unknown one is nearest to, of the same table."""
-    found = UNKNOWN.search(problem)
-    if found is None:
-        return ""
-    table: Any = Recipe
-    for name in (found["place"] or "").split(".")[1:]:
-        table = {field.encode_name: field.type for field in fields(table)}[name]
-    known = [field.encode_name for field in fields(table)]
-    near = difflib.get_close_matches(found["name"], known, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+        raise RecipeError(f"recipe {path}: {error}{nearest_setting(str(error), Recipe)}") from error
 
 
 def with_changes(recipe: Recipe, changes: dict[str, Any]) -> Recipe:

@@ -109,7 +109,7 @@ def _option(field: dataclasses.Field[Any], more: dict[str, Any]) -> Callable[...
     flag = arguments.pop("flag", "--" + field.name.replace("_", "-"))
     default = field.default
     if default is dataclasses.MISSING:
-        return click.option(flag, field.name, required=True, **arguments)
+        return click.option(flag, field.name, **{"required": True, **arguments})
     if isinstance(default, bool):
         arguments["is_flag"] = True
     else:

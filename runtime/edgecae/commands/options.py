@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from edgecae import models
 from edgecae.commands.option_objects import option_of
+from edgecae.media.numbers import parse_bits, parse_rate, parse_size
 from edgecae.media.sources.base import SourceSettings
 from edgecae.tflite.interpreter import BACKENDS
 
@@ -28,6 +29,8 @@ __all__ = [
     "size",
     "threads",
 ]
+
+_T = TypeVar("_T")
 
 
 def complete_path(
@@ -92,42 +95,25 @@ class ThreadsOrAuto(click.ParamType):  # type: ignore[type-arg]
         return None if value == "auto" else int(_THREADS.convert(value, param, ctx))
 
 
-def size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """Width and height of an option ``WxH``, for its callback."""
-    if value is None:
-        return None
-    width, _, height = value.partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise click.BadParameter(f"{value!r} is no WIDTHxHEIGHT", ctx, param)
-    return int(width), int(height)
+def _parsed_by(
+    parse: Callable[[str], _T],
+) -> Callable[[click.Context, click.Parameter, str | None], _T | None]:
+    """Make the callback of an option whose text a function parses."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> _T | None:
+        try:
+            return None if value is None else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+
+    return callback
 
 
-def rate(ctx: click.Context, param: click.Parameter, value: str | None) -> Fraction | None:
-    """Frames a second of an option such as ``30000/1001``, for its callback."""
-    if value is None:
-        return None
-    try:
-        rate = Fraction(value)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise click.BadParameter(f"{value!r} is no number of frames a second", ctx, param)
-    return rate
+size = _parsed_by(parse_size)
+"""Width and height of an option ``WxH``, for its callback."""
 
-
-def _bits(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """Bits a second of an option such as ``800k`` or ``4M``, for its callback."""
-    if value is None:
-        return None
-    number, unit = (value[:-1], value[-1]) if value[-1:] in "kM" else (value, "")
-    try:
-        bits = round(float(number) * {"": 1, "k": 1e3, "M": 1e6}[unit])
-    except (ValueError, OverflowError):
-        bits = 0
-    if not 0 < bits < 2**31:
-        raise click.BadParameter(f"{value!r} is no bit rate such as 800k or 4M", ctx, param)
-    return bits
-
+rate = _parsed_by(parse_rate)
+"""Frames a second of an option such as ``30000/1001``, for its callback."""
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
@@ -156,7 +142,7 @@ max_pixels = option_of(
 
 ENCODING: dict[str, dict[str, Any]] = {
     "crf": {"type": click.FloatRange(min=0)},
-    "bitrate": {"callback": _bits},
+    "bitrate": {"callback": _parsed_by(parse_bits)},
 }
 """Likewise for :class:`edgecae.media.sinks.base.Encoding`."""
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from edgecae import stream
-from edgecae.commands import credentials, options, process, progress, terminal
+from edgecae.commands import cameras, credentials, options, process, progress, terminal
 from edgecae.commands.option_objects import options_of
 from edgecae.device import allocator
 from edgecae.errors import SourceError
@@ -45,21 +44,52 @@ def _status(control: StreamControl) -> str:
 
 
 def _only_one(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> str:
-    """The value of an option that may be given once."""
+    """The value of an option that may be given once; nothing, where it was not given."""
     if len(values) > 1:
         raise click.BadParameter(
-            f"a stream has one source, not {len(values)}; run edgecae once for each",
+            f"a stream has one source, not {len(values)}; --config FILE takes several cameras",
             context,
             parameter,
         )
-    return values[0]
+    return values[0] if values else ""
+
+
+_WITH_CONFIG = {"config", "token_file", "as_json"}
+"""Options beside a file of cameras; all others are settings of the file."""
+
+
+def _check_options(context: click.Context) -> None:
+    """Refuse options that exclude each other, or the lack of some.
+
+    Raises:
+        click.UsageError: as it says.
+    """
+    given = [
+        option
+        for option in context.command.params
+        if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+    ]
+    if context.params["config"] is None:
+        for name in ("source", "sinks"):
+            option = next(each for each in context.command.params if each.name == name)
+            if option not in given:
+                raise click.MissingParameter(None, context, option)
+        return
+    wrong = [option.opts[0] for option in given if option.name not in _WITH_CONFIG]
+    if wrong:
+        raise click.UsageError(f"with --config, {', '.join(wrong)} stands in the file", context)
 
 
 @click.command()
 @options_of(
     Session,
-    source={"shell_complete": options.complete_path, "multiple": True, "callback": _only_one},
-    sinks={"shell_complete": options.complete_path},
+    source={
+        "shell_complete": options.complete_path,
+        "multiple": True,
+        "required": False,
+        "callback": _only_one,
+    },
+    sinks={"shell_complete": options.complete_path, "required": False},
     threads={"type": options.ThreadsOrAuto()},
     max_latency={"type": options.POSITIVE},
     segment={"type": click.FloatRange(min=1)},
@@ -68,6 +98,7 @@ def _only_one(context: click.Context, parameter: click.Parameter, values: tuple[
     **options.CAMERA,
     **options.ENCODING,
 )
+@cameras.option
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
@@ -76,13 +107,16 @@ def _only_one(context: click.Context, parameter: click.Parameter, values: tuple[
     "environment is, or systemd's credential token.",
 )
 @options.overwrite
+@click.option("--no-audio", is_flag=True, help="Leave the sound of a network stream out.")
 @click.option("--json", "as_json", is_flag=True, help="Print figures as JSON, a line a second.")
 @click.pass_context
 def command(
     context: click.Context,
     session: Session,
+    config: Path | None,
     token_file: Path | None,
     overwrite: bool,
+    no_audio: bool,
     as_json: bool,
 ) -> None:
     """Denoise the frames of a source and hand them to sinks.
@@ -90,7 +124,13 @@ def command(
     A file loses no frame. A camera or a network stream gives its newest frame, and is opened again
     when it goes away. SIGINT, SIGTERM and SIGHUP end the stream after the frame at hand, with every
     file finished. @FILE stands for a source or a sink that the first line of a file describes.
+
+    --config FILE streams several cameras in one process. SIGHUP reads the file anew; what did not
+    change in it goes on.
     """
+    _check_options(context)
+    if config is not None:
+        context.exit(cameras.stream(config, credentials.view_token(token_file), as_json))
     session = dataclasses.replace(
         session,
         source=credentials.expanded(session.source),
@@ -104,7 +144,10 @@ def command(
         raise click.UsageError("--max-latency needs --threads auto, which chooses by it")
 
     allocator.use_one_arena()
-    session = dataclasses.replace(session, overwrite=overwrite, measure_noise=as_json)
+    encoding = dataclasses.replace(session.encoding, audio=not no_audio)
+    session = dataclasses.replace(
+        session, overwrite=overwrite, measure_noise=as_json, encoding=encoding
+    )
     with stream.stop_on_signals() as stop, progress.line() as show:
         print_json = _json_lines() if as_json else lambda control: None
 
@@ -120,9 +163,5 @@ def command(
         raise SourceError(f"{redacted(session.source)} holds no frame that can be decoded")
     terminal.echo(stats.summary(), err=True)
     if stats.stuck:
-        # A thread waits in a system call for a source that says nothing. It can't be ended, and
-        # may not wake in an interpreter that is being taken apart.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(progress.exit_status(stop))
+        process.leave(progress.exit_status(stop))
     context.exit(progress.exit_status(stop))

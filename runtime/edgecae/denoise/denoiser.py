@@ -52,7 +52,8 @@ class Denoiser:
     Not safe for use from several threads at once.
 
     Args:
-        model: name of a shipped model, or path of a model file.
+        model: name of a shipped model, path of a model file, or a file that was read already, which
+            any number of denoisers may share.
         threads: of the interpreter.
         backend: ``auto``, ``litert`` or ``tflite-runtime``.
         strength: see the attribute.
@@ -77,7 +78,7 @@ class Denoiser:
 
     def __init__(
         self,
-        model: str | Path = models.DEFAULT,
+        model: str | Path | model_file.ModelFile = models.DEFAULT,
         threads: int = 1,
         backend: str = "auto",
         strength: float | None = 1.0,
@@ -88,7 +89,9 @@ class Denoiser:
             raise BackendError(f"{threads} threads can't run anything; give 1 or more")
         if largest_area < 1:
             raise SettingError(f"largest_area is a number of pixels, not {largest_area}")
-        self.model = model_file.read(models.find_model(model))
+        if not isinstance(model, model_file.ModelFile):
+            model = model_file.read(models.find_model(model))
+        self.model = model
         self.model.require_int8()
         self.model.require_half("")
         self.backend = backends.find_backend(backend)

@@ -40,6 +40,7 @@ PACKAGES = (
     ("av", "video files, cameras and network streams", "pip install 'edgecae[video]'"),
     ("aiohttp", "the viewer in a browser", "pip install 'edgecae[view]'"),
     ("simplejpeg", "the viewer in a browser", "pip install 'edgecae[view]'"),
+    ("msgspec", "several cameras from a file", "pip install 'edgecae[cameras]'"),
     ("prometheus_client", "figures for Prometheus", "pip install 'edgecae[metrics]'"),
     ("picamera2", "ribbon-cable cameras of a Raspberry Pi",
      "sudo apt install python3-picamera2, and a venv made with --system-site-packages"),
@@ -234,7 +235,10 @@ def _in_group_video() -> bool:
 
 
 def examine(
-    quick: bool = False, threads: int | None = None, root: Path = Path("/")
+    quick: bool = False,
+    threads: int | None = None,
+    root: Path = Path("/"),
+    measure: bool = True,
 ) -> DoctorReport:
     """Look at this machine, and measure the shipped models on it.
 
@@ -242,13 +246,14 @@ def examine(
         quick: measure the smallest size alone and scale the others by their pixels.
         threads: of the interpreter; None: the cores that are to be had, four at most.
         root: where ``proc``, ``sys`` and ``dev`` are.
+        measure: whether to measure at all.
     """
     architecture = platform.machine()
     facts = read_this_machine(root)
     threads = threads or min(MAX_THREADS, facts.cpu.usable)
     software = of_software(architecture=architecture)
     measured: list[Speed] = []
-    if all(finding.grade != "fatal" for finding in software):
+    if measure and all(finding.grade != "fatal" for finding in software):
         try:
             sizes, budget = speeds.SIZES, speeds.BUDGET
             if quick:

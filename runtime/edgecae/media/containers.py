@@ -14,7 +14,14 @@ from typing import Any
 from edgecae.errors import SinkError, SourceError
 from edgecae.media.frame import MAX_PIXELS, check_size
 
-__all__ = ["limit_frames", "open_device", "open_file", "open_network", "open_output"]
+__all__ = [
+    "limit_frames",
+    "open_device",
+    "open_file",
+    "open_network",
+    "open_output",
+    "open_written",
+]
 
 _STREAMS = "mpegts", "h264", "hevc", "m4v", "mpegvideo", "obu", "ivf", "mjpeg", "jpeg_pipe"
 _CONTAINERS = (
@@ -149,6 +156,22 @@ def open_output(path: Path, options: Mapping[str, str] = {}) -> Any:
             f"a format of one video file"
         )
     return container
+
+
+def open_written(file: Any, container: str, options: Mapping[str, str] = {}) -> Any:
+    """Open what Python writes.
+
+    Args:
+        file: has ``write``, which takes all of what it gets.
+        container: FFmpeg's name of the format.
+        options: of the container, as FFmpeg names them.
+
+    Raises:
+        av.FFmpegError, ValueError: the format does not take such options.
+    """
+    import av
+
+    return av.open(file, "w", format=container, container_options=dict(options))
 
 
 def limit_frames(stream: Any, name: str, max_pixels: int) -> int:

@@ -95,10 +95,14 @@ class HttpServer:
         finally:
             self._lasting.discard(transport)
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function in the thread of the server, soon; not at all where it has ended."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function)
+
     def close(self) -> None:
         """Stop, whatever clients do; takes a second at most."""
-        with contextlib.suppress(RuntimeError):  # it has stopped by itself
-            self._loop.call_soon_threadsafe(self._stop.set)
+        self.call(self._stop.set)
         self._thread.join(2)
         self._socket.close()
 

@@ -16,6 +16,7 @@ from typing import Any
 from edgecae.errors import OfflineError, SourceError
 from edgecae.media import containers
 from edgecae.media.frame import Frame
+from edgecae.media.live_sound import LiveSound, warn_once
 from edgecae.media.sources.base import SourceSettings
 from edgecae.media.sources.video_file import field_order
 from edgecae.media.video.decode_errors import DecodeErrors
@@ -115,8 +116,6 @@ class VideoStream:
     def __init__(
         self, container: Any, name: str, settings: SourceSettings, live: bool = True
     ) -> None:
-        from av.stream import Discard
-
         self._container = container
         self._settings = settings
         self._failures = _failures()
@@ -133,11 +132,7 @@ class VideoStream:
         self._broken = DecodeErrors(largest)
         self._jpeg = self._stream.codec_context.codec.canonical_name == "mjpeg"
         self._stream.thread_type = "SLICE"  # threads that take a frame each would delay it
-        for stream in container.streams:
-            if stream is not self._stream:
-                # FFmpeg drops its packets inside a read. Handed out, each would begin a read of its
-                # own, with a time limit of its own: sound that goes on would pass for a picture.
-                stream.discard = Discard.all
+        self._sound = LiveSound(container, name, settings) if live else None
 
     @property
     def rate(self) -> Fraction | None:
@@ -147,7 +142,8 @@ class VideoStream:
 
     def _packets(self) -> Iterator[Any]:
         """Packets of video until the stream ends."""
-        packets = self._container.demux(self._stream)
+        streams = self._streams()
+        packets = self._container.demux(*streams)
         asked = time.monotonic()
         while True:
             failure: Exception | None = None
@@ -155,7 +151,7 @@ class VideoStream:
                 packet = next(packets, None)
             except BlockingIOError as error:
                 failure = error
-                packets = self._container.demux(self._stream)
+                packets = self._container.demux(*streams)
             except self._failures as error:
                 raise self._gone(asked, reason(error)) from None
             # Whatever came so late: FFmpeg hands out what it held back when a read is interrupted.
@@ -164,6 +160,10 @@ class VideoStream:
             if failure is not None:
                 time.sleep(POLL)
                 continue
+            if packet is not None and packet.stream_index != self._stream.index:
+                if self._sound is not None:
+                    self._sound.packet(packet)
+                continue  # the time since a picture was asked for goes on
             # The last packet is empty: it asks the decoder for what that still holds back.
             ended = packet is None or (packet.size == 0 and packet.pts is None)
             if ended and self.live:
@@ -172,6 +172,20 @@ class VideoStream:
                 return
             yield packet
             asked = time.monotonic()
+
+    def _streams(self) -> list[Any]:
+        """Streams to read: the video, and the sound if a sink wants it."""
+        from av.stream import Discard
+
+        streams = [self._stream]
+        if self._sound is not None:
+            streams += self._sound.begin()
+        elif self._container.streams.audio:
+            warn_once(self.name, self._settings)
+        for stream in self._container.streams:
+            if stream not in streams:  # FFmpeg drops its packets inside a read
+                stream.discard = Discard.all
+        return streams
 
     def _stored(self, picture: Any) -> Stored:
         """How a picture was stored; what 8-bit RGB does not hold is left out, and named once."""
@@ -203,6 +217,9 @@ class VideoStream:
                 self._broken.packet(self.name, reason(error), error)
                 pictures = []
             for picture in pictures:
+                if self._sound is not None and not self._sound.picture(picture):
+                    heard = time.monotonic()
+                    continue
                 if not self._settings.buffers.has_room(3 * picture.width * picture.height):
                     heard = time.monotonic()
                     continue  # a large one, while another is still under way

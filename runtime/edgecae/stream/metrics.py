@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from edgecae.errors import SettingError
 from edgecae.media import host_port
 
-__all__ = ["address", "serve"]
+__all__ = ["address", "serve", "serve_cameras"]
 
 _COUNTERS = {
     "frames_in": "Frames that the source gave.",
@@ -28,26 +28,53 @@ _GAUGES = {
 _QUANTILES = {"process": "Seconds of the denoiser.", "latency": "Seconds from source to last sink."}
 
 
-class _Collector:
-    """Asks the stream when Prometheus asks."""
+_CAMERA_GAUGES = {"up": "1 while the camera's frames are denoised, else 0."}
+_CAMERA_COUNTERS = {"restarts": "How often the camera was begun again after a failure."}
 
-    def __init__(self, snapshot: Callable[[], dict[str, Any]]) -> None:
-        self._snapshot = snapshot
+
+class _Collector:
+    """Asks the streams when Prometheus asks.
+
+    Args:
+        snapshots: returns the figures of each stream by its camera.
+        labelled: whether that is a label; else there is just one stream.
+    """
+
+    def __init__(
+        self, snapshots: Callable[[], Mapping[str, dict[str, Any]]], labelled: bool
+    ) -> None:
+        self._snapshots, self._labelled = snapshots, labelled
 
     def collect(self) -> Iterator[Any]:
         """See prometheus-client's custom collectors."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-        now = self._snapshot()
-        for key, text in _COUNTERS.items():
-            yield CounterMetricFamily(f"edgecae_{key}", text, now[key])
-        for key, text in _GAUGES.items():
-            yield GaugeMetricFamily(f"edgecae_{key}", text, now[key] or 0.0)
+        now = self._snapshots()
+        counters, gauges = dict(_COUNTERS), dict(_GAUGES)
+        if self._labelled:
+            now = {name: {**each, "up": each["state"] == "running"} for name, each in now.items()}
+            counters |= _CAMERA_COUNTERS
+            gauges |= _CAMERA_GAUGES
+        for kind, families in ((CounterMetricFamily, counters), (GaugeMetricFamily, gauges)):
+            for key, text in families.items():
+                family = kind(f"edgecae_{key}", text, labels=self._labels())
+                for name, each in now.items():
+                    family.add_metric(self._values(name), float(each[key] or 0.0))
+                yield family
         for key, text in _QUANTILES.items():
-            family = GaugeMetricFamily(f"edgecae_{key}_seconds", text, labels=["quantile"])
-            for percent in (50, 95, 99):
-                family.add_metric([f"0.{percent}"], now[f"{key}_p{percent}_ms"] / 1000)
+            labels = [*self._labels(), "quantile"]
+            family = GaugeMetricFamily(f"edgecae_{key}_seconds", text, labels=labels)
+            for name, each in now.items():
+                for percent in (50, 95, 99):
+                    values = [*self._values(name), f"0.{percent}"]
+                    family.add_metric(values, each[f"{key}_p{percent}_ms"] / 1000)
             yield family
+
+    def _labels(self) -> list[str]:
+        return ["camera"] if self._labelled else []
+
+    def _values(self, name: str) -> list[str]:
+        return [name] if self._labelled else []
 
 
 def address(text: str) -> tuple[str, int]:
@@ -65,8 +92,9 @@ def address(text: str) -> tuple[str, int]:
     return host or "127.0.0.1", port
 
 
-@contextlib.contextmanager
-def serve(text: str, snapshot: Callable[[], dict[str, Any]]) -> Iterator[str]:
+def serve(
+    text: str, snapshot: Callable[[], dict[str, Any]]
+) -> contextlib.AbstractContextManager[str]:
     """Answer ``/metrics`` at an address while the block runs; yields its URL.
 
     Args:
@@ -76,6 +104,26 @@ def serve(text: str, snapshot: Callable[[], dict[str, Any]]) -> Iterator[str]:
     Raises:
         SettingError: prometheus-client or aiohttp is not installed, or the address can't be used.
     """
+    return _serve(text, _Collector(lambda: {"": snapshot()}, False))
+
+
+def serve_cameras(
+    text: str, snapshots: Callable[[], Mapping[str, dict[str, Any]]]
+) -> contextlib.AbstractContextManager[str]:
+    """Do the same for several streams, each figure with the label ``camera``.
+
+    Args:
+        text: see :func:`address`.
+        snapshots: by camera; those of :class:`edgecae.stream.cameras.camera.CameraStream`.
+
+    Raises:
+        SettingError: as :func:`serve`.
+    """
+    return _serve(text, _Collector(snapshots, True))
+
+
+@contextlib.contextmanager
+def _serve(text: str, collector: _Collector) -> Iterator[str]:
     host, port = address(text)
     try:
         from aiohttp import web
@@ -87,7 +135,7 @@ def serve(text: str, snapshot: Callable[[], dict[str, Any]]) -> Iterator[str]:
             "metrics need aiohttp and prometheus-client: pip install 'edgecae[metrics]'"
         ) from error
     registry = CollectorRegistry()
-    registry.register(_Collector(snapshot))
+    registry.register(collector)
 
     async def answer(request: web.Request) -> web.Response:
         try:

@@ -98,7 +98,9 @@ class _Denoisers:
         self._watchdog, self._stats, self._ready = watchdog, stats, ready
         self._pending: deque[Future[tuple[Frame, float]]] = deque()
         self._executor = (
-            ThreadPoolExecutor(self._count, "denoise") if self._count > 1 else _Inline()
+            ThreadPoolExecutor(self._count, "denoise", watchdog.hooks.on_denoise)
+            if self._count > 1
+            else _Inline()
         )
 
     def _work(self, frame: Frame) -> tuple[Frame, float]:
@@ -204,8 +206,8 @@ class _Stream:
         failed = [(each, each.error) for each in self.sink_workers if each.error is not None]
         if failed and not self.source.live:
             return False
-        starved = any(worker.starved for worker, _ in failed)
-        if failed and len(failed) == len(self.sink_workers) and not starved:
+        awaited = any(worker.awaited for worker, _ in failed)
+        if failed and len(failed) == len(self.sink_workers) and not awaited:
             raise failed[-1][1]
         for worker, _ in failed:
             if not worker.recovers:
@@ -348,6 +350,7 @@ def _loop(
                 if frame is None:  # figures are wanted above all where no frames come
                     report(stats)
                 if workers is None and frame is not None:
+                    watchdog.hooks.on_denoise()
                     with watchdog.watching():
                         chosen = denoiser(frame) if callable(denoiser) else denoiser
                     every = [chosen] if isinstance(chosen, Denoiser) else list(chosen)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgecae import models
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
-from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding
+from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding, Sink
+from edgecae.media.sound import Sound
 from edgecae.redact import redacted
 from edgecae.stream import metrics
 from edgecae.stream.capture import closing, open_lasting
@@ -22,6 +23,8 @@ from edgecae.stream.pipeline import run
 from edgecae.stream.stats import Stats
 from edgecae.stream.stop import Stop
 from edgecae.stream.watchdog import MAX_HANG_SECONDS, StreamHooks, Watchdog
+from edgecae.tflite import model_file
+from edgecae.tflite.model_file import ModelFile
 
 if TYPE_CHECKING:
     from edgecae.stream import threads as tune
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 log = logging.getLogger(__name__)
+
+
+def _read_model(model: str) -> ModelFile:
+    return model_file.read(models.find_model(model))
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,10 @@ class Session:
         token: that opens a view whose description has none; None: where other machines reach it,
             one is made.
         measure_noise: whether figures shall have the noise where nothing else needs it.
+        goes_on: whether what an earlier stream wrote is no obstacle, see
+            :class:`edgecae.media.sinks.SinkSettings`.
+        name: of the stream, for people who have several; empty: it needs none.
+        read_model: reads ``model``; streams of one process may share what it returns.
     """
 
     source: str = field(
@@ -71,8 +82,8 @@ class Session:
             "multiple": True,
             "metavar": "S",
             "help": "Video file, folder for PNG files, - (Y4M to standard output), raw:rgb24 (the "
-            "same, no header), view: (a web page), camera:/dev/video9 or null:. May be given "
-            "several times.",
+            "same, no header), mpegts:- (the same, H.264), rtsp://HOST:8554/NAME (published to a "
+            "server), view: (a web page), camera:/dev/video9 or null:. May be given several times.",
         }
     )
     model: str = field(
@@ -139,6 +150,9 @@ class Session:
     overwrite: bool = False
     token: str | None = field(default=None, repr=False)
     measure_noise: bool = False
+    goes_on: bool = False
+    name: str = ""
+    read_model: Callable[[str], ModelFile] = field(default=_read_model, repr=False)
 
     def run(
         self,
@@ -146,6 +160,7 @@ class Session:
         announce: Callable[[str], None] = log.info,
         report: Callable[[StreamControl], None] = lambda control: None,
         hooks: StreamHooks | None = None,
+        more_sinks: Sequence[Callable[[StreamControl], Sink]] = (),
     ) -> StreamControl:
         """Open everything, stream, close everything.
 
@@ -154,6 +169,8 @@ class Session:
             announce: told in a line what is opened, and what is chosen.
             report: told after each frame, and now and then while none comes.
             hooks: what the process does for its stream, see :func:`run`.
+            more_sinks: each opens a sink beside those of the descriptions; called with what that
+                sink may know of the stream.
 
         Returns:
             The stream's figures: ``snapshot()``, ``stats``.
@@ -162,11 +179,12 @@ class Session:
             EdgecaeError: as :func:`run` and whatever is opened raise it.
         """
         stop, stats = stop or Stop(), Stats()
+        camera = replace(self.camera, sound=Sound() if self.encoding.audio else None)
         with contextlib.ExitStack() as stack:
             # First the model: a wrong one is found before a camera is waited for.
             first = stack.enter_context(self._denoiser(self.threads or 1))
             source = stack.enter_context(
-                closing(open_lasting(self.source, self.camera, stop, redacted(self.source)), stats)
+                closing(open_lasting(self.source, camera, stop, redacted(self.source)), stats)
             )
             control = StreamControl(source, stats, [], self.strength)
             settings = sinks.SinkSettings(
@@ -177,11 +195,14 @@ class Session:
                 control,
                 self.token,
                 self.encoding,
+                camera.sound,
+                self.goes_on,
             )
             opened = [
                 stack.enter_context(sinks.open_sink(spec, settings))
                 for spec in dict.fromkeys(self.sinks)
             ]
+            opened += [stack.enter_context(open_one(control)) for open_one in more_sinks]
             if self.metrics is not None:
                 url = stack.enter_context(metrics.serve(self.metrics, control.snapshot))
                 announce(f"metrics at {url}")
@@ -196,7 +217,7 @@ class Session:
             def each(stats: Stats) -> None:  # noqa: ARG001 - the same that control has
                 report(control)
                 if (said := overload.notice()) is not None:
-                    log.warning("%s", said)
+                    log.warning("%s%s", self.name and f"{self.name}: ", said)
 
             def choose(frame: Frame) -> list[Denoiser]:
                 if self.threads is not None:
@@ -224,7 +245,7 @@ class Session:
         return control
 
     def _denoiser(self, threads: int) -> Denoiser:
-        denoiser = Denoiser(self.model, threads, self.backend, self.strength)
+        denoiser = Denoiser(self.read_model(self.model), threads, self.backend, self.strength)
         denoiser.measure_noise = (
             self.measure_noise
             or self.metrics is not None

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from edgecae.errors import EdgecaeError, SinkError, shortage
+from edgecae.errors import EdgecaeError, SinkError, SinkRefusedError, shortage
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
 from edgecae.media.sinks import Sink
@@ -99,9 +99,15 @@ class SinkWorker:
         return f"{said or self.sink.name} ({lacking})"
 
     @property
-    def starved(self) -> bool:
-        """Whether it failed for a lack that may pass, and has not done so for long."""
-        return shortage(self.error) is not None and self.recovers and self._wait < BACKOFF[1]
+    def awaited(self) -> bool:
+        """Whether it failed, and the stream goes on for its sake even if no other sink works.
+
+        So it does for a server that may come back, and for a lack that has not lasted long.
+        """
+        if self.error is None or not self.recovers:
+            return False
+        lacking = shortage(self.error) is not None and self._wait < BACKOFF[1]
+        return lacking or getattr(self.sink, "reconnects", False)
 
     def start(self) -> None:
         """Begin to take frames."""
@@ -159,6 +165,7 @@ class SinkWorker:
                 self.recovers = self._newest
             else:  # only what a sink says itself may pass: anything else is a bug
                 self.recovers &= isinstance(error, SinkError)
+                self.recovers &= not isinstance(error, SinkRefusedError)
             self._put_off(time.monotonic())
             again = self.error is not None
             if not again:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 
@@ -37,15 +37,22 @@ class Stop:
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[Stop]:
+def stop_on_signals(on_hangup: Callable[[], None] | None = None) -> Iterator[Stop]:
     """Turn SIGINT, SIGTERM and SIGHUP into a :class:`Stop` while the block runs.
 
     SIGHUP stays ignored where it is (``nohup``). Use it in the main thread. The handlers that were
     there come back afterwards.
+
+    Args:
+        on_hangup: called at SIGHUP in its place; it must take no lock, since it may interrupt
+            whoever holds it.
     """
     stop = Stop()
 
     def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        if on_hangup is not None and number == getattr(signal, "SIGHUP", None):
+            on_hangup()
+            return
         stop.signal = number
         stop.requested = True
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.device import machine
 
-__all__ = ["Choice", "best", "cores", "measure_threads"]
+__all__ = ["Choice", "best", "cores", "measure_side_by_side", "measure_threads"]
 
 _SECONDS = 0.4
 """How long each combination is measured, after a first frame that makes the plan."""
@@ -88,16 +88,25 @@ def measure_threads(
                     denoisers.append(stack.enter_context(make(threads)))
             if interpreters > 1 and denoisers[0].metadata.states:
                 continue  # what one frame leaves behind, the next one needs
-            found.append(_measure(denoisers, frame, threads, watching))
+            found.append(measure_side_by_side(denoisers, frame, threads, watching))
     return found
 
 
-def _measure(
+def measure_side_by_side(
     denoisers: Sequence[Denoiser],
-    frame: Any,
+    frame: NDArray[np.uint8],
     threads: int,
-    watching: Callable[[], AbstractContextManager[None]],
+    watching: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
 ) -> Choice:
+    """Let denoisers work at the same time on one frame, for about half a second.
+
+    Args:
+        denoisers: opened, each for one thread.
+        frame: H×W×3 or H×W.
+        threads: of each interpreter.
+        watching: see :func:`measure_threads`.
+    """
+
     def warm_up(denoiser: Denoiser) -> None:
         with watching():
             denoiser.process(frame)

@@ -36,6 +36,7 @@ class StreamHooks:
         on_ready: the stream begins.
         on_alive: it goes on; gets a line of status.
         on_stopping: it has ended.
+        on_denoise: a thread of the stream is about to denoise for the first time; called in it.
         on_hang: inference hangs; gets a line that says so. It must end the process. None: the
             stream ends with :class:`HungError`.
         interval: seconds between two calls of ``on_alive``.
@@ -44,6 +45,7 @@ class StreamHooks:
     on_ready: Callable[[], object] = lambda: None
     on_alive: Callable[[str], object] = lambda status: None
     on_stopping: Callable[[], object] = lambda: None
+    on_denoise: Callable[[], object] = lambda: None
     on_hang: Callable[[str], object] | None = None
     interval: float = 10.0
 

@@ -4,6 +4,8 @@
 ``null:``            throws frames away
 ``view:``            a web page, see :mod:`.view`
 ``-``, ``raw:``      standard output, see :mod:`.pipe`
+``mpegts:-``         standard output, H.264 in MPEG-TS, see :mod:`.mpegts`
+``rtsp://``          an RTSP server, see :mod:`.rtsp`
 ``camera:DEVICE``    a virtual camera, see :mod:`.virtual_camera`
 a folder             one PNG a frame (a path that ends in / or has no suffix)
 any other path       video, through PyAV; the suffix says which container. In parts, see
@@ -22,9 +24,11 @@ from collections.abc import Callable
 from edgecae.errors import SinkError
 from edgecae.media.sinks import (
     image_folder,
+    mpegts,
     null,
     pipe,
     recording,
+    rtsp,
     video_file,
     view,
     virtual_camera,
@@ -39,7 +43,9 @@ __all__ = ["OPENERS", "Sink", "SinkSettings", "open_sink"]
 OPENERS: tuple[Callable[[str, SinkSettings], Sink | None], ...] = (
     null.open_sink,
     view.open_sink,
+    mpegts.open_sink,
     pipe.open_sink,
+    rtsp.open_sink,
     virtual_camera.open_sink,
     image_folder.open_sink,
     recording.open_sink,
@@ -55,11 +61,11 @@ def open_sink(spec: str, settings: SinkSettings) -> Sink:
     Raises:
         SinkError: nothing of that description can be written.
     """
-    if is_url(spec):  # as a path, it would make folders that are called by its password
+    if is_url(spec) and not rtsp.is_rtsp(spec):  # as a path, it would make folders of its password
         raise SinkError(
-            f"sink {redacted(spec)!r}: nothing is sent to a URL; hand the frames to a program "
-            f"that does: --sink - | ffmpeg -i - URL (a path that looks like one, or holds token=, "
-            f"begins with ./)"
+            f"sink {redacted(spec)!r}: of URLs, only rtsp:// and rtsps:// are published to; hand "
+            f"the frames to a program that does: --sink - | ffmpeg -i - URL (a path that looks "
+            f"like one, or holds token=, begins with ./)"
         )
     for opener in OPENERS:
         sink = opener(spec, settings)

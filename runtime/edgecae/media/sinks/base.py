@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from edgecae.media.frame import Frame
+from edgecae.media.sound import Sound, SoundQueue
 from edgecae.media.sources.base import Source
 
 __all__ = ["DEFAULT_CODEC", "FALLBACK_RATE", "Control", "Encoding", "Sink", "SinkSettings"]
@@ -93,7 +94,10 @@ class SinkSettings:
         segment: seconds after which a recording goes on in another file; None: never.
         control: of the stream; None where there is none.
         encoding: what else is asked of the encoder of a video.
+        sound: of a live source; None: there is none, or it is not wanted.
         token: that opens a view whose description has none; None: there is none.
+        goes_on: whether files of an earlier stream are no obstacle, unless they are replaced: what
+            is written goes on beside them, under the next free number.
     """
 
     source: Source
@@ -103,6 +107,12 @@ class SinkSettings:
     control: Control | None = None
     token: str | None = field(default=None, repr=False)
     encoding: Encoding = field(default_factory=Encoding)
+    sound: Sound | None = None
+    goes_on: bool = False
+
+    def listen(self) -> SoundQueue | None:
+        """Listen to the sound, if there may be any; the queue is to be closed."""
+        return self.sound.listen() if self.sound is not None and self.encoding.audio else None
 
 
 class Sink(Protocol):

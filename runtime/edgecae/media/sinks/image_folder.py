@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from edgecae.errors import SinkError
@@ -9,6 +10,8 @@ from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import SinkSettings
 
 __all__ = ["ImageFolder", "names_folder", "open_sink"]
+
+_NUMBERED = re.compile(r"frame(\d{6,})\.png")
 
 
 class ImageFolder:
@@ -20,6 +23,7 @@ class ImageFolder:
     Args:
         folder: made if it is not there.
         overwrite: whether the folder may hold files already.
+        goes_on: whether frames are numbered on from those that are there, and none is replaced.
 
     Raises:
         SinkError: the folder can't be made, or is not empty and ``overwrite`` was not given.
@@ -29,7 +33,7 @@ class ImageFolder:
     wants_slates = False
     recovers = True
 
-    def __init__(self, folder: Path, overwrite: bool = False) -> None:
+    def __init__(self, folder: Path, overwrite: bool = False, goes_on: bool = False) -> None:
         self.name = str(folder)
         self._folder = folder
         self._count = 0
@@ -37,9 +41,12 @@ class ImageFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             occupied = any(folder.iterdir())
+            if goes_on and not overwrite:
+                matches = (_NUMBERED.fullmatch(path.name) for path in folder.iterdir())
+                self._count = max((int(match[1]) + 1 for match in matches if match), default=0)
         except OSError as error:
             raise SinkError(f"{folder} can't be written: {error.strerror}") from error
-        if occupied and not overwrite:
+        if occupied and not (overwrite or goes_on):
             raise SinkError(f"{folder} is not empty; --overwrite writes into it")
 
     def write(self, frame: Frame) -> None:
@@ -70,4 +77,6 @@ def names_folder(spec: str) -> bool:
 
 def open_sink(spec: str, settings: SinkSettings) -> ImageFolder | None:
     """Open a folder; None for a path that names a file."""
-    return ImageFolder(Path(spec), settings.overwrite) if names_folder(spec) else None
+    if not names_folder(spec):
+        return None
+    return ImageFolder(Path(spec), settings.overwrite, settings.goes_on)

@@ -11,19 +11,17 @@ import sys
 import time
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import FALLBACK_RATE, SinkSettings
 from edgecae.media.sources.base import Source
 from edgecae.media.sources.video_file import VideoFile
 from edgecae.media.video.deep_pixels import layout_of
+from edgecae.media.video.fitting import Fitting
 from edgecae.media.video.stored import BOTTOM_FIRST, TOP_FIRST, colour_matrix, from_rgb
 from edgecae.redact import redacted
 
-__all__ = ["PipeSink", "is_pipe", "open_sink"]
+__all__ = ["PipeSink", "Unbuffered", "is_pipe", "open_sink"]
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +68,7 @@ class PipeSink:
             import av
         except ImportError as error:
             raise SinkError("a pipe needs PyAV: pip install 'edgecae[video]'") from error
-        self._av: Any = av
-        file.flush()
-        # Unbuffered: a thread that waits for a reader inside a buffer keeps Python from its end.
-        self._file = getattr(file, "raw", file)
+        self._file = Unbuffered(file)
         self._raw = raw
         self._rate = source.rate or FALLBACK_RATE
         self._live = source.live
@@ -90,10 +85,9 @@ class PipeSink:
             raise SinkError(
                 f"sink {redacted(f'raw:{raw}')!r}: there is no such pixel format"
             ) from error
-        self._size: tuple[int, int] | None = None
+        self._fitting: Fitting | None = None
         self._form = raw or ""
         self._begun = False  # whether anything was written
-        self._said = False
 
     def _format(self, frame: Frame) -> str:
         if frame.pixels.ndim == 2:
@@ -102,9 +96,9 @@ class PipeSink:
         subsampled = frame.stored is not None and _is_420(frame.stored.pixel_format)
         return "yuv420p" if subsampled and even else "yuv444p"
 
-    def _begin(self, frame: Frame) -> None:
+    def _begin(self, frame: Frame) -> Fitting:
         """Choose, by the first frame, what all of them have."""
-        self._size = frame.pixels.shape[0], frame.pixels.shape[1]
+        self._fitting = Fitting(self.name, (frame.pixels.shape[0], frame.pixels.shape[1]))
         self._form = self._raw or self._format(frame)
         stored = frame.stored
         if stored is not None:
@@ -112,6 +106,7 @@ class PipeSink:
             self._fields = {TOP_FIRST: "t", BOTTOM_FIRST: "b"}.get(stored.field_order or "", "p")
             if stored.picture is not None:
                 log.warning("%s: %s becomes %s", self.name, stored.pixel_format, self._form)
+        return self._fitting
 
     def _pace(self, frame: Frame) -> int:
         """How often to write the last frame again before this one; −1: leave this one out.
@@ -131,65 +126,26 @@ class PipeSink:
         # A frame that comes a little early or late keeps its place.
         return -1 if late <= -1 else max(0, int(late))
 
-    def _picture(self, pixels: NDArray[np.uint8]) -> Any:
-        kind = "gray" if pixels.ndim == 2 else "rgb24"
-        return self._av.VideoFrame.from_ndarray(pixels, format=kind)
-
-    def _say_scaled(self, from_size: str) -> None:
-        """Once: pictures of a folder may each have a size of their own."""
-        if not self._said and self._size is not None:
-            self._said = True
-            log.warning(
-                "%s: a frame of %s is scaled to %d×%d, and so will be all others: a pipe keeps the "
-                "size that it began with; start anew for another, or write to a file",
-                *(self.name, from_size, self._size[1], self._size[0]),
-            )
-
-    def _fitted(self, pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """The picture as large as it fits in, in the middle of a black one of ``size``."""
-        scale = min(size[0] / pixels.shape[0], size[1] / pixels.shape[1])
-        height, width = (max(1, round(scale * side)) for side in pixels.shape[:2])
-        top, left = (size[0] - height) // 2, (size[1] - width) // 2
-        fitted = np.zeros((*size, *pixels.shape[2:]), np.uint8)
-        fitted[top : top + height, left : left + width] = (
-            self._picture(pixels).reformat(width=width, height=height).to_ndarray()
-        )
-        return fitted
-
-    def _put(self, content: bytes) -> None:
-        left = memoryview(content)
-        while left:
-            written = self._file.write(left)
-            if written is None:  # a pipe that another process made non-blocking is full
-                time.sleep(_POLL)
-            else:
-                left = left[written:]
-
     def write(self, frame: Frame) -> None:
         """See :class:`edgecae.media.sinks.Sink`.
 
         Raises:
             SinkError: nobody reads any more.
         """
-        height, width = frame.pixels.shape[:2]
         head = b"" if self._raw else b"FRAME\n"
-        if self._size is None:
-            self._begin(frame)
-        assert self._size is not None
+        fitting = self._fitting or self._begin(frame)
         again = self._pace(frame)
         if again < 0:
             return
         if not self._raw and not self._begun:
             rate = self._rate.limit_denominator(65535)
+            tall, wide = fitting.size
             head = (
-                f"YUV4MPEG2 W{self._size[1]} H{self._size[0]} F{rate.numerator}:{rate.denominator} "
+                f"YUV4MPEG2 W{wide} H{tall} F{rate.numerator}:{rate.denominator} "
                 f"I{self._fields} A{self._aspect} C{_CHROMA[self._form]} "
                 f"XCOLORRANGE=LIMITED\nFRAME\n"
             ).encode()
-        pixels = frame.pixels
-        if (height, width) != self._size:
-            self._say_scaled(f"{width}×{height}")
-            pixels = self._fitted(pixels, self._size)
+        pixels = fitting.fit(frame.pixels)
         form = self._form
         full, interlaced = form.startswith("yuvj"), self._fields != "p"
         try:
@@ -197,8 +153,8 @@ class PipeSink:
             content = picture.to_ndarray().tobytes()
             self._begun = True
             for _ in range(again):
-                self._put(self._last)
-            self._put(head + content)
+                self._file.write(self._last)
+            self._file.write(head + content)
             self._written += again + 1
             self._last = content if self._raw else b"FRAME\n" + content
         except ValueError as error:
@@ -213,14 +169,41 @@ class PipeSink:
         """Nothing is held back."""
 
 
+class Unbuffered:
+    """Standard output without a buffer: a thread that waits in one keeps Python from its end.
+
+    Args:
+        file: for writing, binary.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        file.flush()
+        self._file: Any = getattr(file, "raw", file)
+
+    def write(self, content: bytes) -> int:
+        """Write all of it; return its length.
+
+        Raises:
+            OSError: nobody reads any more.
+        """
+        left = memoryview(content)
+        while left:
+            written = self._file.write(left)
+            if written is None:  # a pipe that another process made non-blocking is full
+                time.sleep(_POLL)
+            else:
+                left = left[written:]
+        return len(content)
+
+
 def is_pipe(spec: str) -> bool:
     """Whether a description means standard output."""
-    return spec == "-" or spec.startswith("raw:")
+    return spec == "-" or spec.startswith(("raw:", "mpegts:"))
 
 
 def open_sink(spec: str, settings: SinkSettings) -> PipeSink | None:
     """Open standard output; None for any other description."""
-    if not is_pipe(spec):
+    if not is_pipe(spec) or spec.startswith("mpegts:"):  # see .mpegts
         return None
     raw = None if spec == "-" else spec.removeprefix("raw:") or "rgb24"
     return PipeSink(sys.stdout.buffer, settings.source, raw)

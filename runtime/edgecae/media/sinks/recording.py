@@ -1,4 +1,4 @@
-"""A video that goes on in another file: after some time, or when frames change their size.
+"""A video that goes on in another file: after some time, or when frames or sound change their kind.
 
 ``--segment SECONDS``, and every recording of a live source. ``door.mkv`` goes on as
 ``door-0002.mkv``; with segments all are numbered, from the first number that is free, so that a
@@ -20,6 +20,7 @@ from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import SinkSettings
 from edgecae.media.sinks.image_folder import names_folder
 from edgecae.media.sinks.video_file import VideoSink
+from edgecae.media.sound import SoundKind
 
 __all__ = ["Recording", "open_sink"]
 
@@ -37,7 +38,7 @@ class Recording:
 
     Args:
         path: of the first file, or a pattern.
-        settings: ``segment``, ``codec``, ``encoding`` and ``overwrite`` are used.
+        settings: ``segment``, ``codec``, ``encoding``, ``overwrite`` and ``goes_on`` are used.
 
     Raises:
         SinkError: as :class:`VideoSink`.
@@ -53,6 +54,8 @@ class Recording:
         self._number = 0
         self._shape: tuple[int, ...] | None = None
         self._begin = self._looked = 0.0
+        self._sound = settings.listen()
+        self._kind: SoundKind | None = None
         self._file: VideoSink | None = self._open()
 
     def _next(self) -> Path:
@@ -65,7 +68,9 @@ class Recording:
             path = named
         elif not self._number and self._settings.segment is None:
             self._number = 1
-            return path
+            taken = self._settings.goes_on and os.path.lexists(path)
+            if not taken or self._settings.overwrite:
+                return path
         for number in range(self._number + 1, _MOST):
             named = path.with_name(f"{path.stem}-{number:04}{path.suffix}")
             if not os.path.lexists(named):
@@ -79,7 +84,16 @@ class Recording:
         path = self._next()
         rate, overwrite = settings.source.rate, settings.overwrite and path == self._path
         try:
-            return VideoSink(path, None, rate, settings.codec, overwrite, True, settings.encoding)
+            return VideoSink(
+                path,
+                None,
+                rate,
+                settings.codec,
+                overwrite,
+                True,
+                settings.encoding,
+                sound=self._sound,
+            )
         except SinkError:
             self._give_number_back()
             raise
@@ -111,14 +125,17 @@ class Recording:
             else float(frame.pts * frame.time_base)
         )
         segment, shape = self._settings.segment, frame.pixels.shape[:2]
+        kind = self._sound.kind if self._sound is not None else None
         if self._shape is not None:
             full = segment is not None and seconds - self._begin >= segment
-            if full or shape != self._shape or self._is_gone(seconds):
+            other = shape != self._shape or kind != self._kind
+            if full or other or self._is_gone(seconds):
                 self._close()
         if self._file is None:
             self._file = self._open()
         if self._shape is None:
             self._shape, self._begin, self._looked = shape, seconds, seconds
+            self._kind = kind
         if frame.pts is not None and frame.time_base is not None:
             frame = replace(frame, pts=frame.pts - round(self._begin / frame.time_base))
         self._file.write(frame)
@@ -142,7 +159,11 @@ class Recording:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._close(*error)
+        try:
+            self._close(*error)
+        finally:
+            if self._sound is not None:
+                self._sound.close()
 
 
 def open_sink(spec: str, settings: SinkSettings) -> Recording | None:

@@ -18,21 +18,12 @@ from edgecae.errors import SinkError
 from edgecae.media import containers
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, Encoding, SinkSettings
+from edgecae.media.sound import SoundQueue
 from edgecae.media.sources.video_file import SIDE_DATA, VideoFile
 from edgecae.media.video.companions import Companions
-from edgecae.media.video.deep_pixels import add_change, layout_of
-from edgecae.media.video.encoding import choose_encoder, choose_format, configure
-from edgecae.media.video.filters import filter_graph
+from edgecae.media.video.encoder import FrameEncoder
 from edgecae.media.video.part import Part
-from edgecae.media.video.stored import (
-    BT601,
-    RGB,
-    TOP_FIRST,
-    Stored,
-    colour_matrix,
-    from_rgb,
-    reformatted,
-)
+from edgecae.media.video.sound_track import SoundTrack, open_track, zero_of
 
 __all__ = ["VideoSink", "open_sink"]
 
@@ -46,8 +37,13 @@ say that the sound starts before zero, as AAC does."""
 _WHOLE = "hybrid_fragmented"
 """The same, made an ordinary file when it is finished."""
 
-_IN_PIECES = {"flush_packets": "1", "cluster_time_limit": "500"}
-"""No long clusters: what is on the disk plays up to the last second."""
+_IN_PIECES = {
+    "flush_packets": "1",
+    "cluster_time_limit": "500",
+    "max_interleave_delta": "1000000",
+}
+"""No long clusters, and no waiting for sound that ends: what is on the disk plays up to the last
+second."""
 
 
 def _container_options(path: Path, source: VideoFile | None, live: bool) -> dict[str, str]:
@@ -78,9 +74,9 @@ class VideoSink:
         live: write in small pieces, so that little is lost when the process is killed.
         encoding: what the user asks of the encoder.
         name: what to call the file; ``path`` unless given.
+        sound: of a live source, that goes along; left open.
 
     Attributes:
-        count: frames so far.
         empty: whether nothing came into the file; known once it is closed. Such a file is removed,
             unless there was one before.
         needs_original: whether frames shall come with the picture as it was: where they have more
@@ -104,6 +100,7 @@ class VideoSink:
         live: bool = False,
         encoding: Encoding | None = None,
         name: str | None = None,
+        sound: SoundQueue | None = None,
     ) -> None:
         try:
             import av
@@ -134,27 +131,30 @@ class VideoSink:
             why = getattr(error, "strerror", None) or error
             raise SinkError(f"{self.name} can't be written as a video: {why}") from error
         try:
-            choose_encoder(self.name, self._container, codec)
+            self._encoder = FrameEncoder(
+                self.name, self._container, codec, rate, live, self._encoding
+            )
         except SinkError:
             self._container.close()
             self._forget()
             raise
-        self._codec = codec
         self._source = source
         self._rate = rate or FALLBACK_RATE
-        self._stream: Any = None
-        self.count = 0
-        self._latest = -1
-        self._live, self._failed = live, False
-        self._matrix, self._full, self._interlaced = "ITU601", False, False
-        self._marked: Any = None
+        self._failed = False
         self._last_dts: Fraction | None = None
+        self._sound = sound
+        self._sound_track: SoundTrack | None = None
         self.empty = False
         self._companions = (
             Companions(source, self._container, self.name, self._encoding.audio, self._holds)
             if source is not None
             else None
         )
+
+    @property
+    def count(self) -> int:
+        """Frames so far."""
+        return self._encoder.count
 
     def _forget(self) -> None:
         """Remove the file, if it was not there before and nothing came into it."""
@@ -170,72 +170,22 @@ class VideoSink:
 
     def _open(self, frame: Frame) -> None:
         """Set up the streams, now that the frames' size is known."""
-        height, width = frame.pixels.shape[:2]
-        stored, rate = frame.stored, self._rate.limit_denominator(65535)
-        encoder = choose_encoder(self.name, self._container, self._codec, stored)
-        form, lost = choose_format(
-            self.name, encoder, self._container, self._encoding, (height, width), stored
-        )
-        if lost:
-            log.warning("%s: %s", self.name, lost)
-        stream: Any = self._container.add_stream(encoder, rate=rate)
-        stream.width, stream.height, stream.pix_fmt = width, height, form
-        context = stream.codec_context
-        context.time_base = frame.time_base or 1 / self._rate
-        self._interlaced = stored is not None and stored.field_order is not None
-        side_data = self._source.side_data if self._source is not None else None
-        gone = configure(
-            self.name, stream, self._encoding, rate, self._live, self._interlaced, side_data or {}
-        )
-        if gone:
-            words = ", ".join(SIDE_DATA[each] for each in gone)
+        source = self._source
+        stream = self._encoder.open(frame, (source.side_data if source is not None else None) or {})
+        if self._encoder.lost:
+            words = ", ".join(SIDE_DATA[each] for each in self._encoder.lost)
             log.warning("%s: left out: metadata of HDR (%s)", self.name, words)
+        context = stream.codec_context
         if context.codec.canonical_name == "hevc" and self._path.suffix.lower() in _MP4:
             context.codec_tag = "hvc1"  # Apple's players show no other
-        self._set_colours(context, stored, form)
-        if self._source is not None and self._companions is not None:
-            aspect = self._source.stream.sample_aspect_ratio
+        if source is not None and self._companions is not None:
+            aspect = source.stream.sample_aspect_ratio
             if aspect:
                 context.sample_aspect_ratio = aspect
-            if self._source.display_matrix:
-                stream.set_display_matrix(self._source.display_matrix)
+            if source.display_matrix:
+                stream.set_display_matrix(source.display_matrix)
             self._companions.add_streams(stream)
-        self._stream = stream
-
-    def _set_colours(self, context: Any, stored: Stored | None, form: str) -> None:
-        """Tag the colours as they were; where RGB becomes YCbCr, say by which matrix."""
-        kind = layout_of(form)[0]
-        tagged = stored.matrix if stored is not None else RGB
-        if kind == "rgb":
-            tagged = RGB
-        elif tagged == RGB:
-            tagged = BT601
-        self._matrix = colour_matrix(tagged)
-        context.colorspace = tagged
-        if stored is not None:
-            context.color_primaries, context.color_trc = stored.primaries, stored.transfer
-        deep = stored is not None and stored.picture is not None
-        self._full = form.startswith("yuvj") or (deep and stored is not None and stored.full_range)
-        if kind != "rgb":
-            context.color_range = 2 if self._full else 1
-
-    def _picture(self, frame: Frame) -> Any:
-        """The frame as PyAV's picture, in the pixel format of the stream."""
-        stored, form = frame.stored, self._stream.pix_fmt
-        if stored is not None and stored.picture is not None and frame.before is not None:
-            picture = add_change(
-                stored.picture,
-                frame.before,
-                frame.pixels,
-                stored.matrix,
-                stored.full_range,
-                self._interlaced,
-            )
-            if picture.format.name != form:
-                picture = reformatted(picture, form, self._matrix)
-        else:
-            picture = from_rgb(frame.pixels, form, self._matrix, self._full, self._interlaced)
-        return picture
+        self._sound_track = open_track(self._sound, self._container, self.name)
 
     def _mux(self, packets: Any) -> None:
         try:
@@ -251,30 +201,13 @@ class VideoSink:
         Raises:
             SinkError: the frame's size differs from the first one's, or writing failed.
         """
-        if self._stream is None:
+        if self._encoder.stream is None:
             self._open(frame)
         self._copy_companions()
-        stream = self._stream
-        height, width = frame.pixels.shape[:2]
-        if (height, width) != (stream.height, stream.width):
-            raise SinkError(
-                f"{self.name}: a frame of {width}×{height} in a video of "
-                f"{stream.width}×{stream.height}"
-            )
-        try:
-            picture = self._picture(frame)
-        except (self._av.FFmpegError, ValueError) as error:
-            raise SinkError(f"{self.name}: frames can't be made {stream.pix_fmt}") from error
-        if frame.pts is None:
-            picture.pts, picture.time_base = self.count, 1 / self._rate
-        else:
-            # Two frames of a live source may arrive within one tick.
-            self._latest = max(self._latest + 1, frame.pts) if self._live else frame.pts
-            picture.pts, picture.time_base = self._latest, frame.time_base
-        self.count += 1
-        if self._interlaced and frame.stored is not None:
-            picture = self._marked_interlaced(picture, frame.stored.field_order or TOP_FIRST)
-        self._encode(picture)
+        packets = self._encoder.encode(frame)
+        if self._sound_track is not None:
+            self._mux(self._sound_track.packets(zero_of(frame), until=frame.time))
+        self._write(packets)
 
     def go_on_from(self, part: Part, stopped: Callable[[], bool] = lambda: False) -> int:
         """Take over the frames of a part, as they are, before the first frame is written.
@@ -296,12 +229,12 @@ class VideoSink:
         if source is None or first is None:
             return 0
         self._open(first)
-        if not part.fits(self._stream):
+        if not part.fits(self._encoder.stream):
             return 0
         time_base = first.time_base or 1 / self._rate
         try:
             taken = 0
-            for packet in part.packets(self._stream, (first.pts or 0) * time_base):
+            for packet in part.packets(self._encoder.stream, (first.pts or 0) * time_base):
                 if stopped() or not source.skip():
                     break
                 self._last_dts = packet.dts * packet.time_base
@@ -310,15 +243,8 @@ class VideoSink:
                 taken += 1
         except (self._av.FFmpegError, OSError, ValueError) as error:
             raise SinkError(f"{self.name}: what was there can't be taken over: {error}") from error
-        self.count = taken
+        self._encoder.count = taken
         return taken
-
-    def _marked_interlaced(self, picture: Any, order: str) -> Any:
-        """The picture with the mark which of its fields comes first, that encoders look at."""
-        if self._marked is None:
-            self._marked = filter_graph(picture, [("setfield", f"mode={order}")])
-        self._marked.push(picture)
-        return self._marked.pull()
 
     def _copy_companions(self) -> None:
         """Write the packets of sound and subtitles that have come."""
@@ -326,13 +252,7 @@ class VideoSink:
             for packet in self._companions.packets():
                 self._mux(packet)
 
-    def _encode(self, picture: Any) -> None:
-        """Encode a picture, or with None whatever the encoder still holds back."""
-        try:
-            packets = self._stream.encode(picture)
-        except (self._av.FFmpegError, ValueError) as error:
-            encoder = self._stream.codec_context.codec.name
-            raise SinkError(f"{self.name}: {encoder} failed: {error}") from error
+    def _write(self, packets: list[Any]) -> None:
         if self._last_dts is not None:
             self._follow(packets)
         self._mux(packets)
@@ -351,9 +271,9 @@ class VideoSink:
         # Once it has failed, whoever wrote knows; that it can't be finished either is no news.
         failing = error[0] is not None or self._failed
         try:
-            if self._stream is not None:
+            if self._encoder.stream is not None:
                 self._copy_companions()
-                self._encode(None)
+                self._write(self._encoder.rest())
         except SinkError:
             if not failing:  # else this one only follows from that one
                 raise
@@ -371,7 +291,9 @@ class VideoSink:
                 raise SinkError(f"{self.name} can't be finished: {error}") from error
         path = self._path
         with contextlib.suppress(OSError):  # where its folder is gone, so is the file
-            self.empty = self._stream is None or not path.exists() or not path.stat().st_size
+            self.empty = (
+                self._encoder.stream is None or not path.exists() or not path.stat().st_size
+            )
             if self.empty:
                 self._forget()
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from edgecae.errors import SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_PIXELS, Frame
+from edgecae.media.sound import Sound
 from edgecae.timeout import PendingCalls
 
 __all__ = ["Source", "SourceSettings", "refuse_camera_options"]
@@ -67,6 +68,7 @@ class SourceSettings:
     buffers: Buffers = field(default_factory=Buffers)
     pending: PendingCalls = field(default_factory=PendingCalls)
     warned: set[str] = field(default_factory=set)
+    sound: Sound | None = None
 
 
 def refuse_camera_options(name: str, settings: SourceSettings, rate: bool = False) -> None:

@@ -6,7 +6,6 @@ what has a duration, as a file on a web server has.
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Any
 
@@ -17,8 +16,6 @@ from edgecae.media.sources.base import SourceSettings, refuse_camera_options
 from edgecae.redact import redacted
 
 __all__ = ["SCHEMES", "open_source"]
-
-log = logging.getLogger(__name__)
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/{0,2})(?P<rest>.+)", re.DOTALL)
 _NO_SUCH_PAGE = "HTTPNotFoundError", "HTTPBadRequestError", "HTTPOtherClientError"
@@ -41,7 +38,8 @@ def _open(url: str, scheme: str, settings: SourceSettings) -> Any:
 def open_source(spec: str, settings: SourceSettings) -> VideoStream | None:
     """Open a stream; None for what is no URL.
 
-    Its sound is left out, which one warning says.
+    Its sound goes to ``settings.sound`` if a sink listens there; else one warning says that it is
+    left out.
 
     Raises:
         OfflineError: nobody answers.
@@ -73,9 +71,4 @@ def open_source(spec: str, settings: SourceSettings) -> VideoStream | None:
         return None
 
     opened = open_container(name, url, settings, lambda: _open(url, scheme, settings), refusal)
-    stream = VideoStream(opened, name, settings, live=not opened.duration)
-    warning = f"{name}: its sound is left out"
-    if opened.streams.audio and warning not in settings.warned:
-        settings.warned.add(warning)
-        log.warning("%s", warning)
-    return stream
+    return VideoStream(opened, name, settings, live=not opened.duration)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import struct
 from collections.abc import Mapping
 from fractions import Fraction
@@ -13,6 +15,8 @@ from edgecae.media.video.deep_pixels import layout_of, planar_format
 from edgecae.media.video.stored import Stored
 
 __all__ = ["choose_encoder", "choose_format", "configure"]
+
+log = logging.getLogger(__name__)
 
 QUALITY = {
     "libx264": {"crf": "16", "preset": "veryfast"},
@@ -59,6 +63,15 @@ _REFUSED = {
 }
 """Pixel formats that an encoder lists, but does not open with."""
 
+_HARDWARE = {"h264_v4l2m2m": "libx264", "hevc_v4l2m2m": "libx265"}
+"""Encoders of a device's own (V4L2), and what takes their place where there is none."""
+
+_HARDWARE_FORMATS = ["yuv420p"]
+"""FFmpeg learns theirs from the device, which all take this one."""
+
+_BITS_PER_PIXEL = 0.2
+"""Of encoders that only know bit rates, where none was asked for."""
+
 _MAX_CRF = {"libx264": 51, "libx265": 51, "libvpx-vp9": 63, "libvpx": 63, "libsvtav1": 63}
 
 
@@ -80,11 +93,31 @@ def _formats(encoder: str, container: Any) -> list[str]:
     """Pixel formats that an encoder takes and a container of PyAV's holds."""
     import av
 
+    if encoder in _HARDWARE:
+        return _HARDWARE_FORMATS
     unusable = [*_PALETTES, *_REFUSED.get(encoder, ())]
     if encoder == "libvpx-vp9" and not container.format.name.startswith(("matroska", "webm")):
         unusable.append("yuva420p")  # alpha is a second stream beside the first
     names = [f.name for f in av.Codec(encoder, "w").video_formats or []]
     return [n for n in names if n not in unusable and "f16" not in n and "f32" not in n]
+
+
+@functools.cache
+def _usable(encoder: str) -> str:
+    """An encoder of the device's own, or what takes its place, which a line says once."""
+    import av
+
+    try:
+        context: Any = av.CodecContext.create(encoder, "w")
+        context.width, context.height, context.pix_fmt = 640, 480, _HARDWARE_FORMATS[0]
+        context.time_base, context.framerate, context.bit_rate = Fraction(1, 30), 30, 1_000_000
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        instead = _HARDWARE[encoder]
+        log.warning("%s can't be used here (%s): %s encodes instead", encoder, why, instead)
+        return instead
+    return encoder
 
 
 def choose_encoder(name: str, container: Any, codec: str, stored: Stored | None = None) -> str:
@@ -93,7 +126,8 @@ def choose_encoder(name: str, container: Any, codec: str, stored: Stored | None 
     Args:
         name: of the file, for messages.
         container: PyAV's, which has to hold what it encodes.
-        codec: as FFmpeg names it, or :data:`DEFAULT_CODEC`.
+        codec: as FFmpeg names it, or :data:`DEFAULT_CODEC`; of a device's own, another one where
+            there is none.
         stored: of the first frame, once it is known.
 
     Raises:
@@ -109,10 +143,13 @@ def choose_encoder(name: str, container: Any, codec: str, stored: Stored | None 
             )
         return encoder
 
-    def holds(canonical: str) -> bool:  # of MPEG-TS, FFmpeg has no list
+    def holds(canonical: str) -> bool:  # of MPEG-TS and RTP, FFmpeg has no list
+        if container.format.name == "rtp":
+            return canonical == "h264"
         held = container.supported_codecs
         return canonical in held or (container.format.name == "mpegts" and canonical != "prores")
 
+    codec = _usable(codec) if codec in _HARDWARE else codec
     if codec != DEFAULT_CODEC:
         try:
             encoder: Any = av.Codec(codec, "w")
@@ -268,6 +305,8 @@ def configure(
             raise SinkError(f"{name}: {encoder} has no --bitrate")
         options = {k: v for k, v in options.items() if k not in ("crf", "b")}
         context.bit_rate = encoding.bitrate
+    elif encoder in _HARDWARE:
+        context.bit_rate = round(_BITS_PER_PIXEL * stream.width * stream.height * rate)
     elif encoder in QUANTIZED:
         context.qmin = context.qmax = QUANTIZER
     if encoding.preset is not None:

@@ -16,11 +16,24 @@ from edgecae.media.sinks.base import Control, SinkSettings
 
 if TYPE_CHECKING:
     from edgecae.media.sinks.view import address
+    from edgecae.media.sinks.view.gallery import Gallery
 
-__all__ = ["MAX_JPEG_SIDE", "View", "open_sink"]
+__all__ = ["View", "open_gallery", "open_sink"]
 
-MAX_JPEG_SIDE = 65500
-"""Pixels: JPEG's own limit, as libjpeg has it."""
+
+def _check_packages() -> None:
+    """Import what a view needs and other streams do without.
+
+    Raises:
+        SinkError: it is not installed.
+    """
+    try:
+        import aiohttp  # noqa: F401
+        import simplejpeg  # noqa: F401
+    except ImportError as error:
+        raise SinkError(
+            "sink view: needs aiohttp and simplejpeg: pip install 'edgecae[view]'"
+        ) from error
 
 
 class View:
@@ -45,21 +58,17 @@ class View:
     watched = True  # by people: a file is shown at its own pace
 
     def __init__(self, where: address.Address, control: Control | None = None) -> None:
-        try:
-            import simplejpeg  # noqa: F401
+        _check_packages()
+        from edgecae.media.sinks.view import address
+        from edgecae.media.sinks.view.pictures import Feed
+        from edgecae.media.sinks.view.server import Server
+        from edgecae.media.sinks.view.shown import Shown
 
-            from edgecae.media.sinks.view import address
-            from edgecae.media.sinks.view.pictures import Feed
-            from edgecae.media.sinks.view.server import Server
-        except ImportError as error:
-            raise SinkError(
-                "sink view: needs aiohttp and simplejpeg: pip install 'edgecae[view]'"
-            ) from error
         listener = address.listen(where)
         self.name, self.url = listener.where, listener.url
         self.token_made = listener.made
         self._feed = Feed()
-        self._server = Server(listener, self._feed, control)
+        self._server = Server(listener, {"": Shown(self._feed, control)})
 
     @property
     def viewers(self) -> int:
@@ -72,12 +81,9 @@ class View:
         Raises:
             SinkError: the frame is larger than a JPEG can be.
         """
-        if max(frame.pixels.shape[:2]) > MAX_JPEG_SIDE:
-            height, width = frame.pixels.shape[:2]
-            raise SinkError(
-                f"sink view: a frame of {width}×{height} does not fit into a JPEG, whose sides end "
-                f"at {MAX_JPEG_SIDE}"
-            )
+        from edgecae.media.sinks.view.pictures import check_size
+
+        check_size(frame)
         self._feed.put(frame)
 
     def __enter__(self) -> View:
@@ -97,6 +103,28 @@ def open_sink(spec: str, settings: SinkSettings) -> View | None:
     from edgecae.media.sinks.view import address
 
     view = View(address.parse(spec, settings.token), settings.control)
+    _tell_url(view)
+    return view
+
+
+def open_gallery(where: str, token: str | None = None) -> Gallery:
+    """Open a view of several cameras; its URL is printed as that of :func:`open_sink`.
+
+    Args:
+        where: ``[HOST:]PORT``, and ``?token=TOKEN`` after it.
+        token: that opens the view where there is none in ``where``.
+
+    Raises:
+        SinkError: a package is not installed, or the port can't be had.
+    """
+    _check_packages()
+    from edgecae.media.sinks.view import address, gallery
+
+    opened = gallery.Gallery(address.parse(f"view:{where}", token))
+    _tell_url(opened)
+    return opened
+
+
+def _tell_url(view: View | Gallery) -> None:
     if view.token_made:
         print(f"open {view.url}", file=sys.stderr, flush=True)
-    return view

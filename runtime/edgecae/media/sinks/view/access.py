@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import ipaddress
 import re
 from dataclasses import dataclass
 
-__all__ = ["Access", "bearer"]
+__all__ = ["Access", "bearer", "password"]
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?")
 
@@ -94,3 +95,14 @@ def bearer(header: str | None) -> str | None:
     """The token of a header ``Authorization: Bearer TOKEN``."""
     scheme, _, token = (header or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
+
+
+def password(header: str | None) -> str | None:
+    """The password of a header ``Authorization: Basic …``, whoever the user is (RFC 7617)."""
+    scheme, _, encoded = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(encoded.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return None

@@ -14,10 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae.errors import SinkError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
 
-__all__ = ["Feed", "Picture", "encode", "message"]
+__all__ = ["MAX_JPEG_SIDE", "SHARE", "Feed", "Picture", "check_size", "encode", "message"]
+
+MAX_JPEG_SIDE = 65500
+"""Pixels: JPEG's own limit, as libjpeg has it."""
 
 QUALITY = 80
 FASTEST, SLOWEST = 1 / 15, 1 / 5
@@ -25,6 +29,20 @@ FASTEST, SLOWEST = 1 / 15, 1 / 5
 
 SHARE = 0.06
 """Of one core, that encoding may take, as far as ``SLOWEST`` lets it."""
+
+
+def check_size(frame: Frame) -> None:
+    """Refuse a frame that is larger than a JPEG can be.
+
+    Raises:
+        SinkError: it is.
+    """
+    if max(frame.pixels.shape[:2]) > MAX_JPEG_SIDE:
+        height, width = frame.pixels.shape[:2]
+        raise SinkError(
+            f"sink view: a frame of {width}×{height} does not fit into a JPEG, whose sides end at "
+            f"{MAX_JPEG_SIDE}"
+        )
 
 
 def encode(pixels: NDArray[np.uint8]) -> bytes:
@@ -76,9 +94,13 @@ class Feed:
 
     Frames are encoded one at a time, off the event loop, and no more often than that pace, whoever
     asks. ``put`` is for one thread, everything else for the event loop's.
+
+    Attributes:
+        share: of one core, that encoding may take.
     """
 
     def __init__(self) -> None:
+        self.share = SHARE
         self._buffers = Buffers()
         self._lock = threading.Lock()
         self._count = 0
@@ -152,7 +174,7 @@ class Feed:
             picture, cost = await asyncio.to_thread(_encoded, raw)
             self._current = picture
             self._recycle(raw)
-            self._due = start + min(SLOWEST, max(FASTEST, cost / SHARE))
+            self._due = start + min(SLOWEST, max(FASTEST, cost / self.share))
             self._wanted.clear()
             if self._next is not None:
                 self._next.set_result(picture)
@@ -180,15 +202,18 @@ class Feed:
                 self._buffers.give(pixels)
 
 
-def message(status: dict[str, Any] | None, picture: Picture | None) -> bytes:
+def message(
+    status: dict[str, Any] | None, picture: Picture | None, camera: str | None = None
+) -> bytes:
     """What a viewer is sent: three parts, each after its length (4 bytes, big-endian).
 
-    They are figures as JSON, the denoised picture and the picture as it came, as JPEG; each may be
-    empty.
+    They are figures as JSON, the denoised picture as JPEG, and the picture as it came; or, where
+    there are several cameras, the name of the one that the picture is of. Each may be empty.
     """
+    last = b"" if picture is None else picture.jpeg_before
     parts = (
         b"" if status is None else json.dumps(status).encode(),
         b"" if picture is None else picture.jpeg,
-        b"" if picture is None else picture.jpeg_before,
+        last if camera is None else camera.encode(),
     )
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
