@@ -29,8 +29,8 @@ from edgecae.stream.session import Session
 pytestmark = pytest.mark.slow
 
 MAX_SKEW = 0.2
-"""Seconds that sound may lie beside the picture: under a tenth where the machine keeps up; on a busy
-one, pictures come later."""
+"""Seconds that sound may lie beside the picture: under a tenth where the machine keeps up. On a
+busy one, pictures come later."""
 
 
 @contextlib.contextmanager
