@@ -29,8 +29,8 @@ from edgecae.stream.session import Session
 pytestmark = pytest.mark.slow
 
 MAX_SKEW = 0.2
-"""Seconds that sound may lie beside the picture: under a tenth where the machine keeps up; a busy one
-takes longer until a picture has come."""
+"""Seconds that sound may lie beside the picture: under a tenth where the machine keeps up. On a
+busy one, pictures come later."""
 
 
 @contextlib.contextmanager
