@@ -265,7 +265,8 @@ def test_what_the_share_depends_on() -> None:
     with Denoiser("small") as small, Denoiser("classic") as classic:
         own = expected_error(small.metadata.quality)
         assert blend_weight(0, own, 3.0) == blend_weight(1.0, own, 3.0) == 0
-        assert blend_weight(11, own, 120.0) == 1
+        assert blend_weight(11, own, 120.0) > 0.97
+        assert blend_weight(14, own, 195.0) == 1
         # What goes farther from the frame than noise explains has the larger error.
         assert blend_weight(3, own, 10.0) > blend_weight(3, own, 14.0) + 0.05
         # What takes away less than the noise that was estimated shows that texture was measured.
@@ -353,7 +354,7 @@ def test_the_estimate_follows_the_noise_and_reset_forgets_it(photo: NDArray[np.u
         for _ in range(30):
             denoiser.process(photo)
             seen.append(denoiser.noise)
-        assert all(later <= sooner for sooner, later in pairwise(seen))
+        assert all(later < sooner for sooner, later in pairwise(seen))
         assert seen[0] > 15
         assert seen[-1] == pytest.approx(noise.estimate(photo), abs=0.1)
         denoiser.reset()

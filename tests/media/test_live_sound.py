@@ -96,6 +96,7 @@ def assert_in_sync(flashes: np.ndarray, beeps: np.ndarray, at_least: int) -> Non
     assert np.abs(skews).max() < MAX_SKEW
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("codec", ["aac", "mp2"])
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
 def test_a_recording_has_the_sound_in_sync(codec: str, suffix: str, tmp_path: Path) -> None:
@@ -107,6 +108,7 @@ def test_a_recording_has_the_sound_in_sync(codec: str, suffix: str, tmp_path: Pa
         assert_in_sync(*flashes_and_beeps(container), at_least=3)
 
 
+@pytest.mark.timing
 def test_sound_goes_on_after_the_camera_came_back(tmp_path: Path) -> None:
     """Three seconds each, and half a second away: one file, in sync before and after."""
     with camera("aac", 3.3) as url:
@@ -118,6 +120,7 @@ def test_sound_goes_on_after_the_camera_came_back(tmp_path: Path) -> None:
     assert_in_sync(flashes, beeps, at_least=5)
 
 
+@pytest.mark.timing
 def test_each_segment_has_its_sound(tmp_path: Path) -> None:
     with camera() as url:
         record(url, [str(tmp_path / "door.mkv")], 8, segment=2.5)
@@ -159,6 +162,7 @@ def test_sound_that_nobody_takes_is_named(
 
 
 @NEEDS_GSTREAMER
+@pytest.mark.timing
 def test_what_is_published_has_the_sound_in_sync() -> None:
     """Through a real RTSP server, which goes by RTCP's reports."""
     got: list[tuple[np.ndarray, np.ndarray]] = []

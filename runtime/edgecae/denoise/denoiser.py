@@ -32,10 +32,6 @@ each quarter of a 2160p frame with its overlap."""
 RENEWED = 0.2
 """Share of a frame's own estimate in the running one: noise changes more slowly than pictures."""
 
-ESTIMATED = 4
-"""One frame of so many has its noise estimated, which takes a tenth of the time of ``nano`` on a
-small frame; it stands for those that follow."""
-
 
 class Denoiser:
     """Denoises frames of any size, one after the other.
@@ -106,7 +102,6 @@ class Denoiser:
         self._largest_area = largest_area
         self._error = expected_error(self.metadata.quality)
         self._away: float | None = None
-        self._latest, self._since = 0.0, 0
         self._seen: tuple[int, ...] | None = None
         self._frame_size: tuple[int, int] | None = None
         self._planned: tuple[int, int] | None = None
@@ -236,15 +231,10 @@ class Denoiser:
         """The share for this frame, None: it depends on the result; also estimates the noise."""
         strength = self._strength
         if strength is None or self.measure_noise:
-            if self.noise is None:
-                self._latest, self._since = noise.estimate(frame), 0
-                self.noise = self._latest
-            else:
-                self._since = (self._since + 1) % ESTIMATED
-                if not self._since:
-                    self._latest = noise.estimate(frame)
-                self.noise += RENEWED * (self._latest - self.noise)
-            sigma = self.noise
+            sigma = noise.estimate(frame)
+            if self.noise is not None:
+                sigma = self.noise + RENEWED * (sigma - self.noise)
+            self.noise = sigma
             if strength is None and sigma <= TEXTURE:
                 return 0.0
         return strength
