@@ -96,6 +96,7 @@ def test_decoders_are_opened_in_one_place_each() -> None:
         ("runtime/edgecae/media/images/formats.py", "Image.OPEN["),
         ("runtime/edgecae/media/images/reading.py", "Image.OPEN["),
         ("runtime/edgecae/media/containers.py", "av.open("),
+        ("runtime/edgecae/media/sound.py", "av.open("),  # for writing, in memory
         ("runtime/edgecae/noise/camera/coding.py", "Image.open("),  # what it has encoded itself
     }
 

@@ -147,6 +147,7 @@ def streaming(
 
 
 @NEEDS_GSTREAMER
+@pytest.mark.timing
 @pytest.mark.faults
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_server_that_dies_and_comes_back(alone: bool, caplog: pytest.LogCaptureFixture) -> None:
