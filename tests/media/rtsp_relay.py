@@ -103,7 +103,8 @@ if __name__ == "__main__":
     takes, gives = GstRtspServer.RTSPMediaFactory(), GstRtspServer.RTSPMediaFactory()
     takes.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
     takes.set_launch(half(TAKES, sound))
-    takes.set_latency(2000)  # of its jitter buffer, which would drop what comes late; nothing waits
+    # Servers hand on at once. With sound, the jitter buffer waits, and drops nothing that is late.
+    takes.set_latency(2000 if sound else 0)
     takes.connect("media-configure", relay.on_record)
     gives.set_launch(half(GIVES, sound))
     gives.set_shared(True)
