@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from edgecae.stream.cameras.supervisor import Supervisor
 
 __all__ = ["option", "read", "stream"]
-
-_JSON_PERIOD = 1.0
 
 option = click.option(
     "--config",
@@ -88,14 +85,12 @@ def stream(path: Path, token: str | None, as_json: bool) -> int:
         return read(path)
 
     supervisor = Supervisor(file, token, terminal.echo_line, process.hooks(), as_json)
-    printed = time.monotonic()
+    print_json = progress.each_second(_print_figures)
 
     def report() -> None:
-        nonlocal printed
         show(supervisor.summary)
-        if as_json and time.monotonic() - printed >= _JSON_PERIOD:
-            printed = time.monotonic()
-            _print_figures(supervisor)
+        if as_json:
+            print_json(supervisor)
 
     try:
         with stop_on_signals(ask) as stop, progress.line() as show:

@@ -8,16 +8,19 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import ParamSpec
 
 from edgecae.commands.terminal import printable
 from edgecae.stream import Stats, Stop
 from edgecae.stream.batch_progress import BatchProgress
 
-__all__ = ["STOPPED", "Files", "exit_status", "line", "of_video"]
+__all__ = ["STOPPED", "Files", "each_second", "exit_status", "line", "of_video"]
 
 INTERRUPTED = 130
 STOPPED = 1
 """For SIGTERM where work was left undone."""
+
+_Arguments = ParamSpec("_Arguments")
 
 _COLUMNS = 80
 _PERIOD = 0.25
@@ -50,6 +53,19 @@ def line() -> Iterator[Callable[[Callable[[], str]], None]]:
         if terminal and shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+def each_second(action: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
+    """Do something once a second at most, however often the result is called, and not at once."""
+    done = time.monotonic()
+
+    def due(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
+        nonlocal done
+        if time.monotonic() - done >= 1.0:
+            done = time.monotonic()
+            action(*arguments, **named)
+
+    return due
 
 
 class Files:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -23,20 +21,9 @@ from edgecae.stream.session import Session
 
 __all__ = ["command"]
 
-_JSON_PERIOD = 1.0
 
-
-def _json_lines() -> Callable[[StreamControl], None]:
-    """Prints the figures of the moment, once a second however often it is called."""
-    printed = time.monotonic()
-
-    def show(control: StreamControl) -> None:
-        nonlocal printed
-        if time.monotonic() - printed >= _JSON_PERIOD:
-            printed = time.monotonic()
-            print(json.dumps(control.snapshot()), flush=True)
-
-    return show
+def _print_figures(control: StreamControl) -> None:
+    print(json.dumps(control.snapshot()), flush=True)
 
 
 def _status(control: StreamControl) -> str:
@@ -149,11 +136,12 @@ def command(
         session, overwrite=overwrite, measure_noise=as_json, encoding=encoding
     )
     with stream.stop_on_signals() as stop, progress.line() as show:
-        print_json = _json_lines() if as_json else lambda control: None
+        print_json = progress.each_second(_print_figures)
 
         def report(control: StreamControl) -> None:
             show(lambda: _status(control))
-            print_json(control)
+            if as_json:
+                print_json(control)
 
         control = session.run(stop, terminal.echo_line, report, process.hooks())
     stats = control.stats

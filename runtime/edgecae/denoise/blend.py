@@ -30,8 +30,8 @@ MAX_BAND = 64 * 640 * 3
 MAX_SAMPLED_ROWS = 64
 """Rows of a tile that :func:`mean_square_change` reads, about."""
 
-# python benchmarks/strength.py --photos ../shared/data/train gives the next three, each by the
-# criterion that it names.
+# python benchmarks/strength.py --photos FOLDER gives the next three, each by the criterion that it
+# names. These are of networks that learned white noise alone, and of Berkeley photos.
 
 TEXTURE = 1.03
 """σ that the fine texture of clean photos is taken for (see :func:`edgecae.noise.estimate`): nine

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,16 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 Pixels = NDArray[np.uint8]
 
 
-def _parts(noise: Noise, detail: int | Sequence[int]) -> list[tuple[Noise, float, int]]:
-    """The parts of a noise: of each the noise, its share of the patches, and its detail."""
+class _Part(NamedTuple):
+    """A part of a mixture: its noise, its share of the patches, and its detail."""
+
+    noise: Noise
+    share: float
+    detail: int
+
+
+def _parts(noise: Noise, detail: int | Sequence[int]) -> list[_Part]:
+    """Take a noise apart; one that is no mixture has one part."""
     kinds, shares = (
         (noise.kinds, noise.shares) if isinstance(noise, Mixture) else ((noise,), (1.0,))
     )
@@ -54,7 +63,7 @@ def _parts(noise: Noise, detail: int | Sequence[int]) -> list[tuple[Noise, float
         raise RecipeError(
             f"detail has {len(details)} numbers, but the noise {noise} has {len(kinds)} parts"
         )
-    return list(zip(kinds, shares, details, strict=True))
+    return [_Part(*each) for each in zip(kinds, shares, details, strict=True)]
 
 
 def patch_detail(patch: Pixels) -> float:
@@ -151,7 +160,7 @@ class Batches:
             rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, index, 1 + part]))
             side = max(NOISY_SIDE, self.patch)
             photo = self._photo(rng, side, oldest, 1)
-            noisy, target = self._pairs(self._parts[part][0], rng, [photo], side)
+            noisy, target = self._pairs(self._parts[part].noise, rng, [photo], side)
             self._noisy[part, index] = noisy[0], target[0]
         return self._noisy[part, index]
 
@@ -160,7 +169,7 @@ class Batches:
     ) -> tuple[Pixels, Pixels]:
         """Draw a patch of a part's pictures from ``first`` on, and its target."""
         best, most = None, -1.0
-        tries = self._parts[part][2]
+        tries = self._parts[part].detail
         for _ in range(tries):
             index = first + int(rng.integers(NOISY_WINDOW))
             noisy, target = self._noisy_picture(part, index, oldest)
@@ -185,7 +194,7 @@ class Batches:
         oldest = step // TURNOVER
         shape = (self.batch, self.patch, self.patch, 3)
         noisy, target = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-        chosen = rng.choice(len(self._parts), self.batch, p=[part[1] for part in self._parts])
+        chosen = rng.choice(len(self._parts), self.batch, p=[part.share for part in self._parts])
         for part, (noise, share, detail) in enumerate(self._parts):
             mine = np.flatnonzero(chosen == part)
             if noise.costly:
