@@ -8,10 +8,9 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT
 
 from edgecae.errors import RecipeError
-from edgecae_train import architectures, command
+from edgecae_train import architectures, command, recipe
 from edgecae_train.architectures.unet import UNet
 from edgecae_train.recipe import Recipe
 
@@ -78,7 +77,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("stage", ["small-start", "base-start"])
+@pytest.mark.parametrize("stage", ["small-start", "small-last"])
 def test_a_stage_is_no_model(stage: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(command.command, ["--model", stage, "--out", str(tmp_path / "run")])
     assert done.exit_code == 2
@@ -89,7 +88,9 @@ def test_another_model_has_its_own_numbers(monkeypatch: pytest.MonkeyPatch, tmp_
     """Those of the recipe belong to the recipe's model, not to the one that is asked for."""
     chosen: list[Recipe] = []
     monkeypatch.setattr(command.loop, "train", lambda settings, *_, **__: chosen.append(settings))
-    arguments = ["--recipe", str(ROOT / "recipes" / "base-start.toml"), "--out", str(tmp_path)]
+    wide = tmp_path / "wide.toml"
+    wide.write_text(recipe.dumps(Recipe(model="base", architecture={"channels": [48, 64, 64]})))
+    arguments = ["--recipe", str(wide), "--out", str(tmp_path / "run")]
     for more in ([], ["--model", "small"]):
         done = CliRunner().invoke(command.command, [*arguments, *more], catch_exceptions=False)
         assert done.exit_code == 0
@@ -98,8 +99,8 @@ def test_another_model_has_its_own_numbers(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(click.UsageError, match="is of the model small, not base"):
-        _following(architectures.get("small"), "base")
+    with pytest.raises(click.UsageError, match="is of the model classic, not base"):
+        _following(architectures.get("classic"), "base")
     with pytest.raises(click.UsageError, match="is of the model nano, not small"):
         _following(architectures.get("nano"), "small")  # less than half as wide
     with pytest.raises(click.UsageError, match="is of the latent 8, not 4"):

@@ -60,9 +60,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "classic": Classic(),
     "nano": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
     "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
-    "base": UNet(
-        (64, 48, 32), (1, 2, 2), (4, 2), block="separable", features=32, hidden=(96, 64, 64)
-    ),
+    "base": UNet((96, 64, 96), (0, 0, 1), (1, 0), features=56),
 }
 """By the name that ``--model`` takes: that of the shipped model which has it. What a recipe trains
 on the way there differs in a few numbers, which the recipe gives (``[architecture]``)."""
