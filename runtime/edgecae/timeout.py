@@ -102,7 +102,10 @@ def call_with_timeout(
             _discard(discard, future.result())
         raise
     if not give_up:
-        return future.result()
+        try:
+            return future.result()
+        finally:
+            del future  # else it, its error and the traceback of that keep each other in memory
     if pending is not None:
         pending.add(key, thread)
     if cancelled():

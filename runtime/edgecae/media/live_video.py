@@ -87,8 +87,10 @@ def open_container(
         failure = OfflineError(f"{name}: no answer within {settings.stall:g} s")
     except failures as error:
         failure = refusal(error) or OfflineError(f"{name} can't be opened: {reason(error)}")
-    # Not inside the block: the error that is handled there has the password in it.
-    raise failure
+    try:
+        raise failure  # outside of the block: the error that is handled there has the password
+    finally:
+        del failure  # else it and its traceback keep each other, and the settings, in memory
 
 
 def _is_whole_jpeg(content: bytes) -> bool:

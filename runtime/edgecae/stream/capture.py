@@ -239,6 +239,12 @@ class Capture:
             self._abandoned = not self._ended
             return self._ended
 
+    def drop(self, frames: list[Frame]) -> None:
+        """Count frames that nobody will denoise, and take their pixels back."""
+        for frame in frames:
+            self._stats.dropped += 1
+            self._buffers.give(frame.pixels)
+
     def _wait_for(self, frame: Frame, started: float) -> Frame:
         """Wait until the frame is due, counted from when the first one came."""
         if frame.pts is None or frame.time_base is None:
@@ -272,7 +278,8 @@ class Capture:
                     time.sleep(_POLL)
                 if self._paced:
                     frame = self._wait_for(frame, stats.started)
-                if not self._channel.put(frame):
+                self.drop(self._channel.put(frame))
+                if self._channel.closed:
                     return
         except BaseException as error:  # raised again by who runs the stream
             self.error = error

@@ -166,9 +166,7 @@ class _Stream:
         self.source, self.stop, self.stats = source, stop, stats
         stats.source = source
         self.buffers, self.report, self.watchdog = buffers, report, watchdog
-        self.frames: FrameQueue[Frame] = FrameQueue(
-            1 if source.live else 2, source.live, self._dropped
-        )
+        self.frames: FrameQueue[Frame] = FrameQueue(1 if source.live else 2, source.live)
         paced = not source.live and any(getattr(sink, "watched", False) for sink in sinks)
         self.capture = Capture(source, self.frames, stats, stop, buffers, paced)
         self.sink_workers = [
@@ -177,10 +175,6 @@ class _Stream:
         self.done = latency_into(stats)
         self._shape: tuple[int, ...] | None = None
         self._slated = 0.0
-
-    def _dropped(self, frame: Frame) -> None:
-        self.stats.dropped += 1
-        self.buffers.give(frame.pixels)
 
     def deliver(self, frame: Frame) -> None:
         """Hand a denoised frame to every sink that still works."""
@@ -236,7 +230,7 @@ class _Stream:
         """End the threads: the source first, then sinks, which get what was denoised."""
         live, sink_workers = self.source.live, self.sink_workers
         self.watchdog.beat(waits=True)
-        self.frames.close(drain=False)
+        self.capture.drop(self.frames.close(drain=False))
         for worker in sink_workers:
             worker.close(drain=not failing)
         self.stats.stuck = not self.capture.join(_PATIENCE if live else 1.0)
