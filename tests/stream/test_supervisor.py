@@ -231,6 +231,22 @@ def test_a_camera_that_goes_leaves_nothing_in_memory(
             gc.enable()
 
 
+def test_lines_name_their_camera(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Those about its source and its sinks as well, whichever thread they come from."""
+    pytest.importorskip("av")
+    caplog.set_level(logging.INFO)
+    url = f"127.0.0.1:{free_port()}/x"
+    text = cameras(good=LIVE, away=f"http://{url}", sends=LIVE) + f"sink = 'rtsp://{url}'\n"
+    expected = (
+        f"camera away: offline: http://{url} can't be opened: Connection refused; trying again",
+        f"camera sends: rtsp://{url}: Connection refused; trying again",
+    )
+    with running(tmp_path, text, announce=lambda line: None) as made:
+        made.wait(lambda: all(caplog.messages.count(line) > 1 for line in expected))
+    named = [line for line in caplog.messages if not line.startswith("camera ")]
+    assert named == []
+
+
 def test_what_takes_a_restart_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with running(tmp_path, cameras(a=LIVE)) as made:
         made.write("threads = 1\n" + cameras(a=LIVE))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
 
+from edgecae import naming
 from edgecae.errors import OfflineError, RefusedError, SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
@@ -23,7 +24,7 @@ from edgecae.timeout import call_with_timeout
 
 __all__ = ["Capture", "Reconnecting", "closing", "offline_since", "open_lasting"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 S = TypeVar("S", bound=Source)
 
@@ -222,7 +223,9 @@ class Capture:
         self._lock = threading.Lock()
         self._ended = self._abandoned = False
         # A daemon: a read that never returns must not keep the process from its end.
-        self._thread = threading.Thread(target=self._work, name="capture", daemon=True)
+        self._thread = threading.Thread(
+            target=naming.in_this_stream(self._work), name="capture", daemon=True
+        )
 
     def start(self) -> None:
         """Begin to read."""

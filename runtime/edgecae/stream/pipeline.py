@@ -9,7 +9,6 @@ any time, so that there is no backlog that could grow.
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae import naming
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SinkError
 from edgecae.media.buffers import Buffers
@@ -37,7 +37,7 @@ from edgecae.timeout import call_with_timeout
 
 __all__ = ["run"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 _PATIENCE = 5.0
 """Seconds that a live stream's source and sinks get to come to an end."""

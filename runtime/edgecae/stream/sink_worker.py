@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable
 
+from edgecae import naming
 from edgecae.errors import EdgecaeError, SinkError, SinkRefusedError, shortage
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
@@ -18,7 +18,7 @@ from edgecae.stream.stats import Stats
 
 __all__ = ["Shared", "SinkWorker"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 WAITING = 4
 """Frames that may wait for a sink."""
@@ -87,7 +87,9 @@ class SinkWorker:
         self.frames = self.dropped = 0
         self._newest, self._wait, self._again = newest, 0.0, -math.inf
         self._channel: FrameQueue[Shared] = FrameQueue(WAITING, newest)
-        self._thread = threading.Thread(target=self._work, name=f"sink {sink.name}", daemon=True)
+        self._thread = threading.Thread(
+            target=naming.in_this_stream(self._work), name=f"sink {sink.name}", daemon=True
+        )
 
     @property
     def reason(self) -> str:

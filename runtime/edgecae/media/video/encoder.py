@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from edgecae import naming
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, Encoding
@@ -25,7 +25,7 @@ from edgecae.media.video.stored import (
 
 __all__ = ["FrameEncoder"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 
 class FrameEncoder:
