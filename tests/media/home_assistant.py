@@ -2,9 +2,9 @@
 
     PYTHON home_assistant.py PORT MJPEG_URL STILL_URL PASSWORD
 
-Adds the camera as its form in the browser does. Prints as JSON what became of the form, and, of
-what Home Assistant then serves on that port, how many pictures its stream had in two seconds and
-the size of a still image. It needs a Python with homeassistant, aiohttp-cors, PyTurboJPEG and janus.
+Adds the camera as its form in the browser does. Prints as JSON what became of the form; and of what
+Home Assistant then serves on that port: how many pictures its stream had in two seconds, and the
+size of a still image. It needs a Python with homeassistant, aiohttp-cors, PyTurboJPEG and janus.
 """
 
 from __future__ import annotations
