@@ -147,16 +147,20 @@ def main(frames: int, model: str, noise: float, crf: float, threads: str, streng
         filming.start()
         wait_for_publisher(first)
         with subprocess.Popen(command, stdout=subprocess.PIPE) as streaming:
-            threading.Thread(target=collect, args=(streaming.stdout, denoised), daemon=True).start()
+            collecting = threading.Thread(target=collect, args=(streaming.stdout, denoised))
+            collecting.start()
             wait_for_publisher(second)
-            threading.Thread(target=watch, args=(f"{clean}/out", seen), daemon=True).start()
+            watching = threading.Thread(target=watch, args=(f"{clean}/out", seen), daemon=True)
+            watching.start()
             filming.join()
             streaming.terminate()
             streaming.wait(20)
+            collecting.join()
             time.sleep(0.5)
     finally:
         first.kill()
         second.kill()
+    watching.join(15)  # FFmpeg gives a frame when it has the next one, or the end
 
     if not seen:
         sys.exit("nothing arrived")

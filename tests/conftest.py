@@ -49,6 +49,9 @@ EXPECTED_SKIPS = {
     "there is no Python 3.11, the last that tflite-runtime has wheels for": not os.environ.get(
         "EDGECAE_TFLITE_PYTHON"
     ),
+    "there is no Python that has Home Assistant": not os.environ.get(
+        "EDGECAE_HOME_ASSISTANT_PYTHON"
+    ),
     "pillow-heif is not installed": not importlib.util.find_spec("pillow_heif"),
     "there is one core alone": len(os.sched_getaffinity(0)) < 2,
     "there is no C compiler": not shutil.which("cc"),

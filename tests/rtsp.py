@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from conftest import GSTREAMER
@@ -19,7 +21,16 @@ from numpy.typing import NDArray
 
 from edgecae.media.frame import Frame
 
-__all__ = ["NEEDS_GSTREAMER", "SHAPE", "Relay", "free_port", "number_of", "numbered", "relaying"]
+__all__ = [
+    "NEEDS_GSTREAMER",
+    "SHAPE",
+    "Relay",
+    "SlowServer",
+    "free_port",
+    "number_of",
+    "numbered",
+    "relaying",
+]
 
 NEEDS_GSTREAMER = pytest.mark.skipif(
     not GSTREAMER, reason="GStreamer's RTSP server is not installed"
@@ -100,3 +111,93 @@ def relaying(*options: str) -> Iterator[Relay]:
         yield relay
     finally:
         relay.die()
+
+
+class SlowServer:
+    """Takes what is published, as quickly as it shall; ends when the publisher does.
+
+    Attributes:
+        rate: bytes a second that it takes; None: all.
+        packets: RTP packets so far, each with when it came.
+        ended: whether the publisher said TEARDOWN.
+    """
+
+    def __init__(self, rate: float | None = None) -> None:
+        self.rate = rate
+        self.packets: list[tuple[float, bytes]] = []
+        self.ended = False
+        self._listening = socket.socket()
+        self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._listening.bind(("127.0.0.1", 0))
+        self._listening.listen()
+        self.url = f"rtsp://127.0.0.1:{self._listening.getsockname()[1]}/x"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def say(self, content: bytes) -> None:
+        """Send something, such as a report, that the publisher need not read."""
+        self._connection.sendall(content)
+
+    def join(self, seconds: float = 10) -> None:
+        self._thread.join(seconds)
+        assert not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        with self._listening:
+            self._connection, _ = self._listening.accept()
+        with self._connection as connection, contextlib.suppress(ConnectionError):
+            connection.settimeout(10)
+            held = b""
+            while not self.ended:
+                if self.rate is not None and held[:1] == b"$":
+                    time.sleep(1024 / self.rate)
+                came = connection.recv(1024)
+                if not came:
+                    return
+                held = self._take(connection, held + came)
+
+    def _take(self, connection: socket.socket, held: bytes) -> bytes:
+        """Take whole packets and requests; what is left of them."""
+        while held:
+            if held[:1] == b"$":
+                size = 4 + int.from_bytes(held[2:4], "big")
+                if len(held) < max(4, size):
+                    return held
+                if held[1] == 0:
+                    self.packets.append((time.monotonic(), held[4:size]))
+            else:
+                head, separator, _ = held.partition(b"\r\n\r\n")
+                length = re.search(rb"Content-Length: (\d+)", head)
+                size = len(head) + 4 + (int(length[1]) if length else 0)
+                if not separator or len(held) < size:
+                    return held
+                self.ended |= head.startswith(b"TEARDOWN")
+                connection.sendall(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nSession: 7\r\n\r\n")
+            held = held[size:]
+        return held
+
+    def frames(self) -> list[tuple[float, Frame]]:
+        """Whole frames that came, decoded, each with when its last packet did."""
+        decoder = av.CodecContext.create("h264", "r")
+        found, units, part = [], b"", b""
+        for when, packet in list(self.packets):
+            content = packet[12:]  # RFC 6184: one unit, several, or a part of one
+            kind = content[0] & 31
+            if kind == 28:
+                first, last = content[1] & 128, content[1] & 64
+                begin = bytes([content[0] & 0xE0 | content[1] & 31]) if first else part
+                part = begin + content[2:]
+                units += b"\0\0\0\1" + part if last else b""
+            elif kind == 24:
+                content = content[1:]
+                while content:
+                    size = 2 + int.from_bytes(content[:2], "big")
+                    units += b"\0\0\0\1" + content[2:size]
+                    content = content[size:]
+            else:
+                units += b"\0\0\0\1" + content
+            if packet[1] & 128:  # the last packet of a frame
+                for picture in decoder.decode(av.Packet(units)):
+                    found.append((when, Frame(picture.to_ndarray(format="rgb24"), when)))
+                units = b""
+        return found

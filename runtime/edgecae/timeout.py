@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextvars import copy_context
 from typing import TypeVar
 
 __all__ = ["PendingCalls", "StillRunningError", "call_with_timeout"]
@@ -92,7 +93,10 @@ def call_with_timeout(
         except InvalidStateError:
             _discard(discard, result)
 
-    thread = threading.Thread(target=work, name="call with timeout", daemon=True)
+    context = copy_context()  # whoever makes the call: what it logs may depend on that
+    thread = threading.Thread(
+        target=context.run, args=(work,), name="call with timeout", daemon=True
+    )
     thread.start()
     try:
         _wait(future, seconds, cancelled)
@@ -102,7 +106,10 @@ def call_with_timeout(
             _discard(discard, future.result())
         raise
     if not give_up:
-        return future.result()
+        try:
+            return future.result()
+        finally:
+            del future  # else it, its error and the traceback of that keep each other in memory
     if pending is not None:
         pending.add(key, thread)
     if cancelled():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import threading
 import time
 from collections import Counter
 
@@ -15,7 +16,7 @@ from PIL import Image
 from watching import Camera, Socket, ask, gallery, picture, showing
 
 from edgecae.errors import SinkError
-from edgecae.media.sinks.view import server
+from edgecae.media.sinks.view import pictures, server
 
 TOKEN = "0123456789abcdef0123"
 
@@ -93,6 +94,43 @@ def test_a_viewer_of_all_gets_pictures_of_each_in_turns() -> None:
         assert set(names) == {"door", "yard"}
         assert names["yard"] >= 0.3 * names["door"]
         assert 3 <= figures <= 9  # a few a second, however many pictures there are
+
+
+def test_pictures_before_are_encoded_for_those_alone_who_see_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not for the page of all cameras, snapshots and MJPEG, which show what was denoised."""
+    at_once, encoded = pictures.encode, list[int]()
+
+    def encode(pixels: np.ndarray) -> bytes:
+        encoded.append(int(pixels[0, 0, 0]))
+        return at_once(pixels)
+
+    monkeypatch.setattr(pictures, "encode", encode)
+    with gallery("door") as shown, Socket(shown) as everywhere:
+        door = shown.sink("door")
+        for value in (10, 20, 30):
+            door.write(picture(value))
+            jpeg = b""
+            while not jpeg:
+                _, jpeg, _ = everywhere.next()
+            assert level(jpeg) == pytest.approx(value, abs=2)
+        assert ask(shown, "GET", "/cameras/door/snapshot.jpg")[0] == 200
+        assert encoded == [10, 20, 30]
+
+        # Somebody who comes later sees the newest one both ways, also if no other comes.
+        with (
+            Socket(shown, path="/cameras/door/frames") as viewer,
+            Socket(shown, path="/cameras/door/frames") as another,
+        ):
+            for each in (viewer, another):
+                _, jpeg, before = each.next()
+                assert (level(jpeg), level(before)) == pytest.approx((30, 130), abs=2)
+            assert encoded == [10, 20, 30, 130]
+            threading.Timer(0.3, door.write, [picture(40)]).start()
+            _, jpeg, before = viewer.next()
+            assert (level(jpeg), level(before)) == pytest.approx((40, 140), abs=2)
+            assert encoded == [10, 20, 30, 130, 40, 140]
 
 
 def test_a_viewer_of_all_hears_of_cameras_that_say_nothing() -> None:

@@ -15,9 +15,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
-from rtsp import NEEDS_GSTREAMER, Relay, free_port, number_of, numbered, relaying
+from rtsp import (
+    NEEDS_GSTREAMER,
+    Relay,
+    SlowServer,
+    free_port,
+    number_of,
+    numbered,
+    relaying,
+)
 
 from edgecae import Denoiser, stream
 from edgecae.errors import SinkError, SinkRefusedError
@@ -26,6 +35,7 @@ from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import Encoding
 from edgecae.media.sinks.rtsp import session, tracks
 from edgecae.media.sinks.rtsp import sink as rtsp
+from edgecae.media.video.encoder import FrameEncoder
 
 RATE = 30
 
@@ -82,6 +92,80 @@ def test_every_frame_arrives_in_order(way: str) -> None:
     assert time.monotonic() - start < 2
 
 
+def test_the_last_frames_arrive_before_the_connection_ends() -> None:
+    """Even if the server is late with them, and has said something that nobody read."""
+    with sources.open_source("test:128x96@30") as source:
+        sink = rtsp.RtspSink((server := SlowServer()).url, sinks.SinkSettings(source))
+    with sink:
+        sink.write(numbered(0))
+        server.rate = 400_000  # a tenth of a second for all that is on its way
+        rng = np.random.default_rng(0)
+        for number in range(1, 8):
+            frame = numbered(number)
+            frame.pixels[16:] = rng.integers(0, 255, (80, 128, 3), dtype=np.uint8)
+            sink.write(frame)
+        server.say(b"$\x01\x00\x04abcd")
+        time.sleep(0.02)
+    server.join()
+    assert server.ended
+    assert [number_of(frame.pixels) for _, frame in server.frames()] == list(range(8))
+
+
+@pytest.mark.timing
+@pytest.mark.faults
+def test_a_slow_server_loses_whole_frames_and_slows_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a fifth of the bytes for a while, and everything after that."""
+    monkeypatch.setattr(rtsp, "TIMEOUT", 0.5)  # a start picture alone takes longer
+    monkeypatch.setattr(session, "SEND_BUFFER", 4096)
+    seconds, noise = 6, np.random.default_rng(0).integers(0, 255, (80, 128, 3), dtype=np.uint8)
+
+    class Camera:
+        name, rate, live, broken = "a camera", Fraction(RATE), True, 0
+
+        def __iter__(self) -> Iterator[Frame]:
+            for number in range(seconds * RATE):
+                time.sleep(1 / RATE)
+                frame = numbered(number)
+                frame.pixels[16:] = np.roll(noise, number, axis=1)
+                yield frame
+
+        def __enter__(self) -> Camera:
+            return self
+
+        def __exit__(self, *error: object) -> None: ...
+
+    camera: Any = Camera()
+    settings = sinks.SinkSettings(camera, encoding=Encoding(bitrate=1_600_000))
+    server, beside = SlowServer(rate=40_000), Counting()
+    timer = threading.Timer(seconds - 2, lambda: setattr(server, "rate", None))
+    timer.start()
+    recording = tmp_path / "all.mkv"
+    with (
+        Denoiser("nano", strength=0.0) as denoiser,
+        rtsp.RtspSink(server.url, settings) as sink,
+        sinks.open_sink(str(recording), sinks.SinkSettings(camera)) as file,
+    ):
+        stats = stream.run(camera, denoiser, [sink, file, beside])
+    server.join()
+    # The other sinks: every frame, at once.
+    assert len(beside.times) == stats.frames
+    with av.open(str(recording)) as video:
+        assert sum(1 for _ in video.decode(video=0)) == stats.frames
+    assert np.diff(beside.times).max() < 0.5
+    # The server: some frames, each whole, in order, and all of them once it keeps up.
+    came = [(when, number_of(frame.pixels)) for when, frame in server.frames()]
+    numbers = [number for _, number in came]
+    assert numbers == sorted(set(numbers))
+    slow = [n for n in numbers if n < (seconds - 2) * RATE]
+    assert len(slow) < 0.5 * (seconds - 2) * RATE
+    assert stats.sink_dropped == stats.frames - len(numbers) > RATE
+    late = [[n for n in each if n >= (seconds - 1) * RATE] for each in (numbers, beside.numbers)]
+    assert late[0] == late[1] != []
+    assert server.ended  # in the one session that there was
+
+
 @NEEDS_GSTREAMER
 def test_another_size_and_odd_sides_go_on_in_another_session() -> None:
     with relaying() as relay, opened(relay.target) as sink:
@@ -116,9 +200,11 @@ class Counting(sinks.null.Null):
     def __init__(self) -> None:
         super().__init__()
         self.times: list[float] = []
+        self.numbers: list[int] = []
 
     def write(self, frame: Frame) -> None:
         self.times.append(time.monotonic())
+        self.numbers.append(number_of(frame.pixels))
 
 
 def streaming(
@@ -379,8 +465,6 @@ def test_the_end_of_a_sink_does_not_wait_for_its_server() -> None:
 
 def test_packets_fit_into_a_datagram_and_rise() -> None:
     track = tracks.RtpTrack(1, 0)
-    from edgecae.media.video.encoder import FrameEncoder
-
     encoder = FrameEncoder("x", track.container, rate=Fraction(30), live=True)
     rng = np.random.default_rng(0)
     noise = Frame(rng.integers(0, 255, (96, 128, 3), dtype=np.uint8), 0.0)
@@ -392,6 +476,23 @@ def test_packets_fit_into_a_datagram_and_rise() -> None:
     numbers = [int.from_bytes(packet[2:4], "big") for channel, packet in made if channel == 2]
     assert {(b - a) % 65536 for a, b in itertools.pairwise(numbers)} == {1}
     assert {packet[1] & 127 for channel, packet in made if channel == 2} == {97}
+
+
+@pytest.mark.parametrize("per_second", [30, 7])
+def test_a_picture_to_start_from_comes_each_second(per_second: int) -> None:
+    """Also where fewer frames come than the source promised."""
+    track = tracks.RtpTrack(0, 0)
+    encoder = FrameEncoder("x", track.container, rate=Fraction(30), live=True)
+    starts = []
+    for number in range(3 * per_second + 1):
+        ticks = round(number * 90_000 / per_second)
+        frame = replace(numbered(number), pts=ticks, time_base=Fraction(1, 90_000))
+        if encoder.stream is None:
+            encoder.open(frame)
+        if any(packet.is_keyframe for packet in encoder.encode(frame)):
+            starts.append(number)
+    track.close()
+    assert starts == [second * per_second for second in range(4)]
 
 
 def test_nobody_listens() -> None:

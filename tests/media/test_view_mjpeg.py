@@ -7,15 +7,20 @@ import contextlib
 import http.client
 import io
 import itertools
+import json
+import os
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
+from rtsp import free_port
 from watching import Stream, ask, picture, showing, view
 
 from edgecae.media.sinks.view import View, server
@@ -175,3 +180,25 @@ def test_the_end_of_the_view_ends_the_stream() -> None:
             assert time.monotonic() - start < 2
             with pytest.raises((http.client.HTTPException, ConnectionError)):
                 answer.read()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("password", [TOKEN, "wrong"])
+def test_home_assistant_takes_it_as_a_camera(password: str) -> None:
+    """Its own form, and what it then serves itself; see docs/programs.md."""
+    python = os.environ.get("EDGECAE_HOME_ASSISTANT_PYTHON")
+    if not python:
+        pytest.skip("there is no Python that has Home Assistant")
+    script = Path(__file__).parent / "home_assistant.py"
+    with view(f"view:0?token={TOKEN}") as sink, showing(sink):
+        urls = url_of(sink), url_of(sink, "/snapshot.jpg")
+        command = [python, str(script), str(free_port()), *urls, password]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    if password == TOKEN:
+        assert (found["form"], found["errors"]) == ("create_entry", None)
+        assert found["pictures"] > 5
+        assert found["still"] > 1000
+    else:
+        assert (found["form"], found["errors"]) == ("form", {"username": "invalid_auth"})

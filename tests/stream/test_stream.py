@@ -102,11 +102,11 @@ def nano() -> Iterator[Denoiser]:
 @pytest.mark.parametrize("newest", [True, False])
 def test_a_channel_is_bounded_and_keeps_the_order(newest: bool) -> None:
     gone: list[int] = []
-    channel: FrameQueue[int] = FrameQueue(2, newest, gone.append)
+    channel: FrameQueue[int] = FrameQueue(2, newest)
 
     def send() -> None:
         for number in range(50):
-            channel.put(number)
+            gone.extend(channel.put(number))
         channel.close()
 
     thread = threading.Thread(target=send)
@@ -126,11 +126,11 @@ def test_a_channel_is_bounded_and_keeps_the_order(newest: bool) -> None:
 
 def test_a_channel_that_is_closed_lets_the_sender_go() -> None:
     gone: list[int] = []
-    channel: FrameQueue[int] = FrameQueue(1, False, gone.append)
-    channel.put(1)
-    sender = threading.Thread(target=channel.put, args=(2,))
+    channel: FrameQueue[int] = FrameQueue(1, False)
+    assert channel.put(1) == []
+    sender = threading.Thread(target=lambda: gone.extend(channel.put(2)))
     sender.start()
-    channel.close(drain=False)
+    gone.extend(channel.close(drain=False))
     sender.join(5)
     assert not sender.is_alive()
     assert sorted(gone) == [1, 2]

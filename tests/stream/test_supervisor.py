@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import gc
+import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 import av
 import pytest
 from live import Network
+from rtsp import free_port
 
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import EdgecaeError, SinkError, SourceError
@@ -195,6 +199,52 @@ def test_changes_are_taken_up_and_leave_the_others_alone(
         made.wait(lambda: made.now("stays")["frames"] > frames + 2)
         assert list(made.supervisor.snapshots()) == ["stays", "comes", "changes"]
     assert any("suorce" in r.getMessage() for r in caplog.records)
+
+
+def test_a_camera_that_goes_leaves_nothing_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At once: the garbage collector comes the later, the more objects a process has."""
+    caplog.set_level(logging.CRITICAL)  # pytest keeps the errors that are logged
+    away = f"http://127.0.0.1:{free_port()}/"
+    stays = cameras(stays=LIVE) + "[cameras.{}]\nsource = '{}'\n"
+    with running(tmp_path, stays.format("first", LIVE)) as made:
+        made.wait(lambda: made.now("first")["frames"] > 2)
+        gc.collect()
+        gc.disable()
+        try:
+            for source in (LIVE, away, str(tmp_path / "none.mkv")):
+                made.write(stays.format("comes", source))
+                made.wait(lambda: made.now("comes")["state"] != "none")
+                if source == LIVE:
+                    made.wait(lambda: made.now("comes")["frames"] > 2)
+                else:
+                    made.wait(lambda: made.now("comes")["offline_seconds"])
+                    time.sleep(1)  # a few attempts
+                left = made.supervisor.cameras[1]
+                gone = weakref.ref(left), weakref.ref(left.settings.session.camera.buffers)
+                del left
+                made.write(cameras(stays=LIVE))
+                made.wait(lambda: made.now("comes")["state"] == "none")
+                made.wait(lambda: all(each() is None for each in gone))  # noqa: B023
+        finally:
+            gc.enable()
+
+
+def test_lines_name_their_camera(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Those about its source and its sinks as well, whichever thread they come from."""
+    pytest.importorskip("av")
+    caplog.set_level(logging.INFO)
+    url = f"127.0.0.1:{free_port()}/x"
+    text = cameras(good=LIVE, away=f"http://{url}", sends=LIVE) + f"sink = 'rtsp://{url}'\n"
+    expected = (
+        f"camera away: offline: http://{url} can't be opened: Connection refused; trying again",
+        f"camera sends: rtsp://{url}: Connection refused; trying again",
+    )
+    with running(tmp_path, text, announce=lambda line: None) as made:
+        made.wait(lambda: all(caplog.messages.count(line) > 1 for line in expected))
+    named = [line for line in caplog.messages if not line.startswith("camera ")]
+    assert named == []
 
 
 def test_what_takes_a_restart_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
+from edgecae import naming
 from edgecae.media.sound import ArrivalClock, SoundKind, SoundPacket
 from edgecae.media.sources.base import SourceSettings
 
 __all__ = ["LiveSound", "warn_once"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 MAX_WAIT = 0.5
 """Seconds that the first frame waits for sound: else a recording would begin without, and go on in

@@ -6,13 +6,13 @@ through it as it is, since those hold the URL with its password; only what the e
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from edgecae import naming
 from edgecae.errors import OfflineError, SourceError
 from edgecae.media import containers
 from edgecae.media.frame import Frame
@@ -25,7 +25,7 @@ from edgecae.timeout import StillRunningError, call_with_timeout
 
 __all__ = ["VideoStream", "open_container", "reason"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 MAX_RATE = 1000
 """Frames a second; what claims more counts ticks of its clock."""
@@ -87,8 +87,10 @@ def open_container(
         failure = OfflineError(f"{name}: no answer within {settings.stall:g} s")
     except failures as error:
         failure = refusal(error) or OfflineError(f"{name} can't be opened: {reason(error)}")
-    # Not inside the block: the error that is handled there has the password in it.
-    raise failure
+    try:
+        raise failure  # outside of the block: the error that is handled there has the password
+    finally:
+        del failure  # else it and its traceback keep each other, and the settings, in memory
 
 
 def _is_whole_jpeg(content: bytes) -> bool:

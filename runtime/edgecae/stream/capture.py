@@ -12,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TypeVar
 
+from edgecae import naming
 from edgecae.errors import OfflineError, RefusedError, SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
@@ -23,7 +24,7 @@ from edgecae.timeout import call_with_timeout
 
 __all__ = ["Capture", "Reconnecting", "closing", "offline_since", "open_lasting"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 S = TypeVar("S", bound=Source)
 
@@ -222,7 +223,9 @@ class Capture:
         self._lock = threading.Lock()
         self._ended = self._abandoned = False
         # A daemon: a read that never returns must not keep the process from its end.
-        self._thread = threading.Thread(target=self._work, name="capture", daemon=True)
+        self._thread = threading.Thread(
+            target=naming.in_this_stream(self._work), name="capture", daemon=True
+        )
 
     def start(self) -> None:
         """Begin to read."""
@@ -238,6 +241,12 @@ class Capture:
         with self._lock:
             self._abandoned = not self._ended
             return self._ended
+
+    def drop(self, frames: list[Frame]) -> None:
+        """Count frames that nobody will denoise, and take their pixels back."""
+        for frame in frames:
+            self._stats.dropped += 1
+            self._buffers.give(frame.pixels)
 
     def _wait_for(self, frame: Frame, started: float) -> Frame:
         """Wait until the frame is due, counted from when the first one came."""
@@ -272,7 +281,8 @@ class Capture:
                     time.sleep(_POLL)
                 if self._paced:
                     frame = self._wait_for(frame, stats.started)
-                if not self._channel.put(frame):
+                self.drop(self._channel.put(frame))
+                if self._channel.closed:
                     return
         except BaseException as error:  # raised again by who runs the stream
             self.error = error

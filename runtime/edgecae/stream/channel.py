@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 __all__ = ["ClosedError", "FrameQueue"]
@@ -19,38 +18,37 @@ class ClosedError(Exception):
 class FrameQueue(Generic[T]):
     """Items from one thread for another, in order, never more than ``size`` of them.
 
+    Who sends or closes is told what nobody will get, and frees it.
+
     Args:
         size: how many may wait.
         newest: what happens when it is full: the oldest item is dropped, or the sender waits.
-        dropped: told about each item that nobody will get.
     """
 
-    def __init__(
-        self, size: int, newest: bool, dropped: Callable[[T], None] = lambda item: None
-    ) -> None:
-        self._size, self._newest, self._dropped = size, newest, dropped
+    def __init__(self, size: int, newest: bool) -> None:
+        self._size, self._newest = size, newest
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._woken = False
 
-    def put(self, item: T) -> bool:
-        """Send an item. False: the channel is closed, and the item was dropped."""
+    def put(self, item: T) -> list[T]:
+        """Send an item.
+
+        Returns:
+            What nobody will get: items that this one replaced, or itself where it is closed.
+        """
         gone: list[T] = []
         with self._changed:
             if not self._newest:
                 self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
-            closed = self._closed
-            if closed:
-                gone.append(item)
-            else:
-                while len(self._items) >= self._size:
-                    gone.append(self._items.popleft())
-                self._items.append(item)
-                self._changed.notify_all()
-        for each in gone:
-            self._dropped(each)
-        return not closed
+            if self._closed:
+                return [item]
+            while len(self._items) >= self._size:
+                gone.append(self._items.popleft())
+            self._items.append(item)
+            self._changed.notify_all()
+        return gone
 
     def get(self, timeout: float) -> T | None:
         """The next item; None after ``timeout`` seconds, or when :meth:`wake` was called.
@@ -80,13 +78,16 @@ class FrameQueue(Generic[T]):
             self._woken = True
             self._changed.notify_all()
 
-    def close(self, drain: bool = True) -> None:
-        """Take no more items; those that wait are still given out, or dropped without ``drain``."""
+    def close(self, drain: bool = True) -> list[T]:
+        """Take no more items; those that wait are still given out, or returned without ``drain``.
+
+        Returns:
+            What nobody will get.
+        """
         with self._changed:
             self._closed = True
             gone = [] if drain else list(self._items)
             if not drain:
                 self._items.clear()
             self._changed.notify_all()
-        for each in gone:
-            self._dropped(each)
+        return gone

@@ -9,7 +9,6 @@ any time, so that there is no backlog that could grow.
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae import naming
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import SinkError
 from edgecae.media.buffers import Buffers
@@ -37,7 +37,7 @@ from edgecae.timeout import call_with_timeout
 
 __all__ = ["run"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 _PATIENCE = 5.0
 """Seconds that a live stream's source and sinks get to come to an end."""
@@ -166,9 +166,7 @@ class _Stream:
         self.source, self.stop, self.stats = source, stop, stats
         stats.source = source
         self.buffers, self.report, self.watchdog = buffers, report, watchdog
-        self.frames: FrameQueue[Frame] = FrameQueue(
-            1 if source.live else 2, source.live, self._dropped
-        )
+        self.frames: FrameQueue[Frame] = FrameQueue(1 if source.live else 2, source.live)
         paced = not source.live and any(getattr(sink, "watched", False) for sink in sinks)
         self.capture = Capture(source, self.frames, stats, stop, buffers, paced)
         self.sink_workers = [
@@ -177,10 +175,6 @@ class _Stream:
         self.done = latency_into(stats)
         self._shape: tuple[int, ...] | None = None
         self._slated = 0.0
-
-    def _dropped(self, frame: Frame) -> None:
-        self.stats.dropped += 1
-        self.buffers.give(frame.pixels)
 
     def deliver(self, frame: Frame) -> None:
         """Hand a denoised frame to every sink that still works."""
@@ -236,7 +230,7 @@ class _Stream:
         """End the threads: the source first, then sinks, which get what was denoised."""
         live, sink_workers = self.source.live, self.sink_workers
         self.watchdog.beat(waits=True)
-        self.frames.close(drain=False)
+        self.capture.drop(self.frames.close(drain=False))
         for worker in sink_workers:
             worker.close(drain=not failing)
         self.stats.stuck = not self.capture.join(_PATIENCE if live else 1.0)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from edgecae import models
+from edgecae import models, naming
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.media import sinks, sources
 from edgecae.media.frame import Frame
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 
 def _read_model(model: str) -> ModelFile:
@@ -64,7 +63,8 @@ class Session:
         measure_noise: whether figures shall have the noise where nothing else needs it.
         goes_on: whether what an earlier stream wrote is no obstacle, see
             :class:`edgecae.media.sinks.SinkSettings`.
-        name: of the stream, for people who have several; empty: it needs none.
+        name: of the stream, for people who have several: log lines begin with it; without ``%``.
+            Empty: it needs none.
         read_model: reads ``model``; streams of one process may share what it returns.
     """
 
@@ -180,7 +180,7 @@ class Session:
         """
         stop, stats = stop or Stop(), Stats()
         camera = replace(self.camera, sound=Sound() if self.encoding.audio else None)
-        with contextlib.ExitStack() as stack:
+        with naming.named(self.name), contextlib.ExitStack() as stack:
             # First the model: a wrong one is found before a camera is waited for.
             first = stack.enter_context(self._denoiser(self.threads or 1))
             source = stack.enter_context(
@@ -217,7 +217,7 @@ class Session:
             def each(stats: Stats) -> None:  # noqa: ARG001 - the same that control has
                 report(control)
                 if (said := overload.notice()) is not None:
-                    log.warning("%s%s", self.name and f"{self.name}: ", said)
+                    log.warning("%s", said)
 
             def choose(frame: Frame) -> list[Denoiser]:
                 if self.threads is not None:

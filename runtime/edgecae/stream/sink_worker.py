@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable
 
+from edgecae import naming
 from edgecae.errors import EdgecaeError, SinkError, SinkRefusedError, shortage
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
@@ -18,7 +18,7 @@ from edgecae.stream.stats import Stats
 
 __all__ = ["Shared", "SinkWorker"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 WAITING = 4
 """Frames that may wait for a sink."""
@@ -86,8 +86,10 @@ class SinkWorker:
         self.takes, self.recovers, self.said = True, newest and sink.recovers, False
         self.frames = self.dropped = 0
         self._newest, self._wait, self._again = newest, 0.0, -math.inf
-        self._channel: FrameQueue[Shared] = FrameQueue(WAITING, newest, self._drop)
-        self._thread = threading.Thread(target=self._work, name=f"sink {sink.name}", daemon=True)
+        self._channel: FrameQueue[Shared] = FrameQueue(WAITING, newest)
+        self._thread = threading.Thread(
+            target=naming.in_this_stream(self._work), name=f"sink {sink.name}", daemon=True
+        )
 
     @property
     def reason(self) -> str:
@@ -115,22 +117,23 @@ class SinkWorker:
 
     def put(self, shared: Shared) -> None:
         """Send a frame to the sink; it is released afterwards in any case."""
-        self._channel.put(shared)
+        self._drop(self._channel.put(shared))
 
     def close(self, drain: bool = True) -> None:
         """Send no more; what waits is still written, or dropped without ``drain``."""
-        self._channel.close(drain)
+        self._drop(self._channel.close(drain))
 
     def join(self, timeout: float) -> bool:
         """Wait until the sink has its last frame; whether it came to that."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _drop(self, shared: Shared) -> None:
-        if self.error is None:
-            self.dropped += 1
-            self._stats.sink_dropped += 1
-        shared.release(used=False)
+    def _drop(self, gone: list[Shared]) -> None:
+        for shared in gone:
+            if self.error is None:
+                self.dropped += 1
+                self._stats.sink_dropped += 1
+            shared.release(used=False)
 
     def _work(self) -> None:
         while True:
@@ -151,7 +154,7 @@ class SinkWorker:
                 continue
             self._failed()
             if not self.recovers:
-                self._channel.close(drain=False)
+                self.close(drain=False)
                 return
 
     def _write(self, frame: Frame) -> bool:

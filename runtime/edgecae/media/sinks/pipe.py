@@ -6,11 +6,11 @@ Y4M says all that a reader must know: it is what ``ffmpeg``, ``x264``, ``mpv`` a
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from typing import Any, BinaryIO
 
+from edgecae import naming
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import FALLBACK_RATE, SinkSettings
@@ -23,7 +23,7 @@ from edgecae.redact import redacted
 
 __all__ = ["PipeSink", "Unbuffered", "is_pipe", "open_sink"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 _POLL = 0.01
 """Seconds between two looks whether a pipe that does not block has room."""

@@ -9,12 +9,12 @@ recorder that starts again overwrites nothing. A name with ``%`` is a pattern of
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import time
 from dataclasses import replace
 from pathlib import Path
 
+from edgecae import naming
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import SinkSettings
@@ -24,7 +24,7 @@ from edgecae.media.sound import SoundKind
 
 __all__ = ["Recording", "open_sink"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 _MOST = 1_000_000
 

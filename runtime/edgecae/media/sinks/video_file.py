@@ -7,13 +7,13 @@ written in place, in a container that plays when it is cut off.
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from edgecae import naming
 from edgecae.errors import SinkError
 from edgecae.media import containers
 from edgecae.media.frame import Frame
@@ -27,7 +27,7 @@ from edgecae.media.video.sound_track import SoundTrack, open_track, zero_of
 
 __all__ = ["VideoSink", "open_sink"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 _MP4 = (".mp4", ".m4v", ".mov")
 _FRAGMENTED = "frag_keyframe+delay_moov+default_base_moof"

@@ -7,10 +7,9 @@ Until then it is written aside; what there is of it when the stream ends early, 
 from __future__ import annotations
 
 import contextlib
-import logging
 from pathlib import Path
 
-from edgecae import atomic
+from edgecae import atomic, naming
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import SinkSettings
@@ -20,7 +19,7 @@ from edgecae.media.video.part import part_name
 
 __all__ = ["WholeVideo", "open_sink"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 
 class _UnfinishedError(Exception):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import glob
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from edgecae import naming
 from edgecae.errors import SourceError
 from edgecae.media.frame import MAX_PIXELS, Frame
 from edgecae.media.sources.base import SourceSettings, refuse_camera_options
@@ -16,7 +16,7 @@ from edgecae.redact import redacted
 
 __all__ = ["ImageFiles", "open_source"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 
 class ImageFiles:

@@ -6,7 +6,6 @@ The boundary where whatever PyAV raises while reading becomes a :class:`SourceEr
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -15,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from edgecae import naming
 from edgecae.errors import SourceError
 from edgecae.media import containers
 from edgecae.media.buffers import Buffers
@@ -28,7 +28,7 @@ from edgecae.media.video.timestamps import RisingClock
 
 __all__ = ["SIDE_DATA", "VideoFile", "field_order", "open_source"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 MIN_SHORTFALL = 0.2
 """Seconds that a file must lack of what it announces before it is said to end early."""

@@ -6,13 +6,13 @@ with what was there.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from edgecae import naming
 from edgecae.media import containers
 from edgecae.media.frame import MAX_PIXELS
 from edgecae.media.sources.video_file import VideoFile
@@ -20,7 +20,7 @@ from edgecae.media.video.timestamps import PacketTimes
 
 __all__ = ["Companions"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 _OF_CONTAINER = {
     "major_brand", "minor_version", "compatible_brands", "encoder", "software", "duration",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae import naming
 from edgecae.errors import SourceError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import MAX_PIXELS, check_size
@@ -16,7 +17,7 @@ from edgecae.media.video.stored import to_rgb
 
 __all__ = ["DecodeErrors"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 
 class DecodeErrors:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from edgecae import naming
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, Encoding
@@ -25,7 +25,7 @@ from edgecae.media.video.stored import (
 
 __all__ = ["FrameEncoder"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 
 class FrameEncoder:
@@ -36,7 +36,8 @@ class FrameEncoder:
         container: PyAV's, for writing; nothing is written yet.
         codec: as FFmpeg names it; ``auto``: see :data:`DEFAULT_CODEC`.
         rate: nominal frames a second; None: :data:`FALLBACK_RATE`.
-        live: hold nothing back; timestamps that do not rise are made to.
+        live: hold nothing back; timestamps that do not rise are made to; a picture to start from
+            each second, however few frames come.
         encoding: what the user asks of the encoder.
 
     Attributes:
@@ -68,6 +69,7 @@ class FrameEncoder:
         self.lost: list[str] = []
         self._matrix, self._full, self._interlaced = "ITU601", False, False
         self._marked: Any = None
+        self._started: Fraction | None = None  # seconds, the latest picture to start from
 
     def open(self, frame: Frame, side_data: Mapping[str, bytes] = {}) -> Any:
         """Set the stream up, now that the frames' size is known; return it.
@@ -140,6 +142,8 @@ class FrameEncoder:
         Raises:
             SinkError: the frame's size differs from the first one's, or encoding failed.
         """
+        from av.video.frame import PictureType
+
         stream = self.stream
         height, width = frame.pixels.shape[:2]
         if (height, width) != (stream.height, stream.width):
@@ -160,7 +164,15 @@ class FrameEncoder:
         self.count += 1
         if self._interlaced and frame.stored is not None:
             picture = self._marked_interlaced(picture, frame.stored.field_order or TOP_FIRST)
-        return self._encoded(picture)
+        if not self._live:
+            return self._encoded(picture)
+        now = picture.pts * picture.time_base
+        if self._started is not None and now - self._started >= 1:  # the encoder counts frames
+            picture.pict_type = PictureType.I
+        packets = self._encoded(picture)
+        if any(packet.is_keyframe for packet in packets):
+            self._started = now
+        return packets
 
     def _marked_interlaced(self, picture: Any, order: str) -> Any:
         """The picture with the mark which of its fields comes first, that encoders look at."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import logging
 import struct
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from edgecae import naming
 from edgecae.errors import SinkError
 from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding
 from edgecae.media.video.deep_pixels import layout_of, planar_format
@@ -16,7 +16,7 @@ from edgecae.media.video.stored import Stored
 
 __all__ = ["choose_encoder", "choose_format", "configure"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 QUALITY = {
     "libx264": {"crf": "16", "preset": "veryfast"},

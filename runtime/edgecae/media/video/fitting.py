@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae import naming
+
 __all__ = ["Fitting"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 
 class Fitting:

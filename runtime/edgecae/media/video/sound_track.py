@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae import naming
 from edgecae.media.frame import Frame
 from edgecae.media.sound import SoundKind, SoundQueue
 
 __all__ = ["SoundTrack", "open_track", "zero_of"]
 
-log = logging.getLogger(__name__)
+log = naming.logger(__name__)
 
 MAX_SKEW = 0.08
 """Seconds by which sound may lie beside the pictures until it is put right: more is seen."""

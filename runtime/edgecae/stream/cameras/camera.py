@@ -73,12 +73,7 @@ class CameraStream:
         self.state, self.error = "starting", ""
         self.restarts = self.hangs = 0
         self._session, self._announce, self._more_sinks = session, announce, more_sinks
-        self._hooks = StreamHooks(
-            on_ready=self._sign_of_life,
-            on_alive=lambda status: self._sign_of_life(),
-            on_denoise=on_denoise,
-            interval=_INTERVAL,
-        )
+        self._on_denoise = on_denoise
         self._lock = threading.Lock()
         self._control: StreamControl | None = None
         self._before = dict.fromkeys(_COUNTS, 0)
@@ -179,12 +174,18 @@ class CameraStream:
     # In the session's thread
 
     def _work(self, session: Session, stop: Stop) -> None:
+        hooks = StreamHooks(
+            on_ready=self._sign_of_life,
+            on_alive=lambda status: self._sign_of_life(),
+            on_denoise=self._on_denoise,
+            interval=_INTERVAL,
+        )
         try:
             control = session.run(
                 stop,
                 lambda line: self._announce(f"{self.name}: {line}"),
                 lambda control: self._see(control, stop),
-                self._hooks,
+                hooks,
                 self._more_sinks,
             )
             self._stuck |= control.stats.stuck
@@ -193,7 +194,7 @@ class CameraStream:
         except BaseException as error:  # told by who supervises
             if not isinstance(error, EdgecaeError):
                 log.debug("camera %s", self.name, exc_info=error)
-            self._failure = error
+            self._failure = error.with_traceback(None)  # which would keep all that the session had
         finally:
             with self._lock:
                 ended, self._control = self._control, None

@@ -35,6 +35,9 @@ KEEPALIVE = 20.0
 SEND_BUFFER = 2**18
 """Bytes that the kernel may hold back: what is in there is late, and not dropped any more."""
 
+GOODBYE = 0.5
+"""Seconds that a server gets at the end to take what is on its way, and to say so."""
+
 MAX_ANSWER = 2**16
 """Bytes of an answer."""
 
@@ -110,6 +113,7 @@ class Session:
         self._address, self._timeout = address, timeout
         self._received = bytearray()
         self._count, self._id = 0, ""
+        self._failed = False
         self._challenge: str | None = None
         self._until = time.monotonic() + timeout
         self._said = time.monotonic()
@@ -267,6 +271,8 @@ class Session:
     def send(self, packets: Sequence[tuple[int, bytes]]) -> None:
         """Send packets, each with its channel: even for RTP, the next for its RTCP.
 
+        A slow server may take any time, as long as it takes something.
+
         Raises:
             SinkError: the server is gone, or took nothing for too long.
         """
@@ -276,12 +282,15 @@ class Session:
         )
         try:
             self._socket.settimeout(self._timeout)
-            self._socket.sendall(content)
+            left = memoryview(content)
+            while left:
+                left = left[self._socket.send(left) :]
             if time.monotonic() - self._said > KEEPALIVE:
                 self._said = time.monotonic()
                 self._send_request("OPTIONS")
             self._look()
         except OSError as error:
+            self._failed = True
             raise error if isinstance(error, SinkError) else self._failure(error) from None
 
     def _look(self) -> None:
@@ -298,8 +307,12 @@ class Session:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Say that it is over, without waiting for an answer."""
-        with contextlib.suppress(OSError):
-            self._timeout = 0.2
-            self._send_request("TEARDOWN")
+        """Say that it is over; wait for the answer, but not for long.
+
+        A socket that is closed while there is something to read drops what it has not sent yet.
+        """
+        if not self._failed:
+            with contextlib.suppress(OSError):
+                self._timeout, self._until = GOODBYE, time.monotonic() + GOODBYE
+                self._request("TEARDOWN", "", {}, "")
         self._socket.close()

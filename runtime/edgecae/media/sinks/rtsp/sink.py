@@ -123,7 +123,10 @@ class RtspSink:
             raise
         except TimeoutError:
             failure = SinkError(f"{self.name}: no answer within {TIMEOUT:g} s")
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # else it and its traceback keep each other in memory
 
     def _close(self) -> None:
         publication, self._publication = self._publication, None

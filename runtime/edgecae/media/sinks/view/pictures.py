@@ -8,7 +8,7 @@ import json
 import math
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,7 +64,7 @@ class Picture:
     Attributes:
         number: counts the frames of a feed, from 1.
         jpeg: the denoised picture.
-        jpeg_before: the picture as it came; empty where there is none.
+        jpeg_before: the picture as it came; empty where there is none, or nobody asked for it.
     """
 
     number: int
@@ -80,20 +80,19 @@ class _Raw(NamedTuple):
     before: NDArray[np.uint8] | None
 
 
-def _encoded(raw: _Raw) -> tuple[Picture, float]:
-    """A frame as JPEG, and the seconds that it took of a core."""
+def _encoded(*pictures: NDArray[np.uint8] | None) -> tuple[list[bytes], float]:
+    """JPEGs, an empty one of None; and the seconds that they took of a core."""
     start = time.thread_time()  # on a busy machine the clock on the wall says more
-    picture = Picture(
-        raw.number, encode(raw.pixels), b"" if raw.before is None else encode(raw.before)
-    )
-    return picture, time.thread_time() - start
+    jpegs = [b"" if each is None else encode(each) for each in pictures]
+    return jpegs, time.thread_time() - start
 
 
 class Feed:
     """Holds the newest frame, and hands it to any number of viewers at a pace that costs little.
 
     Frames are encoded one at a time, off the event loop, and no more often than that pace, whoever
-    asks. ``put`` is for one thread, everything else for the event loop's.
+    asks; the pictures before only for those who ask for them. ``put`` is for one thread, everything
+    else for the event loop's.
 
     Attributes:
         share: of one core, that encoding may take.
@@ -107,6 +106,9 @@ class Feed:
         self._fresh: _Raw | None = None  # the newest, until it is encoded
         self._ring: asyncio.AbstractEventLoop | None = None  # who waits for the next one
         self._current: Picture | None = None
+        self._before: NDArray[np.uint8] | None = None  # of the current one, until it is encoded
+        self._before_wanted = False  # of the next one
+        self._adding = asyncio.Lock()
         self._due = -math.inf  # when the next may be encoded
         self._encoding: asyncio.Task[None] | None = None
         self._arrived = asyncio.Event()
@@ -121,7 +123,8 @@ class Feed:
         with self._lock:
             missed, self._fresh = self._fresh, raw
             ring, self._ring = self._ring, None
-        self._recycle(missed)
+        if missed is not None:
+            self._recycle(missed.pixels, missed.before)
         if ring is not None:
             with contextlib.suppress(RuntimeError):  # the server has ended
                 ring.call_soon_threadsafe(self._arrived.set)
@@ -135,17 +138,43 @@ class Feed:
             await self._encode()
         return self._current
 
-    async def after(self, number: int, patience: float) -> Picture | None:
-        """A picture newer than ``number``; None: none came for ``patience`` seconds."""
+    async def after(self, number: int, patience: float, before: bool = False) -> Picture | None:
+        """A picture newer than ``number``; None: none came for ``patience`` seconds.
+
+        Args:
+            number: of the picture that the viewer has.
+            patience: seconds.
+            before: whether the viewer wants it as it came, too.
+        """
+        self._before_wanted |= before
         newest = self._fresh is None and self._encoding is None
-        if newest and self._current is not None and self._current.number > number:
-            return self._current
-        if self._next is None:
-            self._next = asyncio.get_running_loop().create_future()
-        self._wanted.set()
-        with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.shield(self._next), patience)
-        return None
+        picture = self._current
+        if not newest or picture is None or picture.number <= number:
+            if self._next is None:
+                self._next = asyncio.get_running_loop().create_future()
+            self._wanted.set()
+            try:
+                picture = await asyncio.wait_for(asyncio.shield(self._next), patience)
+            except TimeoutError:
+                return None
+        return await self._add_before(picture) if before else picture
+
+    async def _add_before(self, picture: Picture) -> Picture:
+        """The picture as it came, too, if it is still there: where it was encoded without."""
+        async with self._adding:
+            current, pixels = self._current, self._before
+            if current is None or current.number != picture.number:
+                return picture
+            if pixels is None:  # there is none, or another viewer had it encoded
+                return current
+            self._before = None
+            (jpeg,), cost = await asyncio.to_thread(_encoded, pixels)
+            self._recycle(pixels)
+            self._due = min(self._due + cost / self.share, time.monotonic() + SLOWEST)
+            picture = replace(current, jpeg_before=jpeg)
+            if self._current is current:
+                self._current = picture
+            return picture
 
     async def pump(self) -> None:
         """Hand each next picture to all who wait for it, without end."""
@@ -171,9 +200,12 @@ class Feed:
             if raw is None:
                 return
             start = time.monotonic()
-            picture, cost = await asyncio.to_thread(_encoded, raw)
-            self._current = picture
-            self._recycle(raw)
+            wanted, self._before_wanted = self._before_wanted, False
+            before = raw.before if wanted else None
+            (jpeg, jpeg_before), cost = await asyncio.to_thread(_encoded, raw.pixels, before)
+            picture = self._current = Picture(raw.number, jpeg, jpeg_before)
+            self._recycle(raw.pixels, self._before, before)
+            self._before = None if wanted else raw.before
             self._due = start + min(SLOWEST, max(FASTEST, cost / self.share))
             self._wanted.clear()
             if self._next is not None:
@@ -196,8 +228,8 @@ class Feed:
         np.copyto(copy, pixels)
         return copy
 
-    def _recycle(self, raw: _Raw | None) -> None:
-        for pixels in (raw.pixels, raw.before) if raw is not None else ():
+    def _recycle(self, *pictures: NDArray[np.uint8] | None) -> None:
+        for pixels in pictures:
             if pixels is not None:
                 self._buffers.give(pixels)
 

@@ -304,7 +304,7 @@ class Server:
         """What one stream's viewer gets; ends when the stream is no longer shown."""
         seen, told = 0, -math.inf
         while shown in self._shown.values():
-            picture = await shown.feed.after(seen, PATIENCE)
+            picture = await shown.feed.after(seen, PATIENCE, before=True)
             seen = seen if picture is None else picture.number
             when, figures = shown.figures()
             yield message(figures if when > told else None, picture)
