@@ -52,6 +52,13 @@ _SETTINGS = [
     _Setting("--latent", ("latent",), int,
              "Channels of a compressor's latent; for classic.  [default: none]"),
     _Setting("--data", ("data",), str, "Folder of images (searched recursively), or builtin."),
+    _Setting("--pairs", ("pairs",), str,
+             "Folder of noisy and clean pictures: x_noisy.png and x_clean.png, or noisy/x.png and "
+             "clean/x.png; in the place of --data and --noise."),
+    _Setting("--bursts", ("bursts",), str,
+             "Folder with a subfolder of shots for each still scene; no clean picture is needed."),
+    _Setting("--held-out", ("held_out",), str,
+             "Folder to validate on.  [default: a tenth is held out]"),
     _Setting("--noise", ("noise",), str,
              "gaussian:25, gaussian:0-55, poisson-gaussian:GAIN,READ or a TOML."),
     _Setting("--seed", ("seed",), int, "Of weights, patches and noise."),
@@ -100,6 +107,22 @@ def _changes(values: dict[str, Any]) -> dict[str, Any]:
         if (value := values[each.flag[2:].replace("-", "_")]) is not None
         for name in each.settings
     }
+
+
+def _one_kind(asked: dict[str, Any]) -> dict[str, Any]:
+    """Choose the settings that follow where an option says what kind of data to learn from.
+
+    Args:
+        asked: changes of the recipe by options.
+    """
+    kinds = [{"pairs"}, {"bursts"}, {"data", "noise"}]
+    given = [kind for kind in kinds if kind & asked.keys()]
+    if len(given) > 1:
+        raise click.UsageError(
+            "--pairs, --bursts, and --data with --noise are three ways to learn: give one of them"
+        )
+    others = {"pairs", "bursts"} - given[0] if given else set()
+    return dict.fromkeys(others, "")
 
 
 def _following(init: str, architecture: Architecture, asked: dict[str, Any]) -> dict[str, Any]:
@@ -208,6 +231,7 @@ def command(
         changes["deterministic"] = deterministic
     if "model" in changes:
         changes["architecture"] = {}  # the recipe's numbers are those of the recipe's model
+    changes |= _one_kind(changes)
     start = None
     if resume:
         if changes or recipe_file or init:
