@@ -28,6 +28,7 @@ NETWORKS = {
     "classic": Classic(),
     "latent": Classic(latent=8),
     "demo": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
+    "fit": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
 }
 """What each recipe trains."""
 
@@ -37,6 +38,7 @@ LEGS = [
     ("small", "small-last"),
     ("base-start", "base-start-last"),
     ("base-start-last", "base"),
+    ("small-last", "fit"),
 ]
 """Recipes that start from the weights of another."""
 

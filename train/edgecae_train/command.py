@@ -20,7 +20,7 @@ from edgecae_train._tf import find_devices
 from edgecae_train.architectures import Architecture
 from edgecae_train.recipe import Recipe
 
-__all__ = ["command"]
+__all__ = ["command", "progress"]
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _following(init: str, architecture: Architecture, asked: dict[str, Any]) -> 
 
 
 @contextlib.contextmanager
-def _progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
+def progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
     """Show bars on a terminal, and print a line for each validation everywhere."""
     columns = (
         TextColumn("{task.description}"),
@@ -251,7 +251,7 @@ def command(
             start = channels.Start(architecture, values)
         chosen = recipe.with_changes(chosen, changes)
     console = Console(stderr=True)
-    with _progress(console) as report:
+    with progress(console) as report:
         loop.train(
             chosen,
             out,
