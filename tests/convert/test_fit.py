@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +25,7 @@ from edgecae_train.data import images as data_images
 
 pytestmark = pytest.mark.slow
 
+TRAINING = dict(plan.TRAINING)
 CAMERA = "test:160x128?frames=8&noise=camera:level=9"
 QUICK = {
     "float.batch": 2,
@@ -45,21 +45,8 @@ def quick(monkeypatch: pytest.MonkeyPatch, quick_calibration: None) -> None:
 
 
 def test_the_recipe_is_the_one_of_the_command() -> None:
-    with pytest.MonkeyPatch.context() as undone:
-        undone.setattr(plan, "TRAINING", {k: v for k, v in plan.TRAINING.items() if k not in QUICK})
-    shipped = recipe.read(ROOT / "recipes" / "fit.toml")
-    original = {**plan.TRAINING, **{name: _of(shipped, name) for name in QUICK}}
-    made = recipe.with_changes(recipe.Recipe(), {**original, "float.steps": 1000})
-    assert made == shipped
-
-
-def _of(settings: recipe.Recipe, name: str) -> Any:
-    value = recipe.with_changes(settings, {})
-    *tables, last = name.split(".")
-    part: Any = value
-    for table in tables:
-        part = part.float_phase if table == "float" else part.qat
-    return getattr(part, last)
+    made = recipe.with_changes(recipe.Recipe(), {**TRAINING, "float.steps": 1000})
+    assert made == recipe.read(ROOT / "recipes" / "fit.toml")
 
 
 def test_a_camera_becomes_a_model_and_never_a_worse_one(tmp_path: Path) -> None:
@@ -72,22 +59,16 @@ def test_a_camera_becomes_a_model_and_never_a_worse_one(tmp_path: Path) -> None:
         "frames of the source, against the mean of the others",
         "held-out photos with the measured noise",
     ]
-    assert (
-        output.read_bytes()
-        == (
-            models.find_model("nano")
-            if result["kept"] == "shipped"
-            else tmp_path / "mine.fit" / "fitted.tflite"
-        ).read_bytes()
-    )
+    fitted = tmp_path / "mine.fit" / "fitted.tflite"
+    kept = {"shipped": models.find_model("nano"), "fitted": fitted}[result["kept"]]
+    assert output.read_bytes() == kept.read_bytes()
     worst = min(each["gain"] for each in result["gains"])
     assert result["kept"] == "shipped" or worst >= -0.02
     assert list(result["seconds"]) == ["record", "measure", "train", "convert", "judge"]
     with Image.open(result["picture"]) as picture:
         assert picture.width > 4 * 64
     assert len(list((tmp_path / "mine.fit" / "frames").glob("*.png"))) == 8
-    measured = noise.parse(str(tmp_path / "mine.fit" / "noise.toml"))
-    assert "poisson-gaussian" in str(measured) or str(measured)
+    noise.parse(str(tmp_path / "mine.fit" / "noise.toml"))
     # It is done: the same command says that the file is there, and with another name is quick.
     assert CliRunner().invoke(command.command, given).exit_code == 1
     again = CliRunner().invoke(command.command, [*given, "--overwrite"])
@@ -151,7 +132,8 @@ def test_frames_of_a_still_scene_are_judged_on_and_others_are_not(
     pairs = frames.judging_pairs(still)
     assert len(pairs) == frames.JUDGED
     noisy, target = pairs[0]
-    assert np.std(noisy - target.astype(float)) == pytest.approx(15 * np.sqrt(1 + 1 / 5), rel=0.1)
+    # The noise of a frame and of the mean of five others; less where it is clipped.
+    assert 15 < np.std(noisy - target.astype(float)) < 15 * np.sqrt(1 + 1 / 5)
     assert frames.judging_pairs(mixed) == []
 
 
@@ -201,7 +183,7 @@ def test_interrupted_and_asked_again(tmp_path: Path) -> None:
     assert not (tmp_path / "mine.tflite").exists()
     run = checkpoint.parent.parent
     settings = recipe.read(run / "recipe.toml")
-    # The rest would take minutes: here, it ends with the next validation.
+    # The rest would take minutes: the first step that follows says where it goes on.
     from edgecae_train import loop
 
     class EnoughError(Exception): ...
@@ -211,8 +193,8 @@ def test_interrupted_and_asked_again(tmp_path: Path) -> None:
         raise EnoughError
 
     steps: list[int] = []
+    asked = Fit(CAMERA, model="nano")
     with pytest.raises(EnoughError):
-        asked = Fit(CAMERA, model="nano")
         fitting.fit(asked, tmp_path / "mine.tflite", report=enough)
     assert steps[0] > 10
     assert steps[0] % 10 == 1

@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from edgecae.errors import SourceError
 from edgecae.media import images, sources
 from edgecae.media.images import Picture
-from edgecae_train.data.alignment import align
+from edgecae_train.data.alignment import BLOCK, align
 from edgecae_train.data.bursts import Burst, held_out_pair
 
 __all__ = ["MIN_JUDGING", "judging_pairs", "read_frames", "record"]
@@ -82,11 +83,16 @@ def read_frames(folder: Path, count: int | None = None) -> Iterator[Pixels]:
 def _only_noise_changes(burst: Burst) -> bool:
     """Whether what differs between shots is noise, which has little in common over a block."""
     values = burst.shots[..., 1].astype(np.float32)
-    change = values[1:] - values[:-1]
-    rows, columns = (side // 8 * 8 for side in change.shape[1:])
-    blocks = change[:, :rows, :columns].reshape(len(change), rows // 8, 8, columns // 8, 8)
-    total = float(change.var())
-    return total > 0 and float(blocks.mean((2, 4)).var()) < MAX_COARSE * total
+    still = burst.still[1:] & burst.still[:-1]
+    rows, columns = (side // BLOCK for side in still.shape[1:])
+
+    def blocks(array: NDArray[Any]) -> NDArray[Any]:
+        cut = array[:, : rows * BLOCK, : columns * BLOCK]
+        return cut.reshape(-1, rows, BLOCK, columns, BLOCK).swapaxes(2, 3)
+
+    change = blocks(values[1:] - values[:-1])[blocks(still).all((-1, -2))]
+    total = float(change.var()) if change.size else 0.0
+    return total > 0 and float(change.mean((-1, -2)).var()) < MAX_COARSE * total
 
 
 def judging_pairs(folder: Path) -> list[tuple[Pixels, Pixels]]:
@@ -110,8 +116,7 @@ def judging_pairs(folder: Path) -> list[tuple[Pixels, Pixels]]:
     if len(aligned.used) < MIN_JUDGING or not _only_noise_changes(burst):
         return []
     found = [
-        held_out_pair(Burst(np.roll(burst.shots, n, 0), np.roll(burst.still, n, 0)),
-                      MIN_JUDGING_SIDE, JUDGING_SIDE)
-        for n in range(JUDGED)
-    ]  # fmt: skip
+        held_out_pair(burst, MIN_JUDGING_SIDE, JUDGING_SIDE, shot)
+        for shot in range(min(JUDGED, len(burst.shots)))
+    ]
     return [pair for pair in found if pair is not None]

@@ -36,6 +36,9 @@ LEVELS = 12
 SMOOTHED = 16
 """Pixels of smoothed noise that count as one: so many of its neighbours are alike."""
 
+TILE = 64
+"""Side of the parts that say what is left of a shift, each for itself, in pixels."""
+
 MIN_SCENE = 0.2
 """Gradients of the scene, by those of the noise, that tell a part of a pixel."""
 
@@ -80,27 +83,36 @@ def _overlap(size: int, shift: int) -> tuple[slice, slice]:
     return slice(max(0, -shift), size - max(0, shift)), slice(max(0, shift), size + min(0, shift))
 
 
-def _gradients(luma: Floats) -> Floats:
-    """Mean products of the gradients down and right, 2×2."""
-    down, right = np.gradient(luma)
-    mixed = np.mean(down * right)
-    return np.array([[np.mean(down * down), mixed], [mixed, np.mean(right * right)]])
-
-
 def _rest(reference: Floats, shot: Floats) -> tuple[float, float]:
     """What is left of the shift, down and right, in pixels; zeros where noise alone can be seen.
 
-    The mean of both has gradients of the scene and of a quarter of the noise that the difference
+    It is the median over tiles, so that a thing which moves by itself counts for little. The mean
+    of both pictures has gradients of the scene and of a quarter of the noise that the difference
     has. The latter are taken off: else a shift would look the smaller, the more noise there is.
     """
-    mean, difference = (reference + shot) / 2, reference - shot
-    noise = _gradients(difference) / 4
-    scene = _gradients(mean) - noise
-    if np.linalg.eigvalsh(scene)[0] < max(MIN_SCENE * np.trace(noise) / 2, MIN_GRADIENT):
+    side = min(TILE, *reference.shape)
+    rows, columns = (length // side for length in reference.shape)
+
+    def tiles(values: Floats) -> Floats:
+        cut = values[: rows * side, : columns * side]
+        means: Floats = cut.reshape(rows, side, columns, side).mean((1, 3)).ravel()
+        return means
+
+    difference = reference - shot
+    gradients, noise = np.gradient((reference + shot) / 2), np.gradient(difference)
+    matrix = np.stack(
+        [
+            np.stack([tiles(gradients[i] * gradients[j] - noise[i] * noise[j] / 4) for j in (0, 1)])
+            for i in (0, 1)
+        ]
+    ).transpose(2, 0, 1)
+    least = MIN_SCENE * tiles(noise[0] ** 2 + noise[1] ** 2) / 8
+    clear = np.linalg.eigvalsh(matrix)[:, 0] >= np.maximum(least, MIN_GRADIENT)
+    if not clear.any():
         return 0.0, 0.0
-    vector = np.array([np.mean(gradient * difference) for gradient in np.gradient(mean)])
-    rest = np.linalg.solve(scene, vector)
-    return float(rest[0]), float(rest[1])
+    vector = np.stack([tiles(gradient * difference) for gradient in gradients], axis=-1)
+    down, right = np.median(np.linalg.solve(matrix[clear], vector[clear][..., None])[..., 0], 0)
+    return float(down), float(right)
 
 
 def find_shift(reference: Pixels, shot: Pixels) -> tuple[int, int, float]:

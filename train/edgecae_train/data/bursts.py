@@ -253,18 +253,22 @@ class Bursts:
 
 
 def held_out_pair(
-    burst: Burst, smallest: int, side: int = HELD_OUT_SIDE
+    burst: Burst, smallest: int, side: int = HELD_OUT_SIDE, shot: int = 0
 ) -> tuple[Pixels, Pixels] | None:
-    """The first shot and the mean of the others, in the largest square in which nothing moves.
+    """A shot and the mean of the others, in the largest square in which it is still.
+
+    Of the others, at least half are still at each of its places.
 
     Returns:
         Two arrays uint8, side×side×3; None where there is no square of ``smallest`` pixels.
     """
-    found = still_window(np.any(~burst.still, axis=0), side, smallest)
+    agreeing = burst.still.sum(0) - burst.still[shot]
+    enough = max(MIN_AGREEING, (len(burst.shots) - 1) // 2)
+    found = still_window(~burst.still[shot] | (agreeing < enough), side, smallest)
     if found is None:
         return None
     top, left, size = found
-    noisy, target, _ = burst.pair(0, np.s_[top : top + size, left : left + size])
+    noisy, target, _ = burst.pair(shot, np.s_[top : top + size, left : left + size])
     return noisy.copy(), target
 
 
