@@ -33,6 +33,9 @@ MAX_DROP = 0.3
 """dB that int8 may lose against the float network. What decides is the comparison with the shipped
 file, which has lost as well: at weak noise, 8 bits alone cost a tenth of a dB."""
 
+VALIDATIONS = 5
+"""Of a training, each with a checkpoint: on large photos they take as long as many steps."""
+
 MADE = "photos with the measured noise"
 REAL = "frames of the source"
 
@@ -133,7 +136,7 @@ def _train(
     each = seconds_per_step(settings)
     steps = steps_within(seconds_left - (time.monotonic() - began), each)
     announce(f"{steps} steps of {each:.2f} s")
-    changes = {"float.steps": steps, "validate_every": max(1, min(settings.validate_every, steps))}
+    changes = {"float.steps": steps, "validate_every": -(-steps // VALIDATIONS)}
     settings = recipe.with_changes(settings, changes)
     start = start_of(asked.model)
     loop.train(settings, run, start=start, announce=announce, report=report)

@@ -17,6 +17,7 @@ from edgecae.media import images, sources
 from edgecae.media.images import Picture
 from edgecae_train.data.alignment import BLOCK, align
 from edgecae_train.data.bursts import Burst, held_out_pair
+from edgecae_train.data.scenes import draw_window
 
 __all__ = ["MIN_JUDGING", "judging_pairs", "read_frames", "record"]
 
@@ -101,17 +102,15 @@ def judging_pairs(folder: Path) -> list[tuple[Pixels, Pixels]]:
     Returns:
         Pairs of uint8, H×W×3; none where the scene is not still.
     """
-    frames = list(read_frames(folder, MAX_JUDGING))
-    frames = [
-        frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=2) for frame in frames
-    ]
-    if len(frames) < MIN_JUDGING or len({frame.shape for frame in frames}) > 1:
+    sizes, parts = set(), []
+    for frame in read_frames(folder, MAX_JUDGING):
+        sizes.add(frame.shape)
+        top, left, height, width = draw_window(frame.shape[:2], 2 * JUDGING_SIDE, None)
+        part = frame[top : top + height, left : left + width]
+        parts.append(part.copy() if part.ndim == 3 else np.repeat(part[..., None], 3, axis=2))
+    if len(parts) < MIN_JUDGING or len(sizes) > 1 or min(parts[0].shape[:2]) < MIN_JUDGING_SIDE:
         return []
-    if min(frames[0].shape[:2]) < MIN_JUDGING_SIDE:
-        return []
-    top, left = (max(0, (side - 2 * JUDGING_SIDE) // 2) for side in frames[0].shape[:2])
-    part = np.s_[top : top + 2 * JUDGING_SIDE, left : left + 2 * JUDGING_SIDE]
-    aligned = align(np.stack([frame[part] for frame in frames]))
+    aligned = align(np.stack(parts))
     burst = Burst(aligned.shots, aligned.still)
     if len(aligned.used) < MIN_JUDGING or not _only_noise_changes(burst):
         return []

@@ -17,7 +17,16 @@ from edgecae.errors import DataError, SourceError
 from edgecae.media import images
 from edgecae_train.data.batches import patch_detail
 
-__all__ = ["HELD_OUT_SIDE", "MAX_SIDE", "Scene", "ScenePatches", "Scenes", "Window", "read_window"]
+__all__ = [
+    "HELD_OUT_SIDE",
+    "MAX_SIDE",
+    "Scene",
+    "ScenePatches",
+    "Scenes",
+    "Window",
+    "draw_window",
+    "read_window",
+]
 
 MAX_SIDE = 1024
 """Larger pictures are used through windows of this size, so that memory is bounded."""
