@@ -169,7 +169,7 @@ def test_interrupted_and_asked_again(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", code, *given], cwd=tmp_path)
     checkpoint = tmp_path / "mine.fit" / "run" / "checkpoints" / "last.npz"
     try:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 900
         while not checkpoint.exists():
             assert process.poll() is None
             assert time.monotonic() < deadline
