@@ -26,7 +26,7 @@ COMMANDS = {
     "fit": (
         "edgecae_convert.fit.command:command",
         "train",
-        "Fit a shipped model to your own camera, in ten minutes.",
+        "Fit a shipped model to your own camera.",
     ),
     "denoise": (
         "edgecae.commands.denoise:command",
