@@ -115,7 +115,7 @@ def test_quality_names_the_float_network_as_missing(device: Path, tmp_path: Path
     assert found["quality"][0]["psnr"] < found["quality"][1]["psnr"]
 
 
-@pytest.mark.parametrize("command", ["train", "convert"])
+@pytest.mark.parametrize("command", ["train", "convert", "fit"])
 def test_what_is_not_there_is_said_in_one_line(device: Path, command: str) -> None:
     done = edgecae(device, command, "--help")
     assert done.returncode != 0

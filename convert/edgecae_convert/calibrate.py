@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae import noise as noise_models
 from edgecae_convert.picture_size import fit
-from edgecae_train.data.batches import Batches
-from edgecae_train.data.images import BUILTIN, Folder, open_images
+from edgecae_train import recipe
+from edgecae_train.data.batches import Drawn
+from edgecae_train.data.images import BUILTIN, Folder
 from edgecae_train.recipe import Recipe
+from edgecae_train.training_set import Photos, open_training_set
 
 __all__ = ["Examples", "examples", "where"]
 
@@ -31,10 +32,12 @@ class Examples:
 
     Attributes:
         drawn: where they come from.
+        patch: their side, pixels.
         source: the same in words.
     """
 
-    drawn: Batches
+    drawn: Drawn
+    patch: int
     source: str
 
     def batches(self) -> Iterator[NDArray[np.float32]]:
@@ -48,7 +51,7 @@ class Examples:
         Args:
             size: height and width, which patches are mirrored to; None: as they are.
         """
-        height, width = size or (self.drawn.patch, self.drawn.patch)
+        height, width = size or (self.patch, self.patch)
         left = max(1, min(MAX_SINGLES, MAX_PIXELS // (height * width)))
         for batch in self.batches():
             for patch in batch[:left]:
@@ -58,32 +61,29 @@ class Examples:
                 return
 
 
-def examples(data: str, settings: Recipe) -> Examples:
+def examples(data: str | None, settings: Recipe) -> Examples:
     """Open a folder to calibrate on.
 
     Args:
-        data: a folder of photos, or ``builtin``. Those that a training on it holds out are left
-            alone.
+        data: a folder of photos, or ``builtin``; None: what the training learned from. Pictures
+            that a training on it holds out are left alone.
         settings: noise, size of patches, share of gray ones and seed are those of the training.
 
     Raises:
         DataError: no such folder, or fewer than two usable images in it.
     """
-    # As for the training, so that the same images are held out.
-    smallest = max(size.patch for size in [*settings.float_phase.sizes, *settings.qat.sizes])
-    images = open_images(data, smallest, settings.seed)
-    drawn = Batches(
-        images=images,
-        noise=noise_models.parse(settings.noise),
-        batch=PATCHES,
-        patch=settings.qat.patch,
-        seed=2 * settings.seed + 1,  # as of the QAT phase
-        gray=settings.gray,
-    )
-    source = where(data)
-    if isinstance(images, Folder):
-        source = f"{len(images.training)} images in {source}, of which none is held out"
-    return Examples(drawn, f"noisy patches ({settings.noise}) of {source}")
+    if data is not None or not settings.photographed:
+        plain = {"held_out": "", "pairs": "", "bursts": "", "flat": 0.0, "detail": 1}
+        settings = recipe.with_changes(settings, {**plain, "data": data or settings.data})
+    opened = open_training_set(settings)
+    drawn = opened.batches(PATCHES, settings.qat.patch, 2 * settings.seed + 1)  # as of QAT
+    if settings.photographed:
+        kind, folder = settings.photographed
+        return Examples(drawn, settings.qat.patch, f"noisy patches of the {kind} in {folder}")
+    source = where(settings.data)
+    if isinstance(opened, Photos) and isinstance(opened.images, Folder):
+        source = f"{len(opened.images.training)} images in {source}, of which none is held out"
+    return Examples(drawn, settings.qat.patch, f"noisy patches ({settings.noise}) of {source}")
 
 
 def where(data: str) -> str:

@@ -28,6 +28,7 @@ from edgecae_convert.trained_model import TrainedModel, open_trained
 from edgecae_train import evaluate, recipe
 from edgecae_train.architectures import describe
 from edgecae_train.evaluate import HeldOut
+from edgecae_train.training_set import AGAINST
 
 __all__ = ["SIGMAS", "convert"]
 
@@ -132,10 +133,7 @@ def convert(
             atomic.check(each, overwrite)
         networks = prepare(trained, precision, after_training, calibrate, shape)
 
-        trained_for = noise_models.parse(trained.settings.noise)
-        promised = evaluate.levels(trained_for, SIGMAS)
-        noises = list(dict.fromkeys([*map(noise_models.gaussian, SIGMAS), *promised]))
-        validation = evaluate.held_out(fitted(trained.held_out, shape), trained.stride, noises)
+        validation, names = _validation(trained, shape)
         content = to_tflite(networks.converted, precision, shape, networks.examples)
         graph = export.settle(content, precision == "int8")
         verify.check_tensors(graph, precision)
@@ -161,7 +159,6 @@ def convert(
             made = write(temporary, {"float": float_quality})
             quality = _measure(made, validation, ours)
             noisy = validation.measure(None)
-            names = [str(noise) for noise in promised]
             made = write(temporary, {"float": float_quality, precision: quality})
             written = verify.read_back(temporary, made, ours)
             model = dataclasses.replace(written.model, path=output)
@@ -189,6 +186,23 @@ def convert(
                 splitting.write(written.model, halves, overwrite)
         found = _details(model, networks, validation, around) if details else None
         return dataclasses.replace(results, details=found)
+
+
+def _validation(trained: TrainedModel, shape: tuple[int, int] | None) -> tuple[HeldOut, list[str]]:
+    """Prepare the held-out pictures, and name the figures that a conversion must not lose in."""
+    white = [noise_models.gaussian(sigma) for sigma in SIGMAS]
+    clean = fitted(trained.held_out, shape)
+    if not trained.pairs:
+        promised = evaluate.levels(noise_models.parse(trained.settings.noise), SIGMAS)
+        noises = list(dict.fromkeys([*white, *promised]))
+        validation = evaluate.held_out(clean, trained.stride, noises)
+        return validation, [str(noise) for noise in promised]
+    assert trained.settings.photographed  # else there would be no pairs
+    name = AGAINST[trained.settings.photographed[0]]
+    noisy = fitted([pair[0] for pair in trained.pairs], shape)
+    pairs = evaluate.held_out_pairs(list(zip(noisy, clean, strict=True)), trained.stride, name)
+    validation = evaluate.held_out(clean, trained.stride, white)
+    return HeldOut({**validation.pairs, **pairs.pairs}), [name]
 
 
 def _advice(after_training: bool, ours: bool) -> str:
@@ -268,7 +282,9 @@ def _metadata(trained: TrainedModel, precision: str, ptq: bool, graph: Graph) ->
         precision=precision,
         stride=trained.stride,
         halo=receptive_field.halo(graph),
-        noise=str(noise_models.parse(trained.settings.noise)),
+        noise=trained.settings.photographed[0]
+        if trained.settings.photographed
+        else str(noise_models.parse(trained.settings.noise)),
         quality={},
         recipe=recipe.digest(trained.settings) if trained.repeatable else "unknown",
         made_with=made_with,

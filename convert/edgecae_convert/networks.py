@@ -73,8 +73,7 @@ def prepare(
         steps = trained.settings.qat.steps
         ranges = f"set on training patches of the run, then QAT of {steps} steps"
         return Networks(reference, exact, converted, None, ranges, "QAT")
-    data = trained.settings.data if calibrate is None else calibrate
-    examples = calibration.examples(data, trained.settings)
+    examples = calibration.examples(calibrate, trained.settings)
     ranges = f"post-training, from {examples.source}"
     if known is None:
         return Networks(reference, reference, reference, lambda: examples.singles(shape), ranges)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.errors import RecipeError
-from edgecae.media import images
 from edgecae_convert.calibrate import where
 from edgecae_convert.foreign.network import ForeignModel, open_model, weights_copy
 from edgecae_train import architectures, recipe, weights
@@ -21,6 +20,7 @@ from edgecae_train.architectures import Architecture, describe
 from edgecae_train.data.images import open_images
 from edgecae_train.recipe import Recipe
 from edgecae_train.run import held_out_folder
+from edgecae_train.training_set import read_held_out
 
 __all__ = ["KnownNetwork", "TrainedModel", "open_trained"]
 
@@ -80,6 +80,7 @@ class TrainedModel:
         channels: 3, or 1 of a network of gray frames.
         known: where it is one of edgecae's architectures.
         held_out: pictures to measure on, uint8, H×W×3.
+        pairs: noisy pictures and what they are measured against, where training had such.
         held_out_from: the same in words.
         opened: what is closed with it.
     """
@@ -95,6 +96,7 @@ class TrainedModel:
     known: KnownNetwork | None
     held_out: tuple[NDArray[np.uint8], ...]
     held_out_from: str
+    pairs: tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], ...] = ()
     opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __enter__(self) -> TrainedModel:
@@ -219,8 +221,8 @@ def _run(run: Path, qat: bool) -> TrainedModel:
     trained = None
     if qat:
         architecture, trained = _load(run, "qat")
-    held_out = sorted(held_out_folder(run).glob("*.png"))
-    if not held_out:
+    held_out = read_held_out(held_out_folder(run))
+    if not held_out.clean:
         raise RecipeError(f"{run} holds no held-out images to measure on")
     known = KnownNetwork(architecture, values, trained)
     return TrainedModel(
@@ -233,8 +235,9 @@ def _run(run: Path, qat: bool) -> TrainedModel:
         size=None,
         channels=3,
         known=known,
-        held_out=tuple(images.read(path).pixels for path in held_out),
+        held_out=held_out.clean,
         held_out_from=f"held-out images of {run}",
+        pairs=held_out.pairs,
     )
 
 

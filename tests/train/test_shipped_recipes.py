@@ -26,6 +26,7 @@ NETWORKS = {
     "classic": Classic(),
     "latent": Classic(latent=8),
     "demo": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
+    "fit": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
 }
 """What each recipe trains."""
 
@@ -34,6 +35,7 @@ LEGS = [
     ("small-start", "small"),
     ("small", "small-last"),
     ("small-last", "base"),
+    ("small-last", "fit"),
 ]
 """Recipes that start from the weights of another."""
 

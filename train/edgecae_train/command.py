@@ -20,7 +20,7 @@ from edgecae_train._tf import find_devices
 from edgecae_train.architectures import Architecture
 from edgecae_train.recipe import Recipe
 
-__all__ = ["command"]
+__all__ = ["command", "progress"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,13 @@ _SETTINGS = [
     _Setting("--latent", ("latent",), int,
              "Channels of a compressor's latent; for classic.  [default: none]"),
     _Setting("--data", ("data",), str, "Folder of images (searched recursively), or builtin."),
+    _Setting("--pairs", ("pairs",), str,
+             "Folder of noisy and clean pictures: x_noisy.png and x_clean.png, or noisy/x.png and "
+             "clean/x.png; in the place of --data and --noise."),
+    _Setting("--bursts", ("bursts",), str,
+             "Folder with a subfolder of shots for each still scene; no clean picture is needed."),
+    _Setting("--held-out", ("held_out",), str,
+             "Folder to validate on.  [default: a tenth is held out]"),
     _Setting("--noise", ("noise",), str,
              "gaussian:25, gaussian:0-55, poisson-gaussian:GAIN,READ or a TOML."),
     _Setting("--seed", ("seed",), int, "Of weights, patches and noise."),
@@ -102,6 +109,22 @@ def _changes(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _one_kind(asked: dict[str, Any]) -> dict[str, Any]:
+    """Choose the settings that follow where an option says what kind of data to learn from.
+
+    Args:
+        asked: changes of the recipe by options.
+    """
+    kinds = [{"pairs"}, {"bursts"}, {"data", "noise"}]
+    given = [kind for kind in kinds if kind & asked.keys()]
+    if len(given) > 1:
+        raise click.UsageError(
+            "--pairs, --bursts, and --data with --noise are three ways to learn: give one of them"
+        )
+    others = {"pairs", "bursts"} - given[0] if given else set()
+    return dict.fromkeys(others, "")
+
+
 def _following(init: str, architecture: Architecture, asked: dict[str, Any]) -> dict[str, Any]:
     """Choose the settings that follow from the architecture of ``--init``.
 
@@ -131,7 +154,7 @@ def _following(init: str, architecture: Architecture, asked: dict[str, Any]) -> 
 
 
 @contextlib.contextmanager
-def _progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
+def progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
     """Show bars on a terminal, and print a line for each validation everywhere."""
     columns = (
         TextColumn("{task.description}"),
@@ -208,6 +231,7 @@ def command(
         changes["deterministic"] = deterministic
     if "model" in changes:
         changes["architecture"] = {}  # the recipe's numbers are those of the recipe's model
+    changes |= _one_kind(changes)
     start = None
     if resume:
         if changes or recipe_file or init:
@@ -227,7 +251,7 @@ def command(
             start = channels.Start(architecture, values)
         chosen = recipe.with_changes(chosen, changes)
     console = Console(stderr=True)
-    with _progress(console) as report:
+    with progress(console) as report:
         loop.train(
             chosen,
             out,

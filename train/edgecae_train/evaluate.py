@@ -26,6 +26,7 @@ __all__ = [
     "float_denoiser",
     "float_network",
     "held_out",
+    "held_out_pairs",
     "keras_denoiser",
     "levels",
 ]
@@ -114,6 +115,11 @@ def levels(noise: Noise, sigmas: Sequence[float] = (5, 15, 25, 50)) -> list[Nois
     return [gaussian(s) for s in sigmas if low <= s <= high] or [noise]
 
 
+def _cropped(image: Pixels, stride: int) -> Pixels:
+    height, width = (side // stride * stride for side in image.shape[:2])
+    return np.ascontiguousarray(image[:height, :width])
+
+
 def held_out(images: Sequence[Pixels], stride: int, noises: Sequence[Noise]) -> HeldOut:
     """Prepare held-out images for measuring.
 
@@ -123,17 +129,25 @@ def held_out(images: Sequence[Pixels], stride: int, noises: Sequence[Noise]) -> 
         stride: of the network.
         noises: what to measure at.
     """
-    clean = tuple(
-        np.ascontiguousarray(
-            image[: image.shape[0] // stride * stride, : image.shape[1] // stride * stride]
-        )
-        for image in images
-    )
+    clean = tuple(_cropped(image, stride) for image in images)
     pairs = {}
     for noise in noises:
         rng = np.random.default_rng(0)
         pairs[str(noise)] = tuple(noise.pair(image, rng) for image in clean)
     return HeldOut(pairs)
+
+
+def held_out_pairs(pairs: Sequence[tuple[Pixels, Pixels]], stride: int, name: str) -> HeldOut:
+    """Prepare noisy pictures and their targets for measuring.
+
+    Args:
+        pairs: uint8, H×W×3; cropped at the right and the bottom to multiples of ``stride``.
+        stride: of the network.
+        name: of the figure.
+    """
+    return HeldOut(
+        {name: tuple((_cropped(noisy, stride), _cropped(clean, stride)) for noisy, clean in pairs)}
+    )
 
 
 def float_denoiser(weights: str | Path) -> Denoise:

@@ -15,14 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from edgecae import noise as noise_models
 from edgecae.errors import RecipeError
 from edgecae_train import architectures, checkpoint, devices, evaluate, recipe, samples, weights
 from edgecae_train._tf import seeded, tf
 from edgecae_train.channels import Start, fits
 from edgecae_train.checkpoint import State
 from edgecae_train.data.batches import prefetch
-from edgecae_train.data.images import open_images
 from edgecae_train.phase import Phase
 from edgecae_train.quantization.quantize import post_training, quantize
 from edgecae_train.recipe import Recipe
@@ -36,6 +34,7 @@ from edgecae_train.run import (
     stopped_at,
     write_history,
 )
+from edgecae_train.training_set import open_training_set
 
 __all__ = ["Event", "train"]
 
@@ -118,7 +117,7 @@ def _validate(
     return row
 
 
-def _prefetched(run: Run, phase: str, first: int) -> Generator[tuple[Any, Any], None, None]:
+def _prefetched(run: Run, phase: str, first: int) -> Generator[tuple[Any, ...], None, None]:
     """Batches of the steps of a phase from ``first`` on, the early ones first."""
     settings = run.settings(phase)
     turn = min(settings.early.steps, settings.steps)
@@ -245,12 +244,14 @@ def train(
     check_fits(settings, architecture, chosen.strategy.num_replicas_in_sync)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
-    sizes = [*settings.float_phase.sizes, *settings.qat.sizes]
-    smallest = max(size.patch for size in sizes)
-    images = open_images(settings.data, smallest, settings.seed, settings.held_out)
-    noises = evaluate.levels(noise_models.parse(settings.noise))
-    validation = evaluate.held_out(images.held_out(), architecture.stride, noises)
-    run = Run(settings, directory, architecture, chosen, images, validation, report)
+    learned_from = open_training_set(settings)
+    validation = learned_from.validation(architecture.stride)
+    if settings.photographed:
+        announce(
+            f"validated on {validation.count} noisy pictures that are held out, against the "
+            f"{' '.join(validation.pairs)}"
+        )
+    run = Run(settings, directory, architecture, chosen, learned_from, validation, report)
     if resume and not (directory / "recipe.toml").exists():
         raise RecipeError(f"{directory} holds no run to resume")
     with (

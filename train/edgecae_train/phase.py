@@ -89,10 +89,12 @@ class Phase:
         followed = [(pairs[n], v) for n, v in weights.named_weights(network).items()]
         measure = loss_of(loss)
 
-        def replica_step(noisy: Any, clean: Any) -> Any:
+        def replica_step(noisy: Any, clean: Any, counts: Any = None) -> Any:
             noisy, clean = (tf.cast(x, tf.float32) / 255.0 for x in (noisy, clean))
             with tf.GradientTape() as tape:
                 error = network(noisy, training=True) - clean
+                if counts is not None:
+                    error *= tf.cast(counts, tf.float32)
                 if margin:
                     error = error[:, margin:-margin, margin:-margin]
                 if flat_weight != 1:
@@ -115,8 +117,8 @@ class Phase:
             return value
 
         @tf.function  # type: ignore[untyped-decorator]
-        def step(noisy: Any, clean: Any, decay: Any) -> Any:
-            losses = strategy.run(replica_step, args=(noisy, clean))
+        def step(decay: Any, *batch: Any) -> Any:
+            losses = strategy.run(replica_step, args=batch)
             for mean, variable in followed:
                 mean.assign(mean + (1.0 - decay) * (variable - mean))
             return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
@@ -137,7 +139,7 @@ class Phase:
             *sorted(self._loss_scale, key=lambda variable: str(variable.name)),
         ]
 
-    def place(self, batch: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> tuple[Any, Any]:
+    def place(self, batch: tuple[NDArray[np.uint8], ...]) -> tuple[Any, ...]:
         """Hand each replica of this process its equal part of a batch."""
         local = self.strategy.extended.worker_devices
         size = len(batch[0]) // len(local)
@@ -150,15 +152,15 @@ class Phase:
             return cut
 
         if len(local) == 1 and self.strategy.num_replicas_in_sync == 1:
-            return tf.constant(batch[0]), tf.constant(batch[1])
+            return tuple(tf.constant(each) for each in batch)
         spread = self.strategy.experimental_distribute_values_from_function
-        return spread(part(0)), spread(part(1))
+        return tuple(spread(part(which)) for which in range(len(batch)))
 
-    def step(self, batch: tuple[Any, Any], rate: float, count: int, leak: float = 0.0) -> Any:
+    def step(self, batch: tuple[Any, ...], rate: float, count: int, leak: float = 0.0) -> Any:
         """Train one step.
 
         Args:
-            batch: from :meth:`place`.
+            batch: from :meth:`place`: noisy, target, and maybe where the target counts.
             rate: learning rate.
             count: steps done before in this phase; early averages forget faster.
             leak: slope of ReLU6 outside its bounds.
@@ -170,4 +172,4 @@ class Phase:
         if self._leak is not None:
             self._leak.assign(leak)
         decay = min(self._average, (1 + count) / (10 + count)) if self._average else 0.0
-        return self._step(*batch, tf.constant(decay, tf.float32))
+        return self._step(tf.constant(decay, tf.float32), *batch)

@@ -142,8 +142,13 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             of its dataclass in :mod:`edgecae_train.architectures`, such as ``channels``.
         name: what the model file is called; like the architecture unless given.
         data: folder of photos, or ``builtin``.
-        held_out: folder of photos to validate on; without one, a few of ``data`` are held out by
-            their names. Photos of sources that training does not see tell more.
+        held_out: folder of photos to validate on, or of pairs or bursts where it is trained on
+            those; without one, a few are held out by their names. Photos of sources that training
+            does not see tell more.
+        pairs: folder of noisy and clean pictures of the same scenes (:mod:`.data.names`), in the
+            place of ``data`` and ``noise``, which then mean nothing, as ``gray`` and ``flat`` do.
+        bursts: folder with a subfolder of shots for each still scene (:mod:`.data.bursts`), in the
+            place of both likewise.
         noise: see :mod:`edgecae.noise`.
         gray: share of the patches that are gray, with the same noise in all channels, as frames
             of a gray camera come to a colour network.
@@ -177,6 +182,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     architecture: dict[str, Any] = {}
     name: str = ""
     data: str = BUILTIN
+    pairs: str = ""
+    bursts: str = ""
     held_out: str = ""
     noise: str = "gaussian:0-55"
     gray: Share = 0.05
@@ -205,6 +212,18 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             raise RecipeError(str(error)) from error
         if not self.float_phase.steps and not self.qat.steps:
             raise RecipeError("both phases have 0 steps: there is nothing to train")
+        if self.pairs and self.bursts:
+            raise RecipeError("pairs and bursts are two trainings: give one of them")
+        if self.photographed and not isinstance(self.detail, int):
+            raise RecipeError(f"detail of {self.photographed[0]} is one number: there are no parts")
+
+    @property
+    def photographed(self) -> tuple[str, str] | None:
+        """``pairs`` or ``bursts``, and its folder, where the noise is photographed, not made."""
+        for kind in ("pairs", "bursts"):
+            if folder := getattr(self, kind):
+                return kind, folder
+        return None
 
 
 def read(path: Path) -> Recipe:
@@ -253,11 +272,12 @@ def located(recipe: Recipe) -> Recipe:
     Paths of photos become absolute ones; of a noise file, the numbers are taken over, so
     that the run, and what is made from it, need the file no more.
     """
-    data = recipe.data if recipe.data == BUILTIN else str(Path(recipe.data).resolve())
-    held_out = recipe.held_out and str(Path(recipe.held_out).resolve())
-    return msgspec.structs.replace(
-        recipe, data=data, held_out=held_out, noise=str(noise.parse(recipe.noise))
-    )
+    folders = {
+        name: str(Path(folder).resolve())
+        for name in ("data", "pairs", "bursts", "held_out")
+        if (folder := getattr(recipe, name)) not in ("", BUILTIN)
+    }
+    return msgspec.structs.replace(recipe, **folders, noise=str(noise.parse(recipe.noise)))
 
 
 def dumps(recipe: Recipe) -> str:

@@ -18,16 +18,14 @@ from typing import Any
 import numpy as np
 
 from edgecae import atomic
-from edgecae import noise as noise_models
 from edgecae.errors import RecipeError
-from edgecae.media import images as picture_files
-from edgecae.media.images import Picture
 from edgecae_train import checkpoint, devices, evaluate, recipe, weights
 from edgecae_train.architectures import Architecture
 from edgecae_train.channels import Batch, Start, fitted
 from edgecae_train.checkpoint import State
-from edgecae_train.data.batches import Batches
+from edgecae_train.data.batches import Drawn
 from edgecae_train.recipe import PhaseSettings, Recipe
+from edgecae_train.training_set import TrainingSet
 
 try:
     import fcntl
@@ -78,7 +76,7 @@ class Run:
     directory: Path
     architecture: Architecture
     devices: devices.Devices
-    images: Any
+    learned_from: TrainingSet
     validation: evaluate.HeldOut
     report: Callable[[Event], None]
     tensorboard: Any = None
@@ -101,19 +99,14 @@ class Run:
         """Return what the recipe says of a phase."""
         return self.recipe.float_phase if phase == "float" else self.recipe.qat
 
-    def batches(self, phase: str, early: bool = False) -> Batches:
+    def batches(self, phase: str, early: bool = False) -> Drawn:
         """Make the batches of a phase, or of its early steps, for this process."""
         settings = self.settings(phase).early if early else self.settings(phase)
-        return Batches(
-            images=self.images,
-            noise=noise_models.parse(self.recipe.noise),
+        return self.learned_from.batches(
             batch=settings.batch // self.devices.shards,
             patch=settings.patch,
             seed=self.recipe.seed * len(PHASES) + PHASES.index(phase),
             shard=self.devices.shard,
-            gray=self.recipe.gray,
-            flat=self.recipe.flat,
-            detail=self.recipe.detail,
         )
 
     def examples(self, phase: str) -> Iterator[Batch]:
@@ -121,7 +114,7 @@ class Run:
         patches = self.batches(phase)
         patches.shard = 0
         for step in range(CALIBRATION_BATCHES):
-            noisy, clean = (np.asarray(x / 255, np.float32) for x in patches.at(step))
+            noisy, clean = (np.asarray(x / 255, np.float32) for x in patches.at(step)[:2])
             yield noisy, clean
 
 
@@ -170,8 +163,9 @@ def claimed(run: Run) -> Iterator[None]:
         RecipeError: another process trains there, it can't be made, or it lies in the data.
     """
     directory = run.directory
-    if Path(run.recipe.data).resolve() in [*directory.resolve().parents]:
-        raise RecipeError(f"{directory} lies in {run.recipe.data}: it would be trained on")
+    folder = run.recipe.photographed[1] if run.recipe.photographed else run.recipe.data
+    if Path(folder).resolve() in [*directory.resolve().parents]:
+        raise RecipeError(f"{directory} lies in {folder}: it would be trained on")
     if not run.devices.chief:  # the others write nothing
         yield
         return
@@ -216,11 +210,10 @@ def begin(run: Run, start: Start | None, noise_file: Path | None) -> State:
         weights.load_weights(network, values)
         phase = "init" if run.recipe.float_phase.steps else "float"
         weights.save_weights(run.phase_weights(phase), network, run.architecture, "float")
-    for index, image in enumerate(run.images.held_out()):
-        picture_files.write(held_out_folder(run.directory) / f"{index:02}.png", Picture(image))
+    run.learned_from.held_out.write(held_out_folder(run.directory))
     if noise_file is not None:
         atomic.write_text(run.directory / "noise.toml", noise_file.read_text(encoding="utf-8"))
-    made_with = {**recipe.versions(), "images": run.images.fingerprint}
+    made_with = {**recipe.versions(), "images": run.learned_from.fingerprint}
     atomic.write_text(path, recipe.dumps(recipe.with_changes(run.recipe, {"made_with": made_with})))
     return State("float")
 
@@ -232,6 +225,7 @@ def stopped_at(run: Run) -> State:
         raise RecipeError(f"{run.directory} holds no run to resume")
     if recipe.digest(recipe.located(recipe.read(path))) != recipe.digest(run.recipe):
         raise RecipeError(f"{run.directory} was started with another recipe; see {path}")
-    if recipe.read(path).made_with.get("images") != run.images.fingerprint:
-        raise RecipeError(f"the images in {run.recipe.data} are not those that the run began with")
+    if recipe.read(path).made_with.get("images") != run.learned_from.fingerprint:
+        folder = run.recipe.photographed[1] if run.recipe.photographed else run.recipe.data
+        raise RecipeError(f"the images in {folder} are not those that the run began with")
     return checkpoint.peek(run.last) if run.last.exists() else State("float")

@@ -23,6 +23,11 @@ log = logging.getLogger(__name__)
 COMMANDS = {
     "train": ("edgecae_train.command:command", "train", "Train a network: float, then QAT."),
     "convert": ("edgecae_convert.command:command", "train", "Convert a run to a TFLite file."),
+    "fit": (
+        "edgecae_convert.fit.command:command",
+        "train",
+        "Fit a shipped model to your own camera.",
+    ),
     "denoise": (
         "edgecae.commands.denoise:command",
         None,

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from edgecae.noise import Mixture, Noise, fast_normals
 from edgecae_train.data import flat
 from edgecae_train.data.images import Images
 
-__all__ = ["LUMA", "Batches", "patch_detail", "prefetch"]
+__all__ = ["LUMA", "Batches", "Drawn", "patch_detail", "prefetch"]
 
 TURNOVER = 40
 """After so many steps the oldest image of the window makes room for a new one."""
@@ -43,6 +43,20 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in the gray of ITU-R BT.601."""
 
 Pixels = NDArray[np.uint8]
+
+
+class Drawn(Protocol):
+    """Batches of each step, of whatever source."""
+
+    shard: int
+
+    def at(self, step: int) -> tuple[Pixels, ...]:
+        """The batch of one step, a pure function of it.
+
+        Returns:
+            noisy and target, both uint8, N×patch×patch×3; and maybe where the target counts,
+            uint8 of 0 and 1, N×patch×patch×1.
+        """
 
 
 class _Part(NamedTuple):
@@ -212,17 +226,17 @@ class Batches:
 
 @contextmanager
 def prefetch(
-    batches: Batches, first: int, last: int, depth: int = 8
-) -> Iterator[Iterator[tuple[Pixels, Pixels]]]:
+    batches: Drawn, first: int, last: int, depth: int = 8
+) -> Iterator[Iterator[tuple[Pixels, ...]]]:
     """Make the batches of steps ``first`` to ``last`` (exclusive) in a thread of their own.
 
     Yields an iterator over them; an error in the thread is raised from the iterator. Leaving the
     context stops the thread.
     """
-    ready: queue.Queue[tuple[Pixels, Pixels] | BaseException] = queue.Queue(depth)
+    ready: queue.Queue[tuple[Pixels, ...] | BaseException] = queue.Queue(depth)
     stop = threading.Event()
 
-    def put(item: tuple[Pixels, Pixels] | BaseException) -> None:
+    def put(item: tuple[Pixels, ...] | BaseException) -> None:
         while not stop.is_set():
             try:
                 ready.put(item, timeout=0.1)
@@ -239,7 +253,7 @@ def prefetch(
         except BaseException as error:  # handed to the consumer, who raises it
             put(error)
 
-    def items() -> Iterator[tuple[Pixels, Pixels]]:
+    def items() -> Iterator[tuple[Pixels, ...]]:
         for _ in range(first, last):
             item = ready.get()
             if isinstance(item, BaseException):

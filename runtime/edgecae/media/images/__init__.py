@@ -15,7 +15,7 @@ from edgecae.media.images.formats import (
     kind_to_write,
 )
 from edgecae.media.images.picture import Picture, upright
-from edgecae.media.images.reading import read, read_stream
+from edgecae.media.images.reading import read, read_size, read_stream
 from edgecae.media.images.transparency import cover_hidden
 from edgecae.media.images.writing import SUBSAMPLINGS, Coding, write, write_stream
 
@@ -31,6 +31,7 @@ __all__ = [
     "is_picture_name",
     "kind_to_write",
     "read",
+    "read_size",
     "read_stream",
     "upright",
     "write",

@@ -20,7 +20,7 @@ from edgecae.media.images import boxes, deep, formats, metadata
 from edgecae.media.images.heif import read_heif
 from edgecae.media.images.picture import Picture
 
-__all__ = ["read", "read_stream"]
+__all__ = ["read", "read_size", "read_stream"]
 
 _HEAVY_SHARES = {"WEBP": 2, "AVIF": 2, "HEIF": 2, "JPEG2000": 4}
 """What a picture may have less of where its decoder holds it more than twice, by format."""
@@ -90,6 +90,34 @@ def read_stream(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Pict
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise SourceError(
             f"{name} can't be read as an image: {why or type(error).__name__}"
+        ) from error
+
+
+def read_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Height and width of an image, from its header: the pixels, which may be damaged, stay unread.
+
+    Args:
+        path: of the file.
+        max_pixels: see :func:`read`.
+
+    Raises:
+        SourceError: it is missing, no image, or too large.
+    """
+    try:
+        with open_ordinary(path) as file:
+            reader = io.BufferedReader(FileReader(file, str(path)))
+            kind = formats.kind_of_content(str(path), reader.read(formats.HEAD_LENGTH))
+            if kind == "HEIF":  # its reader has no way to the header alone
+                height, width = read(path, max_pixels).pixels.shape[:2]
+                return height, width
+            with _open(str(path), kind, reader, max_pixels) as image:
+                return image.height, image.width
+    except SourceError:
+        raise
+    except Exception as error:  # of damaged files, Pillow raises whatever comes to hand
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise SourceError(
+            f"{path} can't be read as an image: {why or type(error).__name__}"
         ) from error
 
 

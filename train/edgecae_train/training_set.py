@@ -1,0 +1,160 @@
+"""What a run learns from and is validated on: photos with noise that is made, pairs, or bursts.
+
+Each kind draws batches, and keeps its held-out pictures in the run directory, which needs nothing
+else from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from edgecae import noise as noise_models
+from edgecae.media import images as picture_files
+from edgecae.media.images import Picture
+from edgecae_train import evaluate
+from edgecae_train.data.batches import Batches, Drawn
+from edgecae_train.data.bursts import open_bursts
+from edgecae_train.data.images import Images, open_images
+from edgecae_train.data.pairs import open_pairs
+from edgecae_train.data.scenes import ScenePatches, Scenes
+from edgecae_train.evaluate import HeldOut, Pixels
+from edgecae_train.recipe import Recipe
+
+__all__ = ["AGAINST", "HeldOutPictures", "TrainingSet", "open_training_set", "read_held_out"]
+
+AGAINST = {"pairs": "clean pictures", "bursts": "mean of other shots"}
+"""What held-out noisy pictures are measured against: the name of the only figure."""
+
+
+@dataclass(frozen=True)
+class HeldOutPictures:
+    """Pictures that a run is validated on.
+
+    Attributes:
+        clean: uint8, H×W×3; noise is made for them.
+        pairs: noisy pictures and what they are measured against; then ``clean`` are the latter.
+    """
+
+    clean: tuple[Pixels, ...]
+    pairs: tuple[tuple[Pixels, Pixels], ...] = ()
+
+    def write(self, folder: Path) -> None:
+        """Write ``NN.png``, or ``NN_noisy.png`` and ``NN_clean.png``."""
+        for index, image in enumerate(() if self.pairs else self.clean):
+            picture_files.write(folder / f"{index:02}.png", Picture(image))
+        for index, (noisy, clean) in enumerate(self.pairs):
+            picture_files.write(folder / f"{index:02}_noisy.png", Picture(noisy))
+            picture_files.write(folder / f"{index:02}_clean.png", Picture(clean))
+
+
+def read_held_out(folder: Path) -> HeldOutPictures:
+    """Read what :meth:`HeldOutPictures.write` wrote; nothing where there is no such folder."""
+
+    def read(path: Path) -> Pixels:
+        return picture_files.read(path).pixels
+
+    clean = sorted(folder.glob("*_clean.png"))
+    if not clean:
+        return HeldOutPictures(tuple(read(path) for path in sorted(folder.glob("*.png"))))
+    noisy = [path.with_name(path.name.replace("_clean", "_noisy")) for path in clean]
+    pairs = tuple((read(a), read(b)) for a, b in zip(noisy, clean, strict=True))
+    return HeldOutPictures(tuple(target for _, target in pairs), pairs)
+
+
+class TrainingSet(Protocol):
+    """What a run learns from."""
+
+    @property
+    def held_out(self) -> HeldOutPictures:
+        """Pictures that it is validated on."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same files: what a resumed run compares."""
+
+    def batches(self, batch: int, patch: int, seed: int, shard: int = 0) -> Drawn:
+        """Make the batches of a phase, see :class:`.data.batches.Batches`."""
+
+    def validation(self, stride: int) -> HeldOut:
+        """Prepare the held-out pictures for measuring a network of this stride."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photos or generated pictures, whose noise is made as the recipe says."""
+
+    images: Images
+    recipe: Recipe
+    held_out: HeldOutPictures
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`TrainingSet`."""
+        return self.images.fingerprint
+
+    def batches(self, batch: int, patch: int, seed: int, shard: int = 0) -> Batches:
+        """See :class:`TrainingSet`."""
+        return Batches(
+            images=self.images,
+            noise=noise_models.parse(self.recipe.noise),
+            batch=batch,
+            patch=patch,
+            seed=seed,
+            shard=shard,
+            gray=self.recipe.gray,
+            flat=self.recipe.flat,
+            detail=self.recipe.detail,
+        )
+
+    def validation(self, stride: int) -> HeldOut:
+        """See :class:`TrainingSet`."""
+        noises = evaluate.levels(noise_models.parse(self.recipe.noise))
+        return evaluate.held_out(self.held_out.clean, stride, noises)
+
+
+@dataclass(frozen=True)
+class Photographed:
+    """Pairs or bursts, whose noise is the camera's own."""
+
+    scenes: Scenes
+    kind: str
+    recipe: Recipe
+    held_out: HeldOutPictures
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`TrainingSet`."""
+        return self.scenes.fingerprint
+
+    def batches(self, batch: int, patch: int, seed: int, shard: int = 0) -> ScenePatches:
+        """See :class:`TrainingSet`."""
+        detail = self.recipe.detail
+        assert isinstance(detail, int)  # a recipe of pairs or bursts has one number
+        return ScenePatches(self.scenes, batch, patch, seed, shard, detail)
+
+    def validation(self, stride: int) -> HeldOut:
+        """See :class:`TrainingSet`."""
+        return evaluate.held_out_pairs(self.held_out.pairs, stride, AGAINST[self.kind])
+
+
+def open_training_set(settings: Recipe) -> TrainingSet:
+    """Open what a recipe says to train on.
+
+    Raises:
+        DataError: there are no usable pictures.
+    """
+    smallest = max(size.patch for size in [*settings.float_phase.sizes, *settings.qat.sizes])
+    if not settings.photographed:
+        images = open_images(settings.data, smallest, settings.seed, settings.held_out)
+        return Photos(images, settings, HeldOutPictures(tuple(images.held_out())))
+    kind, folder = settings.photographed
+    opening: Callable[..., Scenes] = open_pairs if kind == "pairs" else open_bursts
+    scenes = opening(folder, smallest, settings.seed, settings.held_out)
+    pairs = tuple(scenes.held_out())
+    targets = tuple(np.ascontiguousarray(target) for _, target in pairs)
+    return Photographed(scenes, kind, settings, HeldOutPictures(targets, pairs))
