@@ -7,7 +7,8 @@
                                  ``RED/GREEN/BLUE``
 ``camera.toml``                  ``gain = […]`` and ``read = […]``, one number a channel
 ``camera:``                      what a camera's processing leaves of noise; parameters as in
-                                 ``camera:level=2-20,jpeg=0`` (:mod:`edgecae.noise.camera.model`)
+                                 ``camera:level=2-20,jpeg=0`` (:mod:`edgecae.noise.camera.model`);
+                                 with ``seed=7`` those of one camera for all pictures
 ``0.4*gaussian:0-55 + 0.6*…``    a mixture: each image gets one kind, by its share
 ===============================  ==================================================
 
