@@ -72,9 +72,10 @@ def examples(data: str, settings: Recipe) -> Examples:
     # As for the training, so that the same images are held out.
     smallest = max(size.patch for size in [*settings.float_phase.sizes, *settings.qat.sizes])
     images = open_images(data, smallest, settings.seed)
+    noise = noise_models.parse(settings.noise)
     drawn = Batches(
         images=images,
-        noise=noise_models.parse(settings.noise),
+        noise=noise,
         batch=PATCHES,
         patch=settings.qat.patch,
         seed=2 * settings.seed + 1,  # as of the QAT phase
@@ -83,7 +84,7 @@ def examples(data: str, settings: Recipe) -> Examples:
     source = where(data)
     if isinstance(images, Folder):
         source = f"{len(images.training)} images in {source}, of which none is held out"
-    return Examples(drawn, f"noisy patches ({settings.noise}) of {source}")
+    return Examples(drawn, f"noisy patches ({noise.name}) of {source}")
 
 
 def where(data: str) -> str:

@@ -161,7 +161,7 @@ def convert(
             made = write(temporary, {"float": float_quality})
             quality = _measure(made, validation, ours)
             noisy = validation.measure(None)
-            names = [str(noise) for noise in promised]
+            names = [noise.name for noise in promised]
             made = write(temporary, {"float": float_quality, precision: quality})
             written = verify.read_back(temporary, made, ours)
             model = dataclasses.replace(written.model, path=output)

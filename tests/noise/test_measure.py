@@ -15,7 +15,7 @@ from PIL import Image
 from edgecae import noise
 from edgecae.errors import NoiseError, SinkError
 from edgecae.media.sources import scene as test_scene
-from edgecae.noise import measure
+from edgecae.noise import measure, noise_file
 
 SPECS = ["poisson-gaussian:0,5", "poisson-gaussian:0.5,5", "poisson-gaussian:2,15"]
 
@@ -157,13 +157,13 @@ def test_nothing_to_measure(frame: NDArray[np.uint8], count: int) -> None:
 def test_a_file_is_not_overwritten(tmp_path: Path) -> None:
     measured = measure.measure_noise(noisy(ramp(), SPECS[1], 2))
     target = tmp_path / "new" / "camera.toml"
-    measure.write_noise_file(target, measured, "a\nb = 3")
+    noise_file.write_noise_file(target, measured, "a\nb = 3")
     assert [p.name for p in target.parent.iterdir()] == ["camera.toml"]
     with pytest.raises(SinkError, match="--overwrite"):
-        measure.write_noise_file(target, measured, "a")
-    measure.write_noise_file(target, measured, "a", overwrite=True)
+        noise_file.write_noise_file(target, measured, "a")
+    noise_file.write_noise_file(target, measured, "a", overwrite=True)
     with pytest.raises(SinkError, match="toml"):
-        measure.write_noise_file(tmp_path / "camera.txt", measured, "a")
+        noise_file.write_noise_file(tmp_path / "camera.txt", measured, "a")
     assert noise.parse(str(target)).read[1] == pytest.approx(max(measured.read), abs=1e-3)
 
 

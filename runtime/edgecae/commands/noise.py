@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from edgecae.commands import credentials, options, terminal
 from edgecae.commands.option_objects import options_of
 from edgecae.media import sources
-from edgecae.noise import measure
+from edgecae.noise import noise_file
+from edgecae.noise.measure import Measurement, measure_noise
+from edgecae.noise.report import require_plot, write_plot
 from edgecae.redact import redacted
 
 __all__ = ["command", "frames_of", "render"]
@@ -44,20 +47,44 @@ def frames_of(
             return
 
 
-def render(measured: measure.Measurement) -> str:
+def render(measured: Measurement) -> str:
     """The result for people."""
     frames = f"{measured.frames} frame{'s' * (measured.frames != 1)}"
     low, high = measured.levels
     lines = [
         f"method   {measured.method}: {frames}, {measured.blocks:,} blocks of 8×8 pixels, "
         f"brightness {low:.0f} to {high:.0f}",
-        f"fit      σ within {100 * measured.fit_error:.1f} % (root mean square over brightness); "
-        f"correlation of neighbours {measured.correlation:.2f}",
+        f"line     variance = gain · mean + read²; σ of the curve lies "
+        f"{100 * measured.fit_error:.1f} % off it (root mean square)",
         f"{'':<15}{'red':>9}{'green':>9}{'blue':>9}",
     ]
     rows = [("gain", measured.gain), ("read", measured.read)]
     rows += [(f"σ at {percent} %", measured.sigma(percent / 100)) for percent in (10, 50, 90)]
     lines += [f"{name:<15}" + "".join(f"{value:9.3f}" for value in row) for name, row in rows]
+    errors = [100 * statistics.median(curve.error) for curve in measured.curves]
+    lines.append(f"{'sure to ± %':<15}" + "".join(f"{2 * value:9.1f}" for value in errors))
+    channels = measured.spectrum.channels()
+    lines.append(
+        f"shared   by neighbouring pixels {measured.correlation:.2f}; by red and green "
+        f"{channels[0, 1]:.2f}, red and blue {channels[0, 2]:.2f}, green and blue "
+        f"{channels[1, 2]:.2f}" + (f"; by the next frame {measured.time[0]:.2f}"
+                                   if measured.time else "")
+    )  # fmt: skip
+    lines.append(f"spectrum sure to ± {200 * measured.spectrum_error:.0f} %")
+    shares = [
+        f"{100 * value:.1f} % {text}"
+        for value, text in (
+            (measured.moving, "of the blocks left out, something moves"),
+            (measured.eaten, "of the blocks have lost their noise"),
+            (measured.clipped, "of the pixels at black or white"),
+            (measured.rows, "of the noise common to rows"),
+        )
+        if value >= 0.001
+    ]
+    if measured.hot:
+        shares.append(f"{measured.hot:.0f} of a million pixels hot")
+    if shares:
+        lines.append(f"found    {'; '.join(shares)}")
     return "\n".join(lines)
 
 
@@ -69,6 +96,12 @@ def render(measured: measure.Measurement) -> str:
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write FILE.toml, for edgecae train --noise.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw σ over brightness and the spectrum into FILE.png.",
 )
 @click.option(
     "--frames",
@@ -84,6 +117,7 @@ def render(measured: measure.Measurement) -> str:
 def command(
     source_specs: tuple[str, ...],
     out: Path | None,
+    plot: Path | None,
     frames: int,
     source_settings: sources.SourceSettings,
     overwrite: bool,
@@ -93,15 +127,20 @@ def command(
 
     SOURCE is whatever edgecae stream --source takes: a camera, a video, images, a folder of them;
     @FILE is what the first line of a file describes.
-    Frames of a scene in which nothing moves give the best figures; one picture does as well.
+    Thirty frames of a scene in which nothing moves, from a stand, give σ over brightness and the
+    spectrum. Fewer frames, or one picture, do where no warning says that they don't.
     """
     if out is not None:
-        measure.require_writable(out, overwrite)
+        noise_file.require_writable(out, overwrite)
+    if plot is not None:
+        require_plot(plot, overwrite)
     source_specs = tuple(credentials.expanded(spec) for spec in source_specs)
-    measured = measure.measure_noise(frames_of(source_specs, source_settings, frames))
+    measured = measure_noise(frames_of(source_specs, source_settings, frames))
     for warning in measured.warnings:
         log.warning("%s", warning)
+    named = ", ".join(redacted(spec) for spec in source_specs)
+    if plot is not None:
+        write_plot(plot, measured, named, overwrite)
     if out is not None:
-        named = ", ".join(redacted(spec) for spec in source_specs)
-        measure.write_noise_file(out, measured, named, overwrite)
+        noise_file.write_noise_file(out, measured, named, overwrite)
     terminal.echo(json.dumps(measured.to_dict(), indent=2) if as_json else render(measured))

@@ -1,0 +1,159 @@
+"""How well ``edgecae noise`` measures cameras that are known: the error grid of docs/noise.md.
+
+The cameras are drawn from seeds (``camera:seed=N``): as the sensor gives it, with fewer chroma
+samples, JPEG, and H.264 or H.265. Each takes pictures of a photo and of a plain chart. What is true
+is the variance of each pixel over 300 other frames of the same camera and scene, and their
+spectrum; σ is compared at each brightness that has 500 pixels or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae import noise
+from edgecae.errors import NoiseError
+from edgecae.media import images
+from edgecae.noise.camera import CameraNoise
+from edgecae.noise.measure import Measurement, measure_noise
+from edgecae.noise.spectrum import SpectralSum, Spectrum
+from edgecae.noise.tiles import SIDE
+
+KINDS = {
+    "raw": "jpeg=0,video=0,chroma=0",
+    "4:2:0": "jpeg=0,video=0,chroma=1",
+    "JPEG": "jpeg=1,video=0,chroma=0",
+    "video": "jpeg=0,video=1,chroma=0",
+}
+HEIGHT, WIDTH = 192, 256
+FRAMES, TRUE_FRAMES = 30, 300
+SETTLE = 10
+"""Frames that are passed over at first, as ``edgecae noise`` does it with a live source."""
+MIN_PIXELS = 500
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.floating]
+
+
+class Truth(NamedTuple):
+    """Noise of a camera in a scene: level and σ of each bin with enough pixels; spectrum."""
+
+    level: Sequence[Floats]
+    sigma: Sequence[Floats]
+    spectrum: Spectrum
+
+
+def chart() -> Pixels:
+    """A plain scene: soft light across fields of other brightness and colour."""
+    rng = np.random.default_rng(0)
+    fields = rng.permutation(np.linspace(25, 225, 32)).reshape(4, 8, 1)
+    fields = fields + rng.uniform(-15, 15, (4, 8, 3))
+    picture = fields.repeat(HEIGHT // 4, 0).repeat(WIDTH // 8, 1)
+    light = np.linspace(-6, 6, WIDTH)[None, :, None] + np.linspace(-4, 4, HEIGHT)[:, None, None]
+    return np.clip(np.rint(picture + light), 0, 255).astype(np.uint8)
+
+
+def photo(path: Path) -> Pixels:
+    """The middle of a photo."""
+    pixels = images.read(path).pixels
+    top, left = (pixels.shape[0] - HEIGHT) // 2, (pixels.shape[1] - WIDTH) // 2
+    return np.ascontiguousarray(pixels[top : top + HEIGHT, left : left + WIDTH])
+
+
+def shot(camera: CameraNoise, scene: Pixels, seed: int, count: int) -> list[Pixels]:
+    """Frames of a still scene."""
+    frames = camera.still_frames(scene, np.random.default_rng(seed), SETTLE + count)
+    return list(itertools.islice(frames, SETTLE, None))
+
+
+def truth(frames: list[Pixels]) -> Truth:
+    """What frames show by plain statistics of each pixel."""
+    stack = np.stack(frames)
+    mean = stack.mean(0)
+    variance = stack.var(0, ddof=1)
+    levels, sigmas = [], []
+    deviation = np.empty_like(mean)
+    for channel in range(3):
+        bins = (mean[..., channel] / 8).astype(int)
+        number = np.bincount(bins.ravel(), minlength=32)
+        of_level, of_variance = (
+            np.bincount(bins.ravel(), each[..., channel].ravel(), 32) / np.maximum(number, 1)
+            for each in (mean, variance)
+        )
+        deviation[..., channel] = np.sqrt(np.maximum(of_variance[bins], 1e-3))
+        enough = number >= MIN_PIXELS
+        levels.append(of_level[enough])
+        sigmas.append(np.sqrt(of_variance[enough]))
+    sums = SpectralSum()
+    clipped = (mean < 2 * deviation) | (mean > 255 - 2 * deviation)
+    rows, columns = HEIGHT // SIDE, WIDTH // SIDE
+
+    def tiles(of: Floats) -> Floats:
+        return of.reshape(rows, SIDE, columns, SIDE, -1).swapaxes(1, 2).reshape(-1, SIDE, SIDE, 3)
+
+    good = tiles(clipped).mean((1, 2, 3)) < 0.2
+    for frame in stack[::3]:
+        sums.add(tiles(((frame - mean) / deviation).astype(np.float32))[good])
+    return Truth(levels, sigmas, sums.spectrum())
+
+
+def errors(found: Measurement, true: Truth) -> str:
+    """Cells of the table: errors of σ, spectrum and correlation, and the number of warnings."""
+    off = []
+    lines = zip(found.curves, found.gain, found.read, true.level, true.sigma, strict=True)
+    for curve, gain, read, level, sigma in lines:
+        off.append(np.abs(curve.at(level, gain, read) / sigma - 1))
+    every = 100 * np.concatenate(off)
+    power, real = found.spectrum.power, true.spectrum.power
+    # A density that is 2 % of the highest one, or less, is compared with that.
+    spectral = (power - real) / np.maximum(real, 0.02 * real.max((1, 2), keepdims=True))
+    spectral_error = 100 * np.sqrt(np.mean(spectral**2, (1, 2)))
+    together = np.abs(found.spectrum.channels() - true.spectrum.channels()).max()
+    return (
+        f"{np.median(every):.1f} / {every.max():.1f} | {spectral_error[0]:.0f}, "
+        f"{spectral_error[1:].max():.0f} | {together:.2f} | {len(found.warnings) or '–'}"
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, help="Folder of clean photos.")
+    parser.add_argument("--seeds", type=int, default=2, help="Cameras of each kind.")
+    parser.add_argument("--verbose", action="store_true", help="Print warnings.")
+    asked = parser.parse_args()
+    paths = sorted(asked.photos.glob("*.jpg"))
+    head = "σ, % (median / most) | spectrum, % (luma, chroma) | channels | warnings"
+    print(f"| camera | scene | σ of | 30 frames: {head} | one picture: {head} |")
+    print("|---|---|---|" + "---|" * 8)
+    for index, (kind, seed) in enumerate(itertools.product(KINDS, range(asked.seeds))):
+        camera = noise.parse(f"camera:{KINDS[kind]},seed={100 * list(KINDS).index(kind) + seed}")
+        assert isinstance(camera, CameraNoise)
+        path = paths[(37 * index + 11) % len(paths)]
+        for name, scene in (("photo", photo(path)), ("chart", chart())):
+            true = truth(shot(camera, scene, 1, TRUE_FRAMES))
+            frames = shot(camera, scene, 2, FRAMES)
+            cells = []
+            for given in (frames, frames[-1:]):
+                try:
+                    found = measure_noise(given)
+                    cells.append(errors(found, true))
+                    if asked.verbose:
+                        print(found.method, found.warnings, path.name)
+                except NoiseError as error:
+                    cells.append("refused | | | –")
+                    if asked.verbose:
+                        print(error)
+            sigma = np.concatenate(true.sigma)
+            shown = f"{sigma.min():.1f}–{sigma.max():.1f}"
+            print(f"| {kind} {seed} | {name} | {shown} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
