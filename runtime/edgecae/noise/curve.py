@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ROUNDING", "Curve"]
+__all__ = ["BINS", "EDGES", "ROUNDING", "Curve", "bin_of"]
 
 Floats = NDArray[np.floating]
+
+EDGES = (1, 2, 3, 4, 6, 8, 12, *range(16, 240, 8), 240, 244, 248, 250, 252, 253, 254)
+"""Between these levels, brightness shares one point: noise that is cut off at black or white
+changes much within few levels."""
+
+BINS = len(EDGES) + 1
 
 ROUNDING = 1 / 12
 """Variance of rounding to whole numbers."""
@@ -20,6 +26,11 @@ MAX_ERROR = 0.5
 
 MIN_PIXELS = 48
 """Pixels that a point must have."""
+
+
+def bin_of(level: Floats) -> NDArray[np.intp]:
+    """Number of the bin that a brightness belongs to, 0 to :data:`BINS` − 1."""
+    return np.searchsorted(EDGES, level, side="right")
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ def _is_still(found: StillNoise) -> bool:
 
 @dataclass(frozen=True)
 class _Points:
-    """Variance over brightness in bins of 8 levels, as :class:`.still.StillNoise` has them."""
+    """Variance over brightness in bins, as :class:`.still.StillNoise` has them."""
 
     level: Floats
     variance: Floats
@@ -299,7 +299,7 @@ def _of_pictures(blocks: Blocks, tiles: Tiles) -> Measurement:
         raise _nothing("take several frames of a still scene, or pictures as the sensor gives them")
     sample = tiles.sample(MAX_TILES)
     found = single.measure_flat(sample)
-    if correlation <= single.MAX_CORRELATION or not found.pixels.any():
+    if correlation <= single.MAX_CORRELATION or not found.pixels.any(1).all():
         points = _Points(*single.points_of(flat_blocks, fits))
         lines = [(fit.gain, fit.offset, fit.error) for fit in fits]
         seen = min(int(np.count_nonzero(fit.kept)) for fit in fits)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgecae.errors import NoiseError
 from edgecae.noise.base import Noise
 from edgecae.noise.camera.coding import colour_matrices
+from edgecae.noise.curve import EDGES
 from edgecae.noise.normals import Normals, standard_normals
 from edgecae.noise.spectrum import NODES, PAIRS, Spectrum
 from edgecae.noise.tiles import SIDE
@@ -24,7 +25,7 @@ __all__ = ["LEVELS", "MeasuredNoise", "measured_noise", "parse_measured"]
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.floating]
 
-LEVELS = tuple(float(level) for level in (*range(0, 255, 8), 255))
+LEVELS = (0.0, *(float(edge) for edge in EDGES), 255.0)
 """Brightness at which a description has σ, 0–255."""
 
 _VERSION = 1
@@ -89,10 +90,11 @@ def measured_noise(sigma: Floats, spectrum: Spectrum) -> MeasuredNoise:
     """Noise of given σ and spectrum, as exactly as a description says it (σ 0.02 %, density 3 %).
 
     Args:
-        sigma: of red, green and blue at :data:`LEVELS`, 3×33, 0–255 scale, rounding and clipping
+        sigma: of red, green and blue at :data:`LEVELS`, 3×L, 0–255 scale, rounding and clipping
             included.
         spectrum: of the noise.
     """
+    spectrum = spectrum.with_equal_channels()
     curve = np.rint(np.log(np.clip(sigma, _MIN_SIGMA, _MAX_SIGMA) / _MIN_SIGMA) / _SIGMA_STEP)
     power = 255 - np.rint((_TOP_POWER - np.log(spectrum.power)) / _POWER_STEP).clip(0, 255)
     coherence = np.rint(127 * spectrum.coherence)
@@ -115,7 +117,7 @@ def parse_measured(_: str, spec: str) -> MeasuredNoise:
 
 @functools.lru_cache(maxsize=16)
 def _decoded(spec: str) -> tuple[Floats, Spectrum]:
-    """Curve of σ, 3×33, and spectrum of a description."""
+    """Curve of σ, 3×L, and spectrum of a description."""
     nodes = len(NODES) ** 2
     sizes = [2 * 3 * len(LEVELS), 3 * nodes, len(PAIRS) * nodes]
     try:
@@ -131,7 +133,7 @@ def _decoded(spec: str) -> tuple[Floats, Spectrum]:
     ends = np.cumsum([1, *sizes])
     first, second, third = (content[a:b] for a, b in itertools.pairwise(ends))
     steps = np.frombuffer(first, "<u2").reshape(3, -1)
-    sigma = _MIN_SIGMA * np.exp(_SIGMA_STEP * steps)
+    sigma = np.where(steps, _MIN_SIGMA * np.exp(_SIGMA_STEP * steps), 0)
     shape = (3, len(NODES), len(NODES))
     logarithm = _TOP_POWER - _POWER_STEP * (255.0 - np.frombuffer(second, np.uint8))
     power = np.exp(logarithm.reshape(shape))

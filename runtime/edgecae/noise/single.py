@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from edgecae.noise.blocks import BLOCK, Blocks
 from edgecae.noise.camera.coding import colour_matrices
-from edgecae.noise.fit import BIN, Fit, bin_by_level, fit_line, not_clipped, robust_line
+from edgecae.noise.curve import BINS, bin_of
+from edgecae.noise.fit import Fit, bin_by_level, fit_line, not_clipped, robust_line
 from edgecae.noise.spectrum import SpectralSum, Spectrum
 from edgecae.noise.tiles import SIDE
 
@@ -120,19 +121,22 @@ def measure_pictures(blocks: Blocks) -> tuple[Blocks, list[Fit], float]:
 
 
 def points_of(blocks: Blocks, fits: Sequence[Fit]) -> tuple[Floats, Floats, Floats, Floats]:
-    """Level, variance, its relative error and pixels of each bin of 8 levels, 3×32 each."""
-    values = np.full((4, 3, 32), np.nan)
+    """Level, variance, its relative error and pixels of each bin of brightness, 3×B each."""
+    values = np.full((4, 3, BINS), np.nan)
     values[3] = 0
     for channel, fit in enumerate(fits):
         level, variance = blocks.level[fit.kept, channel], blocks.variance[fit.kept, channel]
         for mean, middle, count in zip(*bin_by_level(level, variance, None), strict=True):
             error = math.sqrt(2 / (count * (BLOCK**2 // 4)))
-            values[:, channel, min(31, int(mean / BIN))] = mean, middle, error, count * BLOCK**2
+            values[:, channel, int(bin_of(mean))] = mean, middle, error, count * BLOCK**2
     return values[0], values[1], values[2], values[3]
 
 
 FLAT = 16
 """Pixels on each side of a block that is flat or not."""
+
+MAX_COARSE = 2.0
+"""Variance of the means of a flat tile's parts, by the median of all flat tiles."""
 
 MIN_FLAT_TILES = 6
 """Tiles of 32×32 pixels that must be flat for a spectrum."""
@@ -143,10 +147,10 @@ class FlatNoise:
     """What single pictures show.
 
     Attributes:
-        level: mean brightness of each bin of 8 levels, 3×32, 0–255; NaN where there is none.
-        variance: of the noise at it, with that of rounding, 3×32.
-        error: relative, of the variance, 3×32, one standard error.
-        pixels: that are flat, in each bin, 3×32.
+        level: mean of each bin of brightness (:data:`.curve.EDGES`), 3×B; NaN where is none.
+        variance: of the noise at it, with that of rounding, 3×B.
+        error: relative, of the variance, 3×B, one standard error.
+        pixels: that are flat, in each bin, 3×B.
         spectrum: of the noise in flat tiles; None where there are too few.
         spectrum_error: relative.
         limit: share of blocks near the least variance among those that show that or somewhat more;
@@ -211,13 +215,13 @@ def measure_flat(tiles: NDArray[np.uint8]) -> FlatNoise:
             spectrum, error = _spectrum(pixels[whole])
             density = spectrum.densities()[..., 0, 0]
             shared = float(np.mean(density**2) / np.mean(density) ** 2)
-    values = np.full((4, 3, 32), np.nan)
+    values = np.full((4, 3, BINS), np.nan)
     for channel in range(3):
-        bins = np.clip(level[chosen, channel] / BIN, 0, 31).astype(int)
-        number = np.bincount(bins, minlength=32)
+        bins = bin_of(level[chosen, channel])
+        number = np.bincount(bins, minlength=BINS)
         there = number >= 3
         for row, each in enumerate((level, variance)):
-            sums = np.bincount(bins, each[chosen, channel], 32)
+            sums = np.bincount(bins, each[chosen, channel], BINS)
             values[row, channel, there] = sums[there] / number[there]
         values[2, channel, there] = np.sqrt(2 * shared / (FLAT**2 * number[there]))
         values[3, channel] = np.where(there, number * FLAT**2, 0)
@@ -232,8 +236,11 @@ def _spectrum(tiles: Floats) -> tuple[Spectrum, float]:
     """Spectrum of flat tiles, N×32×32×3, and its relative error."""
     rest = _flattened(tiles)
     deviation = np.sqrt(np.square(rest).mean((1, 2), keepdims=True))
+    scaled = rest / np.maximum(deviation, 1e-3)
+    # A soft edge is as weak as noise, but coarse: the coarsest tiles don't count.
+    coarse = scaled.reshape(-1, 4, SIDE // 4, 4, SIDE // 4, 3).mean((2, 4)).var((1, 2)).mean(-1)
     sums = SpectralSum()
-    sums.add(rest / np.maximum(deviation, 1e-3))
+    sums.add(scaled[coarse <= MAX_COARSE * np.median(coarse)])
     return sums.spectrum(), sums.error()
 
 

@@ -28,17 +28,24 @@ FREQUENCIES = tuple(node / SIDE for node in NODES)
 PLANES = ("luma", "cb", "cr")
 PAIRS = ((0, 1), (0, 2), (1, 2))
 
-_FLAT_LAGS = 10
-"""Distances up to this are not weakened by the window."""
+_LAGS = (10, 16)
+"""Distances up to the first are not weakened by the window; from the second on, nothing is left."""
+
+_SHORT_LAGS = (4, 9)
+"""Likewise for few tiles: what is less sure is seen less finely."""
+
+MANY_TILES = 400
+"""Tiles from which a spectrum is seen finely."""
 
 MIN_POWER = 1e-5
 """A density below this, in parts of white noise, is no noise."""
 
 
-def lag_window() -> Floats:
+def lag_window(many: bool = True) -> Floats:
     """Weights of the distances −16 to 15, first 0 to 15: flat, then half a cosine."""
+    first, last = _LAGS if many else _SHORT_LAGS
     lag = np.abs(np.fft.fftfreq(SIDE, 1 / SIDE))
-    beyond = np.clip((lag - _FLAT_LAGS) / (SIDE / 2 - _FLAT_LAGS), 0, 1)
+    beyond = np.clip((lag - first) / (last - first), 0, 1)
     return np.asarray(0.5 * (1 + np.cos(np.pi * beyond)))
 
 
@@ -71,6 +78,13 @@ class Spectrum:
         kept = np.maximum(power, MIN_POWER)
         coherence = np.stack([nodes[..., i, j] / np.sqrt(kept[i] * kept[j]) for i, j in PAIRS])
         return Spectrum(kept, np.clip(coherence, -1, 1))
+
+    def with_equal_channels(self) -> Spectrum:
+        """The same with a variance of 1 in each of red, green and blue."""
+        to_luma, from_luma = (each.astype(np.float64) for each in colour_matrices(601))
+        scale = 1 / np.sqrt(np.maximum(np.diag(self.covariance()), 1e-12))
+        change = to_luma @ np.diag(scale) @ from_luma
+        return Spectrum.of_densities(change @ self.densities() @ change.T)
 
     def densities(self) -> Floats:
         """Densities at all frequencies, 32×32×3×3, frequency 0 first; no power is negative."""
@@ -169,7 +183,7 @@ class SpectralSum:
         lags = np.fft.fftfreq(SIDE, 1 / SIDE).astype(int)
         cut = covariance[np.ix_(lags, lags)]
         pixels = SIDE - np.abs(lags)
-        window = lag_window()
+        window = lag_window(self.count >= MANY_TILES)
         cut = cut * (np.outer(window, window) / np.outer(pixels, pixels))[..., None]
         # Half of the tiles or all: what is left to divide by is the variance, made 1 below.
         density = np.fft.fft2(cut, axes=(0, 1)).real

@@ -20,15 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.noise.camera.coding import colour_matrices
+from edgecae.noise.curve import BINS, bin_of
 from edgecae.noise.spectrum import SpectralSum
 from edgecae.noise.tiles import SIDE
 
-__all__ = ["BIN", "Residuals", "StillNoise", "measure_still"]
+__all__ = ["Residuals", "StillNoise", "measure_still"]
 
 Floats = NDArray[np.floating]
-
-BIN = 8
-"""Levels of brightness that share one point of the curve."""
 
 BLOCK = 8
 """Pixels on each side of a block, in which something moves or not."""
@@ -57,6 +55,9 @@ MAX_UNUSUAL = 3.0
 """What is usual for a brightness is at most so many times the median of all blocks: something may
 move in all that are so bright."""
 
+MIN_LASTING = 1.01
+"""Variance of frames far apart by that of all: above this, noise lasts for some frames."""
+
 EATEN = 0.1
 """A block whose variance is below so much of that of its brightness has lost its noise."""
 
@@ -66,10 +67,10 @@ class StillNoise:
     """What still frames show.
 
     Attributes:
-        level: mean brightness of each bin of 8 levels, 3×32, 0–255; NaN where there is none.
-        variance: of the noise at it, with that of rounding, 3×32.
-        error: relative, of the variance, 3×32, one standard error.
-        pixels: in each bin, 3×32.
+        level: mean of each bin of brightness (:data:`.curve.EDGES`), 3×B; NaN where is none.
+        variance: of the noise at it, with that of rounding, 3×B.
+        error: relative, of the variance, 3×B, one standard error.
+        pixels: in each bin, 3×B.
         sums: for the spectrum.
         time: correlation of a frame's noise with that of the frames after it, the next one first.
         rising: how much larger the changes are between frames far apart than between those half as
@@ -217,9 +218,24 @@ def _variogram(residual: Floats) -> Floats:
     return np.array([np.diagonal(half, lag).mean() for lag in range(1, count)], np.float64)
 
 
+def _far_variance(residual: Floats) -> Floats:
+    """Half the mean square of differences of frames at least half of all apart, each pixel."""
+    count = len(residual)
+    lag = (count + 1) // 2
+    result = np.zeros_like(residual[0])
+    earlier, earlier_squares = np.zeros_like(result), np.zeros_like(result)
+    for index in range(lag, count):
+        earlier += residual[index - lag]
+        earlier_squares += np.square(residual[index - lag])
+        many = index - lag + 1
+        result += (earlier_squares + many * np.square(residual[index])) / 2
+        result -= earlier * residual[index]
+    return np.asarray(result / ((count - lag) * (count - lag + 1) / 2))
+
+
 def _usual(level: Floats, variance: Floats) -> Floats:
     """Median variance of the blocks of a brightness, for each block."""
-    bins = np.clip(level / BIN, 0, 31).astype(int)
+    bins = bin_of(level)
     usual = np.zeros_like(variance)
     for each in np.unique(bins):
         inside = bins == each
@@ -296,7 +312,9 @@ def measure_still(frames: NDArray[np.uint8], columns: int = 0) -> StillNoise:
     lasting = sill / seen if seen > 0 else 1.0
     middle = variogram[(count - 1) // 4 : (count - 1) // 2]
     rising = sill / float(middle.mean()) - 1 if middle.size and middle.mean() > 0 else 0.0
-    variance *= np.float32(lasting)
+    if lasting > MIN_LASTING:
+        for part, residual in residuals.parts():
+            variance[part] = _far_variance(residual)
     time = tuple(1 - float(each) / sill for each in variogram[: min(8, count // 2)] if sill > 0)
     levels, variances, errors, pixels = _curve(mean, variance, still, count)
     sums = _spectral(residuals, levels, variances, still)
@@ -325,26 +343,24 @@ def measure_still(frames: NDArray[np.uint8], columns: int = 0) -> StillNoise:
 
 def _mean_of(level: Floats, variance: Floats) -> Floats:
     """Mean variance of the blocks of a brightness, for each block."""
-    bins = np.clip(level / BIN, 0, 31).astype(int).ravel()
-    sums = np.bincount(bins, variance.ravel(), 32)
-    return np.asarray((sums / np.maximum(1, np.bincount(bins, minlength=32)))[bins]).reshape(
-        level.shape
-    )
+    bins = bin_of(level).ravel()
+    mean = np.bincount(bins, variance.ravel()) / np.maximum(1, np.bincount(bins))
+    return np.asarray(mean[bins]).reshape(level.shape)
 
 
 def _curve(
     mean: Floats, variance: Floats, still: NDArray[np.bool_], count: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Level, variance, its relative error and pixels of each bin of brightness, 3×32 each."""
+    """Level, variance, its relative error and pixels of each bin of brightness, 3×B each."""
     tiles = len(mean)
-    levels, variances, errors, pixels = np.full((4, 3, 32), np.nan)
+    levels, variances, errors, pixels = np.full((4, 3, BINS), np.nan)
     for channel in range(3):
-        bins = np.clip(mean[..., channel] / BIN, 0, 31).astype(int)
-        index = (bins + 32 * np.arange(tiles)[:, None, None])[still]
+        bins = bin_of(mean[..., channel])
+        index = (bins + BINS * np.arange(tiles)[:, None, None])[still]
         values = variance[..., channel][still]
-        number = np.bincount(index, minlength=32 * tiles).reshape(tiles, 32)
-        sums = np.bincount(index, values, 32 * tiles).reshape(tiles, 32)
-        light = np.bincount(index, mean[..., channel][still], 32 * tiles).reshape(tiles, 32)
+        number = np.bincount(index, minlength=BINS * tiles).reshape(tiles, BINS)
+        sums = np.bincount(index, values, BINS * tiles).reshape(tiles, BINS)
+        light = np.bincount(index, mean[..., channel][still], BINS * tiles).reshape(tiles, BINS)
         total = number.sum(0)
         there = total > 0
         average = sums.sum(0)[there] / total[there]

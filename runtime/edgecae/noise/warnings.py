@@ -24,6 +24,9 @@ MAX_SPECTRUM_ERROR = 0.15
 MAX_LASTING = 0.05
 """How much larger changes over half of the frames may be than over a quarter."""
 
+MIN_INDEPENDENT = 20
+"""Frames whose noise is new, that a measurement needs."""
+
 MAX_FLICKER = 0.1
 """Of the light, in parts of the noise's σ."""
 
@@ -71,7 +74,7 @@ MAX_FIT_ERROR = 0.15
 
 
 def _of_levels(pixels: Floats, level: Floats) -> Iterator[str]:
-    """Too few brightnesses, or too dark a scene; both arguments 3×32."""
+    """Too few brightnesses, or too dark a scene; both arguments 3×B."""
     there = pixels >= np.maximum(1, MIN_SHARE * pixels.sum(1, keepdims=True))
     spans = [np.ptp(each[kept]) for each, kept in zip(level, there, strict=True) if kept.any()]
     if max(spans, default=0) < MIN_LEVEL_RANGE:
@@ -99,10 +102,13 @@ def of_still_frames(
             "fills the picture with plain surfaces"
         )
     sigma = float(np.sqrt(np.nanmedian(found.variance)))
-    if found.rising > MAX_LASTING:
+    lasting = max(0.0, sum(found.time))
+    if found.rising > MAX_LASTING or (
+        count < MIN_INDEPENDENT * (1 + 2 * lasting) and lasting > 0.2
+    ):
         yield (
-            "the noise lasts longer than the frames do, as in video that is compressed "
-            f"much: σ is too low; take more frames than {count}"
+            f"the noise of a frame lasts into the next ones, as in compressed video: {count} frames "
+            "are too few to tell how strong it is; take 300 (--frames)"
         )
     if found.flicker > max(MAX_FLICKER * sigma, 0.2):
         yield (
@@ -160,6 +166,11 @@ def of_pictures(
         yield (
             "too little of the picture is flat to measure the spectrum: white noise is assumed; "
             "take still frames"
+        )
+    elif found.spectrum_error > MAX_SPECTRUM_ERROR:
+        yield (
+            f"little of the picture is flat: the spectrum is sure to "
+            f"{100 * found.spectrum_error:.0f} % alone; take still frames"
         )
     yield from _of_levels(found.pixels, found.level) if shared else _of_fits(fits)
 
