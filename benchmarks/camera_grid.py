@@ -1,10 +1,10 @@
 """How well ``edgecae noise`` measures cameras that are known: the error grid of docs/noise.md.
 
 The cameras are drawn from seeds (``camera:seed=N``): as the sensor gives it, with fewer chroma
-samples, JPEG, and H.264 or H.265 of grainy pictures (of weak noise, video leaves none). Each takes pictures of a photo and of a plain chart. What is true
-is the variance of each pixel over 300 other frames of the same camera and scene, and their
-spectrum. σ is compared at each brightness that has 500 pixels or more, in the range of brightness
-that was measured; one below 0.5, which rounding hides, with 0.5.
+samples, JPEG, and H.264 or H.265 of grainy pictures (of weak noise, video leaves none). Each takes
+pictures of a photo and of a plain chart. What is true is the variance of each pixel over 300 other
+frames of the same camera and scene, and their spectrum. σ is compared at each brightness that has
+500 pixels or more, in the range that was measured; one below 0.5, which rounding hides, with 0.5.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def truth(frames: list[Pixels]) -> Truth:
 
     good = tiles(clipped).mean((1, 2, 3)) < 0.2
     for frame in stack[::3]:
-        sums.add(tiles(((frame - mean) / deviation).astype(np.float32))[good])
+        noisy = tiles(((frame - mean) / deviation).astype(np.float32))[good]
+        sums.add(noisy, np.arange(len(noisy)) % 2)
     return Truth(levels, sigmas, sums.spectrum())
 
 

@@ -75,23 +75,24 @@ def test_round_trip_of_a_file(tmp_path: Path) -> None:
     for one, two in zip(first.curves, again.curves, strict=True):
         sure = np.array(one.error) < 0.02
         level = np.array(one.level)[sure]
-        assert np.interp(level, two.level, two.sigma) == pytest.approx(
-            np.array(one.sigma)[sure], rel=0.05
-        )
+        off = np.interp(level, two.level, two.sigma) / np.array(one.sigma)[sure] - 1
+        assert np.abs(off[(level > 8) & (level < 247)]).max() < 0.05
+        assert np.abs(off).max() < 0.15  # within a few levels of black and white
     assert spectral_error(again.spectrum, first.spectrum) < 0.1
     np.testing.assert_allclose(again.spectrum.channels(), first.spectrum.channels(), atol=0.03)
 
 
-@pytest.mark.parametrize("kind", ["chroma", "jpeg", "video"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["chroma", "jpeg"])
 def test_a_camera_that_is_known(kind: str) -> None:
-    """Thirty frames say what two hundred others do."""
+    """Thirty frames say what a hundred others do."""
     shares = ",".join(f"{name}={float(name == kind):g}" for name in ("jpeg", "video", "chroma"))
     camera = noise.parse(f"camera:level=9,raw=1,{shares},seed=3")
     assert isinstance(camera, CameraNoise)
     scene = ramp(40, 215)[:96]
     first, many = (
         list(camera.still_frames(scene, np.random.default_rng(seed), 10 + count))[10:]
-        for seed, count in ((1, 30), (2, 150))
+        for seed, count in ((1, 30), (2, 100))
     )
     measured = measure.measure_noise(first)
     true = np.stack(many)
@@ -187,7 +188,7 @@ def test_an_older_file_is_white_noise(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("[curve.green]", "[curve.", "line 13"),
+        ("[curve.green]", "[curve.", "at line"),
         ("[curve.green]", "[curve.other]", "curve.green"),
         ("[spectrum]", "[spectral]", "spectrum.frequency"),
         ("frequency = [0.0, ", "frequency = [0.1, ", "spectrum.frequency"),
@@ -209,3 +210,100 @@ def test_a_file_that_is_none(tmp_path: Path, old: str, new: str, message: str) -
     with pytest.raises(NoiseError, match=message) as caught:
         noise.parse(str(file))
     assert "camera.toml" in str(caught.value)
+
+
+def test_noise_that_lasts_is_measured_and_warned_of() -> None:
+    """As of compressed video: a frame has much of the noise of the one before."""
+    rng = np.random.default_rng(0)
+    clean, noisy = ramp(30, 220)[:128], 5 * rng.standard_normal((128, 256, 3))
+    shot = []
+    for _ in range(40):
+        noisy = 0.8 * noisy + 0.6 * 5 * rng.standard_normal(clean.shape)
+        shot.append(np.clip(np.rint(clean + noisy), 0, 255).astype(np.uint8))
+    measured = measure.measure_noise(shot)
+    assert measured.time[:3] == pytest.approx([0.8, 0.64, 0.51], abs=0.04)
+    assert measured.sigma(0.5) == pytest.approx([5] * 3, rel=0.03)
+    assert any("lasts into the next" in each for each in measured.warnings)
+
+
+def light(frame: Pixels, factor: float) -> Pixels:
+    return np.clip(np.rint(frame * factor), 0, 255).astype(np.uint8)
+
+
+def said(shots: list[Pixels]) -> str:
+    return " / ".join(measure.measure_noise(shots).warnings)
+
+
+def test_a_scene_that_can_not_tell_is_warned_of() -> None:
+    rng = np.random.default_rng(0)
+    model = noise.parse("poisson-gaussian:0.2,2")
+
+    def taken(cleans: list[Pixels]) -> list[Pixels]:
+        return [model.add(each, rng, noise.fast_normals) for each in cleans]
+
+    fine = ramp(30, 220)[:128]
+    assert said(taken([fine] * 20)) == ""
+    assert "the light flickers" in said(taken([light(fine, 1 + 0.02 * (i % 3)) for i in range(20)]))
+    assert "are dark" in said(taken([ramp(4, 30)[:128]] * 20))
+    assert "black or white" in said(taken([light(fine, 3.5)] * 20))
+    assert "one brightness" in said(taken([ramp(100, 100)[:128] // 16 * 16] * 20))
+    edges = np.where(np.add.outer(np.arange(128), np.arange(256))[..., None] % 32 < 16, 60, 180)
+    sharp = np.broadcast_to(edges, (128, 256, 3)).astype(np.uint8)
+    shaken = [
+        np.rint(sharp + 0.3 * (i % 2) * (np.roll(sharp, 1, 1).astype(float) - sharp))
+        .astype(np.uint8) for i in range(20)
+    ]  # fmt: skip
+    assert "the camera moves" in said(taken(shaken))
+    moving = [fine.copy() for _ in range(20)]
+    for index, frame in enumerate(moving):
+        frame[30:100, 8 * index : 8 * index + 40] = (20 + 200 * (index % 2), 90, 200)
+    assert "something moves in" in said(taken(moving))
+
+
+def test_rows_and_hot_pixels_are_found() -> None:
+    rng = np.random.default_rng(0)
+    clean = ramp(40, 200).astype(np.float64)
+    clean[rng.integers(0, 192, 40), rng.integers(0, 256, 40)] = 250
+    shots = []
+    for _ in range(20):
+        rows = 3 * rng.standard_normal((192, 1, 1))
+        shot = clean + rows + 6 * rng.standard_normal(clean.shape)
+        shots.append(np.clip(np.rint(shot), 0, 255).astype(np.uint8))
+    measured = measure.measure_noise(shots)
+    # Of the luma: rows 9, the rest 36 · (0.3² + 0.59² + 0.11²).
+    assert measured.rows == pytest.approx(9 / (9 + 36 * 0.447), rel=0.2)
+    assert measured.hot == pytest.approx(1e6 * 40 / (192 * 256), rel=0.4)
+    text = " / ".join(measured.warnings)
+    assert "whole rows share" in text
+    assert "far off their neighbours" in text
+
+
+def test_blocks_that_lost_their_noise_are_counted() -> None:
+    rng = np.random.default_rng(0)
+    clean = ramp(40, 200)
+    eaten = np.zeros((24, 32), bool)
+    eaten[:6] = True
+    mask = eaten.repeat(8, 0).repeat(8, 1)[..., None]
+    shots = [np.where(mask, clean, noise.gaussian(6).add(clean, rng)) for _ in range(20)]
+    measured = measure.measure_noise(shots)
+    assert measured.eaten == pytest.approx(0.25, abs=0.02)
+    assert "left no noise" in " / ".join(measured.warnings)
+
+
+def test_few_frames_say_how_sure_they_are() -> None:
+    model = grainy()
+    few, many = (measure.measure_noise(frames(model, ramp(20, 235), n)) for n in (2, 24))
+    assert few.spectrum_error > 2 * many.spectrum_error
+    assert np.median(few.curves[1].error) > 2 * np.median(many.curves[1].error)
+    # What is told is about what it is off.
+    off = []
+    for channel, curve in enumerate(few.curves):
+        true = np.array([model.sigma(level)[channel] for level in curve.level])
+        off.append((np.array(curve.sigma) / true - 1) / np.array(curve.error))
+    assert 0.5 < np.sqrt(np.mean(np.square(np.concatenate(off)))) < 2
+
+
+def test_a_jpeg_picture_alone_is_warned_of() -> None:
+    camera = noise.parse("camera:level=8,rest=0,jpeg=1,seed=1")
+    taken = camera.add(ramp(30, 220), np.random.default_rng(0))
+    assert "compressed in blocks" in said([taken])

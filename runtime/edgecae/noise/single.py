@@ -240,7 +240,8 @@ def _spectrum(tiles: Floats) -> tuple[Spectrum, float]:
     # A soft edge is as weak as noise, but coarse: the coarsest tiles don't count.
     coarse = scaled.reshape(-1, 4, SIDE // 4, 4, SIDE // 4, 3).mean((2, 4)).var((1, 2)).mean(-1)
     sums = SpectralSum()
-    sums.add(scaled[coarse <= MAX_COARSE * np.median(coarse)])
+    scaled = scaled[coarse <= MAX_COARSE * np.median(coarse)]
+    sums.add(scaled, np.arange(len(scaled)) % 2)
     return sums.spectrum(), sums.error()
 
 

@@ -148,21 +148,26 @@ def _interpolated(maps: Floats, index: Floats) -> Floats:
 
 
 class SpectralSum:
-    """Sums over tiles of noise, of which a spectrum is made. Tiles go into two halves by turns."""
+    """Sums over tiles of noise, of which a spectrum is made, in two halves."""
 
     def __init__(self) -> None:
         self.count = 0
         self._sums = np.zeros((2, 2 * SIDE, SIDE + 1, 6))
 
-    def add(self, noise: Floats) -> None:
-        """Add tiles of noise that has mean 0 and, on the whole, variance 1: float32, N×32×32×3."""
+    def add(self, noise: Floats, half: NDArray[np.intp]) -> None:
+        """Add tiles of noise.
+
+        Args:
+            noise: of mean 0 and, on the whole, variance 1: float32, N×32×32×3.
+            half: 0 or 1 for each tile, N. What tiles of one place share must not be in both.
+        """
         planes = np.moveaxis(noise @ colour_matrices(601)[0].T, -1, 0)
         wave = np.fft.rfft2(planes, (2 * SIDE, 2 * SIDE))
         both = [(i, i) for i in range(3)] + list(PAIRS)
         for index, (i, j) in enumerate(both):
             product = (wave[i] * wave[j].conj()).real
-            for half in range(2):
-                self._sums[half, ..., index] += product[half::2].sum(0)
+            for each in range(2):
+                self._sums[each, ..., index] += product[half == each].sum(0)
         self.count += len(noise)
 
     def spectrum(self) -> Spectrum:

@@ -55,6 +55,9 @@ MAX_UNUSUAL = 3.0
 """What is usual for a brightness is at most so many times the median of all blocks: something may
 move in all that are so bright."""
 
+MAX_SHAKEN = 0.1
+"""Part of a pixel's variance that a movement of the camera may make."""
+
 MIN_LASTING = 1.01
 """Variance of frames far apart by that of all: above this, noise lasts for some frames."""
 
@@ -128,6 +131,15 @@ class Residuals:
         every = (np.ones_like(mean), mean, np.square(mean), down, across)
         return np.stack([each[:, ::step, ::step] for each in every])
 
+    def _slope(self, part: slice) -> Floats:
+        """Square of the mean frame's gradient: the variance that a movement by 1 pixel makes."""
+        down, across = (np.gradient(self.mean[part], axis=axis) for axis in (1, 2))
+        return np.asarray(np.square(down) + np.square(across))
+
+    def shaken(self, part: slice, shift: float) -> Floats:
+        """Variance that a movement of the camera makes, N×32×32×3."""
+        return np.asarray(self._slope(part) * np.float32(shift**2 / 2))
+
     def _fit(self) -> Floats:
         """Coefficients of the basis for each frame and channel, T×5×3."""
         step = min(4, 1 + math.isqrt(self.count * SIDE**2 // MIN_FITTED))
@@ -137,7 +149,8 @@ class Residuals:
         sampled = self.frames[:, :, ::step, ::step]
         variance = np.stack([sampled[:, n].var(0, dtype=np.float32) for n in range(self.count)])
         # Something that moves must not pull at the fit.
-        used = variance <= 6 * np.median(variance, (0, 1, 2)) + 1
+        slope = np.concatenate([self._slope(part)[:, ::step, ::step] for part in self._parts()])
+        used = variance <= 6 * np.median(variance, (0, 1, 2)) + 1 + slope
         for part in self._parts():
             mean = self.mean[part, ::step, ::step]
             change = sampled[:, part].astype(np.float32) - mean
@@ -316,9 +329,15 @@ def measure_still(frames: NDArray[np.uint8], columns: int = 0) -> StillNoise:
         for part, residual in residuals.parts():
             variance[part] = _far_variance(residual)
     time = tuple(1 - float(each) / sill for each in variogram[: min(8, count // 2)] if sill > 0)
-    levels, variances, errors, pixels = _curve(mean, variance, still, count)
-    sums = _spectral(residuals, levels, variances, still)
     flicker, shift, shaken = residuals.light_and_shift(variance)
+    steady = still.copy()
+    for first in range(0, tiles, CHUNK):
+        part = slice(first, first + CHUNK)
+        # Where edges are sharp, not all of a movement can be taken out.
+        moved = residuals.shaken(part, shift) > MAX_SHAKEN * variance[part]
+        steady[part] &= ~moved.any(-1)
+    levels, variances, errors, pixels = _curve(mean, variance, steady, count)
+    sums = _spectral(residuals, levels, variances, still)
     quiet = ~moves & (of_blocks < EATEN * _mean_of(level, of_blocks))
     deviation = np.sqrt(variance)
     clipped = np.mean((mean < deviation) | (mean > 255 - deviation))
@@ -405,7 +424,9 @@ def _spectral(
         if chosen.any():
             scaled = residual[:, chosen] / deviation[part][chosen]
             first = int(part.start) % every
-            sums.add(scaled[first::every].reshape(-1, SIDE, SIDE, 3))
+            chosen_frames = scaled[first::every]
+            half = np.broadcast_to(np.flatnonzero(chosen) % 2, chosen_frames.shape[:2])
+            sums.add(chosen_frames.reshape(-1, SIDE, SIDE, 3), half.ravel())
     return sums
 
 

@@ -107,8 +107,8 @@ def of_still_frames(
         count < MIN_INDEPENDENT * (1 + 2 * lasting) and lasting > 0.2
     ):
         yield (
-            f"the noise of a frame lasts into the next ones, as in compressed video: {count} frames "
-            "are too few to tell how strong it is; take 300 (--frames)"
+            "the noise of a frame lasts into the next ones, as in compressed video: "
+            f"{count} frames are too few to tell how strong it is; take 300 (--frames)"
         )
     if found.flicker > max(MAX_FLICKER * sigma, 0.2):
         yield (
