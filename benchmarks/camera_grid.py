@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edgecae import noise
 from edgecae.errors import NoiseError
 from edgecae.media import images
+from edgecae.media.images import Picture
 from edgecae.noise.camera import CameraNoise
 from edgecae.noise.measure import Measurement, measure_noise
 from edgecae.noise.spectrum import SpectralSum, Spectrum
@@ -105,6 +106,15 @@ def truth(frames: list[Pixels]) -> Truth:
     return Truth(levels, sigmas, sums.spectrum())
 
 
+def write_still(folder: Path) -> None:
+    """Write thirty frames that the first JPEG camera takes of the chart, as PNG files."""
+    camera = noise.parse(f"camera:{KINDS['JPEG']},seed=200")
+    assert isinstance(camera, CameraNoise)
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, frame in enumerate(shot(camera, chart(), 0, FRAMES)):
+        images.write(folder / f"{index:02}.png", Picture(frame))
+
+
 def errors(found: Measurement, true: Truth) -> str:
     """Cells of the table: errors of σ, spectrum and correlation, and the number of warnings."""
     off = []
@@ -128,11 +138,17 @@ def errors(found: Measurement, true: Truth) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path, help="Folder of clean photos.")
+    parser.add_argument("photos", type=Path, nargs="?", help="Folder of clean photos.")
+    parser.add_argument("--still", type=Path, help="Write frames of one camera there; no table.")
     parser.add_argument("--seeds", type=int, default=2, help="Cameras of each kind.")
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
     parser.add_argument("--verbose", action="store_true", help="Print warnings.")
     asked = parser.parse_args()
+    if asked.still is not None:
+        write_still(asked.still)
+        return
+    if asked.photos is None:
+        parser.error("a folder of photos is missing")
     paths = sorted(asked.photos.glob("*.jpg"))
     head = "σ, % (median / most) | spectrum, % (luma, chroma) | channels | warnings"
     print(f"| camera | scene | σ of | 30 frames: {head} | one picture: {head} |")

@@ -209,3 +209,21 @@ def test_the_command_takes_several_images(tmp_path: Path, photo: NDArray[np.uint
     assert done.returncode == 0, done.stderr
     assert "still frames: 8 frames" in done.stdout
     assert "σ at 50 %" in done.stdout
+
+
+def test_the_command_draws_curve_and_spectrum(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    plot = tmp_path / "new.png"
+    source = "test:320x240@30?noise=poisson-gaussian:0.5,5"
+    done = edgecae("noise", source, "--frames", "3", "--plot", plot)
+    assert done.returncode == 0, done.stderr
+    with Image.open(plot) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 800
+        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50
+    again = edgecae("noise", source, "--frames", "3", "--plot", plot)
+    assert again.returncode == 1
+    assert "--overwrite" in again.stderr
+    wrong = edgecae("noise", source, "--plot", tmp_path / "new.jpg")
+    assert wrong.returncode == 1
+    assert "ends in .png" in wrong.stderr

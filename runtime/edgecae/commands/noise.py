@@ -67,7 +67,7 @@ def render(measured: Measurement) -> str:
     lines.append(
         f"shared   by neighbouring pixels {measured.correlation:.2f}; by red and green "
         f"{channels[0, 1]:.2f}, red and blue {channels[0, 2]:.2f}, green and blue "
-        f"{channels[1, 2]:.2f}" + (f"; by the next frame {measured.time[0]:.2f}"
+        f"{channels[1, 2]:.2f}" + (f"; by the next frame {round(measured.time[0], 2) + 0:.2f}"
                                    if measured.time else "")
     )  # fmt: skip
     lines.append(f"spectrum sure to ± {200 * measured.spectrum_error:.0f} %")

@@ -192,7 +192,7 @@ def _is_still(found: StillNoise) -> bool:
     """
     if found.whole > MAX_WHOLE or found.moving > MAX_MOVING or found.shift > MAX_SHIFT:
         return False
-    moves = found.shift > MAX_SHIFT / 3 or found.moving > MAX_MOVING / 3 or found.whole > 0.05
+    moves = found.shift > MAX_SHIFT / 3 or found.whole > MAX_WHOLE / 5
     return not (found.rising > MAX_RISING and moves)
 
 
