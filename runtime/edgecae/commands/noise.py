@@ -25,6 +25,8 @@ __all__ = ["command", "frames_of", "render"]
 
 log = logging.getLogger(__name__)
 
+_CHANNELS = ("red", "green", "blue")
+
 SETTLE = 10
 """Frames of a live source that are passed over: its exposure settles."""
 
@@ -56,7 +58,7 @@ def render(measured: Measurement) -> str:
         f"brightness {low:.0f} to {high:.0f}",
         f"line     variance = gain · mean + read²; σ of the curve lies "
         f"{100 * measured.fit_error:.1f} % off it (root mean square)",
-        f"{'':<15}{'red':>9}{'green':>9}{'blue':>9}",
+        f"{'':<15}" + "".join(f"{name:>9}" for name in _CHANNELS),
     ]
     rows = [("gain", measured.gain), ("read", measured.read)]
     rows += [(f"σ at {percent} %", measured.sigma(percent / 100)) for percent in (10, 50, 90)]
@@ -64,12 +66,17 @@ def render(measured: Measurement) -> str:
     errors = [100 * statistics.median(curve.error) for curve in measured.curves]
     lines.append(f"{'sure to ± %':<15}" + "".join(f"{2 * value:9.1f}" for value in errors))
     channels = measured.spectrum.channels()
-    lines.append(
-        f"shared   by neighbouring pixels {measured.correlation:.2f}; by red and green "
-        f"{channels[0, 1]:.2f}, red and blue {channels[0, 2]:.2f}, green and blue "
-        f"{channels[1, 2]:.2f}" + (f"; by the next frame {round(measured.time[0], 2) + 0:.2f}"
-                                   if measured.time else "")
-    )  # fmt: skip
+    shared = [
+        ("neighbouring pixels", measured.correlation),
+        *(
+            (f"{_CHANNELS[i]} and {_CHANNELS[j]}", float(channels[i, j]))
+            for i, j in ((0, 1), (0, 2), (1, 2))
+        ),
+        *(("a frame and the next", each) for each in measured.time[:1]),
+    ]
+    # Adding 0 takes the sign of −0 away.
+    texts = [f"{name} {round(value, 2) + 0:.2f}" for name, value in shared]
+    lines.append(f"shared   by {', '.join(texts)}")
     lines.append(f"spectrum sure to ± {200 * measured.spectrum_error:.0f} %")
     shares = [
         f"{100 * value:.1f} % {text}"

@@ -103,7 +103,11 @@ class Measurement:
     warnings: tuple[str, ...]
 
     def sigma(self, brightness: float) -> tuple[float, float, float]:
-        """σ of each channel before rounding, 0–255 scale, at ``brightness`` from 0 to 1."""
+        """σ of each channel by its curve, less rounding, 0–255 scale.
+
+        Args:
+            brightness: 0 to 1. Near black and white, what is cut off is missing.
+        """
         level = np.array([255 * brightness])
         red, green, blue = (
             math.sqrt(max(0.0, float(curve.at(level, gain, read)[0]) ** 2 - ROUNDING))
