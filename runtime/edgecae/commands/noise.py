@@ -77,7 +77,10 @@ def render(measured: Measurement) -> str:
     # Adding 0 takes the sign of −0 away.
     texts = [f"{name} {round(value, 2) + 0:.2f}" for name, value in shared]
     lines.append(f"shared   by {', '.join(texts)}")
-    lines.append(f"spectrum sure to ± {200 * measured.spectrum_error:.0f} %")
+    if measured.spectrum_error < 1:
+        lines.append(f"spectrum sure to ± {200 * measured.spectrum_error:.0f} %")
+    else:
+        lines.append("spectrum not measured, too little is flat: taken for white noise")
     shares = [
         f"{100 * value:.1f} % {text}"
         for value, text in (

@@ -67,7 +67,8 @@ class Measurement:
             that fits the curves best.
         curves: σ over brightness of red, green, blue.
         spectrum: of the noise, brought to variance 1.
-        spectrum_error: relative error of its densities, root of the mean square.
+        spectrum_error: relative error of its densities, root of the mean square; 1 where it was not
+            measured, and is taken for that of white noise.
         time: correlation of a frame's noise with that of the next frames; empty where unknown.
         method: ``still frames`` or ``single pictures``.
         frames: how many were used.
@@ -311,14 +312,17 @@ def _of_pictures(blocks: Blocks, tiles: Tiles) -> Measurement:
         points = _Points(found.level, found.variance, found.error, found.pixels)
         lines = [points.line(channel) for channel in range(3)]
         seen = int(found.pixels.sum(1).min()) // 64
-    spectrum = found.spectrum or Spectrum.white()
+    spectrum, spectrum_error = found.spectrum, found.spectrum_error
+    white = correlation <= single.MAX_CORRELATION and spectrum_error > warnings.MAX_SPECTRUM_ERROR
+    if spectrum is None or white:
+        spectrum, spectrum_error = Spectrum.white(), 1.0
     noiseless = float(np.mean(blocks.diagonal.mean(1) < ROUNDING / 2))
     ends = (blocks.low < 1) | (blocks.high > 254)
     return _measurement(
         points.smoothed(lines),
         lines,
         spectrum=spectrum,
-        spectrum_error=found.spectrum_error,
+        spectrum_error=spectrum_error,
         time=(),
         method="single pictures",
         frames=tiles.count,

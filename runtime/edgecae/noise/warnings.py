@@ -162,6 +162,10 @@ def of_pictures(
             f"neighbouring pixels share what was measured, correlation {correlation:.2f}, and too "
             "little of the picture is flat: it may be fine texture, no noise; take still frames"
         )
+    if not shared:
+        yield from _of_fits(fits)
+        return
+    yield from _of_levels(found.pixels, found.level)
     if found.spectrum is None:
         yield (
             "too little of the picture is flat to measure the spectrum: white noise is assumed; "
@@ -172,7 +176,6 @@ def of_pictures(
             f"little of the picture is flat: the spectrum is sure to "
             f"{100 * found.spectrum_error:.0f} % alone; take still frames"
         )
-    yield from _of_levels(found.pixels, found.level) if shared else _of_fits(fits)
 
 
 def _of_fits(fits: Sequence[Fit]) -> Iterator[str]:
