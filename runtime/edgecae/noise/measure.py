@@ -1,9 +1,9 @@
 """Measure the noise of a camera: σ over brightness, and what pixels, channels and frames share.
 
-*Still frames.* What changes from one frame to the next is noise (:mod:`edgecae.noise.still`).
+*Still frames.* What changes from one frame to the next is noise (``still.py``).
 
 *Single pictures*, where most of the picture moves or there is one frame: noise is the finest detail
-of the flattest blocks (:mod:`edgecae.noise.single`).
+of the flattest blocks (``single.py``).
 
 Both also give the line variance = gain · mean + read² that fits best, by the two steps of Foi,
 Trimeche, Katkovnik and Egiazarian, "Practical Poissonian-Gaussian noise modeling and fitting for
