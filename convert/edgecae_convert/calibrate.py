@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae import noise as noise_models
 from edgecae_convert.picture_size import fit
 from edgecae_train import recipe
 from edgecae_train.data.batches import Drawn
@@ -83,7 +84,7 @@ def examples(data: str | None, settings: Recipe) -> Examples:
     source = where(settings.data)
     if isinstance(opened, Photos) and isinstance(opened.images, Folder):
         source = f"{len(opened.images.training)} images in {source}, of which none is held out"
-    return Examples(drawn, settings.qat.patch, f"noisy patches ({settings.noise}) of {source}")
+    return Examples(drawn, settings.qat.patch, f"noisy patches ({noise_models.parse(settings.noise).name}) of {source}")
 
 
 def where(data: str) -> str:

@@ -196,7 +196,7 @@ def _validation(trained: TrainedModel, shape: tuple[int, int] | None) -> tuple[H
         promised = evaluate.levels(noise_models.parse(trained.settings.noise), SIGMAS)
         noises = list(dict.fromkeys([*white, *promised]))
         validation = evaluate.held_out(clean, trained.stride, noises)
-        return validation, [str(noise) for noise in promised]
+        return validation, [noise.name for noise in promised]
     assert trained.settings.photographed  # else there would be no pairs
     name = AGAINST[trained.settings.photographed[0]]
     noisy = fitted([pair[0] for pair in trained.pairs], shape)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgecae import noise
 from edgecae.errors import NoiseError
-from edgecae.noise.camera import coding, field
+from edgecae.noise.camera import CameraNoise, coding, field
 
 BARE = dict.fromkeys(
     ("raw", "bayer", "denoise", "scale", "sharpen", "jpeg", "video", "chroma"), 0.0
@@ -213,7 +213,7 @@ def test_a_mixture_gives_each_image_one_kind() -> None:
     "spec",
     ["camera", "camera:iso=3", "camera:jpeg", "camera:jpeg=2", "camera:jpeg=0.1-0.2",
      "camera:level=5,level=6", "camera:jpeg=0.6,video=0.3,chroma=0.2", "camera:level=9-3",
-     "camera:rest=0,rest=1",
+     "camera:rest=0,rest=1", "camera:seed=-1", "camera:seed=1.5", "camera:seed=9999999999",
      "0.5*gaussian:5", "0.5*gaussian:5 + 0.4*camera:", "0.5*gaussian:5 + camera:",
      "-1*gaussian:5 + 2*camera:", "0*gaussian:5 + 1*camera:", "0.5*salt:1 + 0.5*camera:"],
 )  # fmt: skip
@@ -234,6 +234,39 @@ def test_a_description_says_the_same_again() -> None:
     for spec in ("camera:level=2-9,jpeg=0", "0.4*gaussian:0-55 + 0.6*camera:video=0"):
         assert noise.parse(str(noise.parse(spec))) == noise.parse(spec)
     assert str(noise.parse(" .4 * gaussian:0-55+0.6*camera:")) == "0.4*gaussian:0-55 + 0.6*camera:"
+
+
+def test_a_seed_is_one_camera_for_all_pictures() -> None:
+    flat = np.repeat(GRAY[:1, :64, :64], 12, axis=0)
+    one = noise.parse("camera:level=2-30,video=0,jpeg=0,chroma=0,seed=3")
+    sigmas = error(one, flat).std(axis=(1, 2, 3))
+    assert sigmas.max() < 1.15 * sigmas.min()
+    assert error(one, flat, seed=1).std() == pytest.approx(sigmas.mean(), rel=0.05)
+    others = [error(noise.parse(f"{one.spec[:-1]}{seed}"), flat[:1]).std() for seed in (4, 5, 6, 7)]
+    assert max(others) > 2 * min(others)
+
+
+@pytest.mark.parametrize("part", ["jpeg", "video", "chroma", ""])
+def test_still_frames_are_those_of_one_camera(photo: Pixels, part: str) -> None:
+    shares = ",".join(f"{name}={float(name == part):g}" for name in ("jpeg", "video", "chroma"))
+    model = noise.parse(f"camera:level=6,{shares},seed=2")
+    assert isinstance(model, CameraNoise)
+    frames = np.stack(list(model.still_frames(photo, np.random.default_rng(0), 7)))
+    assert frames.shape == (7, *photo.shape)
+    again = np.stack(list(model.still_frames(photo, np.random.default_rng(0), 7)))
+    np.testing.assert_array_equal(frames, again)
+    assert all((frames[i] != frames[i + 1]).any() for i in range(6))
+    target = model.pair(photo, np.random.default_rng(0))[1]
+    assert np.abs(frames.mean(0) - target).mean() < 6
+
+
+def test_still_frames_of_a_single_plane() -> None:
+    gray = np.repeat(np.full((40, 50, 1), 90, np.uint8), 3, axis=-1)
+    for part in ("jpeg", "video", "chroma"):
+        model = noise.parse(f"camera:level=9,rest=0,{part}=1,seed=1")
+        assert isinstance(model, CameraNoise)
+        for frame in model.still_frames(gray, np.random.default_rng(0), 2):
+            assert (frame == frame[..., :1]).all()
 
 
 def test_video_without_its_library_says_what_to_install(

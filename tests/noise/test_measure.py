@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from PIL import Image
 from edgecae import noise
 from edgecae.errors import NoiseError, SinkError
 from edgecae.media.sources import scene as test_scene
-from edgecae.noise import measure
+from edgecae.noise import measure, noise_file
+from edgecae.noise.spectrum import FREQUENCIES
 
 SPECS = ["poisson-gaussian:0,5", "poisson-gaussian:0.5,5", "poisson-gaussian:2,15"]
 
@@ -116,17 +118,22 @@ def test_gray_frames_give_three_equal_numbers(photo: NDArray[np.uint8]) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 20])
-def test_noise_that_neighbours_share_is_warned_of(count: int) -> None:
+def test_noise_that_neighbours_share(count: int) -> None:
     frames = []
     for index in range(count):
         white = np.random.default_rng(index).normal(0, 20, (241, 321, 3))
         shared = (white[1:, 1:] + white[:-1, 1:] + white[1:, :-1] + white[:-1, :-1]) / 4
         frames.append(np.clip(np.rint(ramp(60, 190) + shared), 0, 255).astype(np.uint8))
     measured = measure.measure_noise(frames)
-    assert measured.correlation > 0.3
-    assert "neighbouring pixels share noise" in measured.warnings[0]
-    # Averages of four have half the spread; a single picture says it less surely.
-    assert measured.sigma(0.5) == pytest.approx([10] * 3, rel=0.05 if count > 1 else 0.3)
+    # Averages of four have half the spread, and neighbours share two of four.
+    assert measured.correlation == pytest.approx(0.5, abs=0.05 if count > 1 else 0.1)
+    assert measured.warnings == ()
+    assert measured.sigma(0.5) == pytest.approx([10] * 3, rel=0.03 if count > 1 else 0.1)
+    frequency = np.array(FREQUENCIES)
+    along = np.square(np.cos(np.pi * frequency))
+    found, true = measured.spectrum.power[0], 0.447 * 4 * np.outer(along, along)
+    error = (found - true) / np.maximum(true, 0.02 * true.max())
+    assert np.sqrt(np.mean(error**2)) < (0.1 if count > 1 else 0.3)
 
 
 def test_one_brightness_does_not_tell_gain_and_read_apart() -> None:
@@ -157,14 +164,16 @@ def test_nothing_to_measure(frame: NDArray[np.uint8], count: int) -> None:
 def test_a_file_is_not_overwritten(tmp_path: Path) -> None:
     measured = measure.measure_noise(noisy(ramp(), SPECS[1], 2))
     target = tmp_path / "new" / "camera.toml"
-    measure.write_noise_file(target, measured, "a\nb = 3")
+    noise_file.write_noise_file(target, measured, "a\nb = 3")
     assert [p.name for p in target.parent.iterdir()] == ["camera.toml"]
     with pytest.raises(SinkError, match="--overwrite"):
-        measure.write_noise_file(target, measured, "a")
-    measure.write_noise_file(target, measured, "a", overwrite=True)
+        noise_file.write_noise_file(target, measured, "a")
+    noise_file.write_noise_file(target, measured, "a", overwrite=True)
     with pytest.raises(SinkError, match="toml"):
-        measure.write_noise_file(tmp_path / "camera.txt", measured, "a")
-    assert noise.parse(str(target)).read[1] == pytest.approx(max(measured.read), abs=1e-3)
+        noise_file.write_noise_file(tmp_path / "camera.txt", measured, "a")
+    parsed = noise.parse(str(target))
+    assert isinstance(parsed, noise.MeasuredNoise)
+    assert parsed.sigma(128) == pytest.approx(measured.noise().sigma(128), rel=1e-3)
 
 
 def test_the_command_and_the_way_back(tmp_path: Path) -> None:
@@ -177,8 +186,14 @@ def test_the_command_and_the_way_back(tmp_path: Path) -> None:
     assert found["read"] == pytest.approx([5] * 3, rel=0.1)
     assert found["frames"] == 12
     model = noise.parse(str(target))
-    assert model.gain[1] * np.array(model.channel_gain) == pytest.approx(found["gain"])
-    assert model.read[1] * np.array(model.channel_read) == pytest.approx(found["read"])
+    assert isinstance(model, noise.MeasuredNoise)
+    line = np.sqrt(np.array(found["gain"]) * 128 + np.square(found["read"]) + 1 / 12)
+    assert model.sigma(128) == pytest.approx(line, rel=0.05)
+    values = tomllib.loads(target.read_text())
+    assert values["gain"] == found["gain"]
+    assert values["read"] == found["read"]
+    assert values["curve"] == found["curve"]
+    assert values["correlation"]["channels"] == found["channels"]
     again = edgecae("noise", source, "-o", target)
     assert again.returncode == 1
     assert again.stderr.count("\n") == 1
@@ -194,3 +209,21 @@ def test_the_command_takes_several_images(tmp_path: Path, photo: NDArray[np.uint
     assert done.returncode == 0, done.stderr
     assert "still frames: 8 frames" in done.stdout
     assert "σ at 50 %" in done.stdout
+
+
+def test_the_command_draws_curve_and_spectrum(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    plot = tmp_path / "new.png"
+    source = "test:320x240@30?noise=poisson-gaussian:0.5,5"
+    done = edgecae("noise", source, "--frames", "3", "--plot", plot)
+    assert done.returncode == 0, done.stderr
+    with Image.open(plot) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 800
+        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50
+    again = edgecae("noise", source, "--frames", "3", "--plot", plot)
+    assert again.returncode == 1
+    assert "--overwrite" in again.stderr
+    wrong = edgecae("noise", source, "--plot", tmp_path / "new.jpg")
+    assert wrong.returncode == 1
+    assert "ends in .png" in wrong.stderr

@@ -57,7 +57,7 @@ class HeldOut:
     """Held-out images with noise on them that is the same at every measurement.
 
     Attributes:
-        pairs: noisy image and target, each uint8, H×W×3, by the noise's description.
+        pairs: noisy image and target, each uint8, H×W×3, by the noise's name.
     """
 
     pairs: Mapping[str, tuple[tuple[Pixels, Pixels], ...]]
@@ -133,7 +133,7 @@ def held_out(images: Sequence[Pixels], stride: int, noises: Sequence[Noise]) -> 
     pairs = {}
     for noise in noises:
         rng = np.random.default_rng(0)
-        pairs[str(noise)] = tuple(noise.pair(image, rng) for image in clean)
+        pairs[noise.name] = tuple(noise.pair(image, rng) for image in clean)
     return HeldOut(pairs)
 
 

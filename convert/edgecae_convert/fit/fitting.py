@@ -16,7 +16,7 @@ from edgecae import atomic, models
 from edgecae import noise as noise_models
 from edgecae.errors import SettingError
 from edgecae.media.sources import SourceSettings
-from edgecae.noise import measure
+from edgecae.noise import measure, noise_file
 from edgecae.redact import redacted
 from edgecae_convert.conversion import convert
 from edgecae_convert.fit import frames, judging
@@ -113,7 +113,7 @@ def _measured(asked: Fit, work: Path) -> tuple[str, ...]:
     if path.exists():
         return ()
     found = measure.measure_noise(frames.read_frames(work / "frames"))
-    measure.write_noise_file(path, found, redacted(asked.source))
+    noise_file.write_noise_file(path, found, redacted(asked.source))
     return tuple(found.warnings)
 
 

@@ -12,6 +12,7 @@ import click
 from edgecae import atomic
 from edgecae.commands import options
 from edgecae.commands.terminal import printable
+from edgecae.noise.parse import short_name
 from edgecae.tflite import inspect
 from edgecae.tflite.macs import Op
 
@@ -64,7 +65,8 @@ def _metadata(inspection: inspect.Inspection) -> Iterator[str]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return short_name(text)
 
 
 def _ops(inspection: inspect.Inspection, profile: inspect.Profile | None) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,12 +16,16 @@ from numpy.typing import NDArray
 from edgecae.commands import credentials, options, terminal
 from edgecae.commands.option_objects import options_of
 from edgecae.media import sources
-from edgecae.noise import measure
+from edgecae.noise import noise_file
+from edgecae.noise.measure import Measurement, measure_noise
+from edgecae.noise.report import require_plot, write_plot
 from edgecae.redact import redacted
 
 __all__ = ["command", "frames_of", "render"]
 
 log = logging.getLogger(__name__)
+
+_CHANNELS = ("red", "green", "blue")
 
 SETTLE = 10
 """Frames of a live source that are passed over: its exposure settles."""
@@ -44,20 +49,52 @@ def frames_of(
             return
 
 
-def render(measured: measure.Measurement) -> str:
+def render(measured: Measurement) -> str:
     """The result for people."""
     frames = f"{measured.frames} frame{'s' * (measured.frames != 1)}"
     low, high = measured.levels
     lines = [
         f"method   {measured.method}: {frames}, {measured.blocks:,} blocks of 8×8 pixels, "
         f"brightness {low:.0f} to {high:.0f}",
-        f"fit      σ within {100 * measured.fit_error:.1f} % (root mean square over brightness); "
-        f"correlation of neighbours {measured.correlation:.2f}",
-        f"{'':<15}{'red':>9}{'green':>9}{'blue':>9}",
+        f"line     variance = gain · mean + read²; σ of the curve lies "
+        f"{100 * measured.fit_error:.1f} % off it (root mean square)",
+        f"{'':<15}" + "".join(f"{name:>9}" for name in _CHANNELS),
     ]
     rows = [("gain", measured.gain), ("read", measured.read)]
     rows += [(f"σ at {percent} %", measured.sigma(percent / 100)) for percent in (10, 50, 90)]
     lines += [f"{name:<15}" + "".join(f"{value:9.3f}" for value in row) for name, row in rows]
+    errors = [100 * statistics.median(curve.error) for curve in measured.curves]
+    lines.append(f"{'sure to ± %':<15}" + "".join(f"{2 * value:9.1f}" for value in errors))
+    channels = measured.spectrum.channels()
+    shared = [
+        ("neighbouring pixels", measured.correlation),
+        *(
+            (f"{_CHANNELS[i]} and {_CHANNELS[j]}", float(channels[i, j]))
+            for i, j in ((0, 1), (0, 2), (1, 2))
+        ),
+        *(("a frame and the next", each) for each in measured.time[:1]),
+    ]
+    # Adding 0 takes the sign of −0 away.
+    texts = [f"{name} {round(value, 2) + 0:.2f}" for name, value in shared]
+    lines.append(f"shared   by {', '.join(texts)}")
+    if measured.spectrum_error < 1:
+        lines.append(f"spectrum sure to ± {200 * measured.spectrum_error:.0f} %")
+    else:
+        lines.append("spectrum not measured, too little is flat: taken for white noise")
+    shares = [
+        f"{100 * value:.1f} % {text}"
+        for value, text in (
+            (measured.moving, "of the blocks left out, something moves"),
+            (measured.eaten, "of the blocks have lost their noise"),
+            (measured.clipped, "of the pixels at black or white"),
+            (measured.rows, "of the noise common to rows"),
+        )
+        if value >= 0.001
+    ]
+    if measured.hot:
+        shares.append(f"{measured.hot:.0f} of a million pixels hot")
+    if shares:
+        lines.append(f"found    {'; '.join(shares)}")
     return "\n".join(lines)
 
 
@@ -69,6 +106,12 @@ def render(measured: measure.Measurement) -> str:
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write FILE.toml, for edgecae train --noise.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw σ over brightness and the spectrum into FILE.png.",
 )
 @click.option(
     "--frames",
@@ -84,6 +127,7 @@ def render(measured: measure.Measurement) -> str:
 def command(
     source_specs: tuple[str, ...],
     out: Path | None,
+    plot: Path | None,
     frames: int,
     source_settings: sources.SourceSettings,
     overwrite: bool,
@@ -93,15 +137,20 @@ def command(
 
     SOURCE is whatever edgecae stream --source takes: a camera, a video, images, a folder of them;
     @FILE is what the first line of a file describes.
-    Frames of a scene in which nothing moves give the best figures; one picture does as well.
+    Thirty frames of a scene in which nothing moves, from a stand, give σ over brightness and the
+    spectrum. Fewer frames, or one picture, do where no warning says that they don't.
     """
     if out is not None:
-        measure.require_writable(out, overwrite)
+        noise_file.require_writable(out, overwrite)
+    if plot is not None:
+        require_plot(plot, overwrite)
     source_specs = tuple(credentials.expanded(spec) for spec in source_specs)
-    measured = measure.measure_noise(frames_of(source_specs, source_settings, frames))
+    measured = measure_noise(frames_of(source_specs, source_settings, frames))
     for warning in measured.warnings:
         log.warning("%s", warning)
+    named = ", ".join(redacted(spec) for spec in source_specs)
+    if plot is not None:
+        write_plot(plot, measured, named, overwrite)
     if out is not None:
-        named = ", ".join(redacted(spec) for spec in source_specs)
-        measure.write_noise_file(out, measured, named, overwrite)
+        noise_file.write_noise_file(out, measured, named, overwrite)
     terminal.echo(json.dumps(measured.to_dict(), indent=2) if as_json else render(measured))

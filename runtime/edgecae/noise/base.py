@@ -31,6 +31,11 @@ class Noise(ABC):
     def __str__(self) -> str:
         return self.spec
 
+    @property
+    def name(self) -> str:
+        """A short text for tables: the description, unless that is long."""
+        return self.spec
+
     @abstractmethod
     def pair(
         self, clean: Pixels, rng: np.random.Generator, normals: Normals | None = None

@@ -1,60 +1,60 @@
-"""Measure the noise of a camera: variance = gain · mean + read² in each channel.
+"""Measure the noise of a camera: σ over brightness, and what pixels, channels and frames share.
 
-Two estimators give points of local mean against local variance, block by block, and one fit lays
-the line through them (the two steps of Foi, Trimeche, Katkovnik and Egiazarian, "Practical
-Poissonian-Gaussian noise modeling and fitting for single-image raw-data", IEEE TIP 17(10), 2008):
+*Still frames.* What changes from one frame to the next is noise (``still.py``).
 
-*Still frames.* What changes from one frame to the next, divided by √2, is noise; blocks in which
-something moves lie far above the line, and are left out. That the scene is still shows in that
-there is as much change in detail as where all is plain.
+*Single pictures*, where most of the picture moves or there is one frame: noise is the finest detail
+of the flattest blocks (``single.py``).
 
-*Single pictures.* The diagonal band of the Haar wavelet holds noise and little else where the
-picture is flat. Flat blocks are those that show least in the other two bands of detail. The bands
-are orthogonal: of white noise, two say nothing about the third, so that choosing quiet blocks
-does not make the noise look smaller than it is (as it does where the measured band chooses: Liu,
-Szeliski, Kang, Zitnick and Freeman, "Automatic estimation and removal of noise from a single
-image", IEEE TPAMI 30(2), 2008, take the lower envelope for that reason).
+Both also give the line variance = gain · mean + read² that fits best, by the two steps of Foi,
+Trimeche, Katkovnik and Egiazarian, "Practical Poissonian-Gaussian noise modeling and fitting for
+single-image raw-data", IEEE TIP 17(10), 2008.
 """
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae import atomic
-from edgecae.errors import NoiseError, SinkError
-from edgecae.noise.blocks import BLOCK, Blocks, Floats, split, statistics
-from edgecae.noise.fit import Fit, bin_by_level, fit_line, not_clipped, robust_line
+from edgecae.errors import NoiseError
+from edgecae.noise import single, warnings
+from edgecae.noise.blocks import Blocks, split, statistics
+from edgecae.noise.curve import ROUNDING, Curve
+from edgecae.noise.fit import robust_line
+from edgecae.noise.measured import LEVELS, MeasuredNoise, measured_noise
+from edgecae.noise.spectrum import Spectrum
+from edgecae.noise.still import StillNoise, measure_still
+from edgecae.noise.tiles import SIDE, Tiles
 
-__all__ = ["Measurement", "measure_noise", "require_writable", "write_noise_file"]
+__all__ = ["Measurement", "measure_noise"]
 
-MIN_GOOD_BLOCKS = 96
-"""Blocks that a choice by brightness and flatness must leave; else it is relaxed."""
+MAX_WHOLE = 0.25
+"""Share of the change that whole tiles may have in common where frames count as still."""
 
-ROUNDING = 1 / 12
-"""Variance of rounding to whole numbers."""
+MAX_MOVING = 0.5
+"""Share of blocks in which something may move."""
 
-MIN_STILL_SHARE = 0.5
-"""Share of blocks that must fit the line of still frames."""
+MAX_SHIFT = 0.7
+"""Pixels that the camera may move by."""
 
-MAX_DETAIL_RATIO = 1.06
-"""Variance where there is much detail, by that where there is little; 1 when nothing moves."""
+MAX_RISING = 0.15
+"""Growth of the change with time where there are other signs of movement."""
 
-MAX_CORRELATION = 0.2
-"""Correlation of neighbouring pixels' noise that is worth a warning."""
+MAX_SINGLES = 16
+"""Frames of which each is looked at by itself."""
 
-MAX_NOISELESS_SHARE = 0.02
-"""Share of blocks without any noise, not even that of rounding, that is worth a warning."""
+SMOOTH_LEVELS, SMOOTH_PIXELS = 16.0, 4096.0
+"""Of single pictures: levels over which the curve is smoothed, pixels that the line weighs."""
 
-MAX_FIT_ERROR = 0.15
-"""Relative distance of σ from the fit that is worth a warning."""
+MAX_TILES = 2048
+"""Tiles of all frames in which single pictures are measured."""
+
+Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -63,37 +63,68 @@ class Measurement:
 
     Attributes:
         gain: of red, green, blue, 0–255 scale; equal for gray frames.
-        read: standard deviation in the dark, likewise.
+        read: standard deviation in the dark, likewise; variance = gain · mean + read² is the line
+            that fits the curves best.
+        curves: σ over brightness of red, green, blue.
+        spectrum: of the noise, brought to variance 1.
+        spectrum_error: relative error of its densities, root of the mean square; 1 where it was not
+            measured, and is taken for that of white noise.
+        time: correlation of a frame's noise with that of the next frames; empty where unknown.
         method: ``still frames`` or ``single pictures``.
         frames: how many were used.
-        blocks: of 8×8 pixels, in the channel that has the fewest.
-        levels: lowest and highest brightness among those blocks.
-        fit_error: relative distance of the σ measured at each brightness from the fitted one,
-            root of the mean square.
-        correlation: of the noise in neighbouring pixels of a row or column; 0 for white noise.
+        blocks: of 8×8 pixels that were looked at, in the channel that has the fewest.
+        levels: lowest and highest brightness of the curves.
+        fit_error: relative distance of the curves from the line, root of the mean square.
+        correlation: of the luma noise in neighbouring pixels of a row or column; 0 for white noise.
+        rows: share of the luma noise that the pixels of a row have in common.
+        moving: share of blocks that were left out because something moves.
+        eaten: share of blocks whose noise compression or noise reduction took away.
+        clipped: share of pixels whose noise is cut off at black or white.
+        hot: pixels far off all their neighbours, for each million.
         warnings: what to know before the numbers are used, a sentence each.
     """
 
     gain: tuple[float, float, float]
     read: tuple[float, float, float]
+    curves: tuple[Curve, Curve, Curve]
+    spectrum: Spectrum
+    spectrum_error: float
+    time: tuple[float, ...]
     method: str
     frames: int
     blocks: int
     levels: tuple[float, float]
     fit_error: float
     correlation: float
+    rows: float
+    moving: float
+    eaten: float
+    clipped: float
+    hot: float
     warnings: tuple[str, ...]
 
     def sigma(self, brightness: float) -> tuple[float, float, float]:
-        """Standard deviation in each channel, 0–255 scale, at ``brightness`` from 0 to 1."""
+        """σ of each channel by its curve, less rounding, 0–255 scale.
+
+        Args:
+            brightness: 0 to 1. Near black and white, what is cut off is missing.
+        """
+        level = np.array([255 * brightness])
         red, green, blue = (
-            math.sqrt(gain * 255 * brightness + read**2)
-            for gain, read in zip(self.gain, self.read, strict=True)
+            math.sqrt(max(0.0, float(curve.at(level, gain, read)[0]) ** 2 - ROUNDING))
+            for curve, gain, read in zip(self.curves, self.gain, self.read, strict=True)
         )
         return red, green, blue
 
+    def noise(self) -> MeasuredNoise:
+        """A model that makes this noise."""
+        curves = zip(self.curves, self.gain, self.read, strict=True)
+        sigma = np.stack([curve.at(np.array(LEVELS), *line) for curve, *line in curves])
+        return measured_noise(sigma, self.spectrum)
+
     def to_dict(self) -> dict[str, Any]:
         """For ``json.dumps``; ``sigma`` is by per cent of brightness."""
+        names = ("red", "green", "blue")
         return {
             "gain": [round(value, 4) for value in self.gain],
             "read": [round(value, 4) for value in self.read],
@@ -105,123 +136,20 @@ class Measurement:
                 f"{percent}": [round(value, 3) for value in self.sigma(percent / 100)]
                 for percent in (10, 50, 90)
             },
+            "curve": {n: c.to_dict() for n, c in zip(names, self.curves, strict=True)},
+            "spectrum": self.spectrum.to_dict(),
+            "spectrum_error": round(self.spectrum_error, 4),
+            "channels": [[round(float(v), 3) for v in row] for row in self.spectrum.channels()],
+            "time": [round(value, 3) for value in self.time],
             "fit_error": round(self.fit_error, 4),
             "correlation": round(self.correlation, 4),
+            "rows": round(self.rows, 4),
+            "moving": round(self.moving, 4),
+            "eaten": round(self.eaten, 4),
+            "clipped": round(self.clipped, 4),
+            "hot": round(self.hot, 1),
             "warnings": list(self.warnings),
         }
-
-
-def _flat_blocks(blocks: Blocks) -> Blocks:
-    """The blocks that show no more detail than the quietest ones of their brightness.
-
-    Where there are too few of them, the quietest ones there are.
-    """
-    level = blocks.level.mean(1)
-    detail = ((blocks.detail + blocks.coarse) / 2).mean(1)
-    points = bin_by_level(level, detail, 0.05)
-    if not points[0].size:
-        return blocks
-    # Some 130 degrees of freedom: of 90 in two bands, and of 48 that overlap in the third.
-    spread = math.sqrt(2 / 130)
-    levels, quietest, counts = points
-    quietest = quietest / (1 - 1.64 * spread)
-    gain, offset = robust_line(levels, quietest, np.sqrt(counts), envelope=True)
-    excess = detail / np.maximum(gain * level + offset, 1e-9)
-    few = min(MIN_GOOD_BLOCKS, excess.size) - 1
-    return blocks.where(excess <= max(1 + spread, np.partition(excess, few)[few]))
-
-
-def _correlation(blocks: Blocks, fits: Sequence[Fit]) -> float:
-    """Lag-one correlation of the noise.
-
-    Of noise with correlation ρ along rows and columns, the horizontal band holds (1 + ρ) / (1 − ρ)
-    times the power of the diagonal one.
-    """
-    detail, diagonal = (
-        sum(float(each[fit.kept, i].mean()) for i, fit in enumerate(fits))
-        for each in (blocks.detail, blocks.diagonal)
-    )
-    return (detail - diagonal) / (detail + diagonal) if detail > 0 else 0.0
-
-
-def _fit_pairs(blocks: Blocks) -> tuple[Blocks, list[Fit]]:
-    return blocks, [fit_line(blocks, channel, BLOCK**2 - 1) for channel in range(3)]
-
-
-def _is_still(blocks: Blocks, fits: Sequence[Fit]) -> bool:
-    """Whether what changes between frames is noise: as large in detail as where all is plain."""
-    for channel, fit in enumerate(fits):
-        if fit.share < MIN_STILL_SHARE:
-            return False
-        level, variance, detail = (
-            each[fit.kept, channel] for each in (blocks.level, blocks.variance, blocks.coarse)
-        )
-        changed = variance / np.maximum(fit.gain * level + fit.offset, 1e-9)
-        least, most = np.quantile(detail, [0.25, 0.75])
-        plain, busy = (np.median(changed[part]) for part in (detail <= least, detail >= most))
-        if busy > MAX_DETAIL_RATIO * plain:
-            return False
-    return True
-
-
-def _fit_pictures(blocks: Blocks) -> tuple[Blocks, list[Fit]]:
-    """Choose flat blocks and fit, twice: what is clipped looks flat, and depends on the noise.
-
-    Where neighbouring pixels share noise, the diagonal band holds less than its part. The mean of
-    all four bands is then the variance, with the coarse band in the place of the lowest.
-    """
-    good = np.all((blocks.low >= 16) & (blocks.high <= 239), axis=1)
-    chosen = blocks.where(good) if np.count_nonzero(good) >= MIN_GOOD_BLOCKS else blocks
-    for attempt in range(2):
-        flat = _flat_blocks(chosen)
-        fits = [fit_line(flat, channel, BLOCK**2 // 4) for channel in range(3)]
-        if _correlation(flat, fits) > MAX_CORRELATION:
-            flat = flat._replace(variance=(2 * flat.detail + flat.coarse + flat.diagonal) / 4)
-            fits = [fit_line(flat, channel, BLOCK**2 // 4) for channel in range(3)]
-        if not attempt:
-            for margin in (3.0, 2.0, 1.0):
-                each = [
-                    not_clipped(blocks, f.gain, f.offset, i, margin) for i, f in enumerate(fits)
-                ]
-                good = np.all(np.stack(each), axis=0)
-                if np.count_nonzero(good) >= MIN_GOOD_BLOCKS:
-                    chosen = blocks.where(good)
-                    break
-    return flat, fits
-
-
-def _warnings(
-    fits: Sequence[Fit], correlation: float, alone: bool, error: float, noiseless: float
-) -> list[str]:
-    said = []
-    if correlation > MAX_CORRELATION:
-        cause = "demosaicing, scaling or compression"
-        advice = "training has white noise, so a network does less well on this camera"
-        if alone:
-            cause += " (or what was measured is fine texture)"
-            advice += "; σ is raised for it, but still frames would say more surely by how much"
-        said.append(
-            f"neighbouring pixels share noise, correlation {correlation:.2f}, as after {cause}; "
-            f"{advice}"
-        )
-    if noiseless > MAX_NOISELESS_SHARE:
-        said.append(
-            f"in {100 * noiseless:.0f} % of the picture, compression or noise reduction left no "
-            "fine noise: σ is too low; take still frames, or pictures as the sensor gives them"
-        )
-    if any(fit.narrow for fit in fits):
-        said.append(
-            "the pictures have one brightness, at which alone this noise holds: gain and read "
-            "can't be told apart; take pictures with dark and bright parts"
-        )
-    if error > MAX_FIT_ERROR:
-        said.append(
-            f"σ lies {100 * error:.0f} % off the fit, as after a strong tone curve or noise "
-            "reduction in the camera, or where little of the picture is flat or still"
-        )
-    if any(fit.clipped for fit in fits):
-        said.append("most of the picture is black or white, where noise is cut off; σ may be low")
-    return said
 
 
 def measure_noise(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
@@ -237,85 +165,175 @@ def measure_noise(frames: Iterable[NDArray[np.uint8]]) -> Measurement:
     Raises:
         NoiseError: there are none, they are too small, black or white, or show no noise at all.
     """
-    pairs: list[Blocks] = []
+    tiles = Tiles()
     singles: list[Blocks] = []
     before: NDArray[np.uint8] | None = None
-    now: Floats | None = None
     for frame in frames:
         if before is not None and np.array_equal(frame, before):
             continue
-        last, now = now, split(frame)
-        singles.append(statistics(now))
-        if before is not None and last is not None and before.shape == frame.shape:
-            pairs.append(statistics((now + last) / 2, (now - last) / np.float32(math.sqrt(2))))
-        before = frame
+        if min(frame.shape[:2]) < SIDE:
+            raise NoiseError(
+                f"a picture of {frame.shape[1]}×{frame.shape[0]} pixels is too small to measure "
+                f"noise; {SIDE}×{SIDE} is the least"
+            )
+        tiles.add(frame)
+        if len(singles) < MAX_SINGLES:
+            singles.append(statistics(split(frame)))
+        before = frame.copy()
     if not singles:
         raise NoiseError("there is no frame to measure noise in")
-    still = False
-    if pairs:
-        with contextlib.suppress(NoiseError):
-            blocks, fits = _fit_pairs(Blocks.joined(pairs))
-            still = _is_still(blocks, fits)
-    noiseless = 0.0
-    if not still:
-        all_blocks = Blocks.joined(singles)
-        noiseless = float(np.mean(all_blocks.diagonal.mean(1) < ROUNDING / 2))
-        blocks, fits = _fit_pictures(all_blocks)
-    correlation = _correlation(blocks, fits)
-    gain = [fit.gain for fit in fits]
-    read = [math.sqrt(max(0.0, fit.offset - ROUNDING)) for fit in fits]
-    if not any(gain) and not any(read):
-        raise NoiseError(
-            "the pictures show no noise: they are drawn, or were denoised or compressed; take "
-            "several frames of a still scene, or pictures as the sensor gives them"
+    if tiles.count > 1 and tiles.same_size:
+        found = measure_still(tiles.stacked(), tiles.columns)
+        if _is_still(found):
+            return _of_still_frames(found, tiles.count)
+    return _of_pictures(Blocks.joined(singles), tiles)
+
+
+def _is_still(found: StillNoise) -> bool:
+    """Whether what changes is noise.
+
+    A picture that moves changes more, the longer one waits, and so does the noise of some video;
+    but that moves no edges, and no whole tiles become brighter.
+    """
+    if found.whole > MAX_WHOLE or found.moving > MAX_MOVING or found.shift > MAX_SHIFT:
+        return False
+    moves = found.shift > MAX_SHIFT / 3 or found.whole > MAX_WHOLE / 5
+    return not (found.rising > MAX_RISING and moves)
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Variance over brightness in bins, as :class:`.still.StillNoise` has them."""
+
+    level: Floats
+    variance: Floats
+    error: Floats
+    pixels: Floats
+
+    def line(self, channel: int) -> tuple[float, float, float]:
+        """The line through what is not cut off at black or white.
+
+        Returns:
+            Gain; read² + 1/12; relative distance of σ from it, root of the mean square.
+        """
+        level, variance, pixels = (
+            each[channel] for each in (self.level, self.variance, self.pixels)
         )
-    error = max(fit.error for fit in fits)
-    levels = [blocks.level[fit.kept, i] for i, fit in enumerate(fits)]
+        there = (pixels > 0) & (variance > 0)
+        margin = 3 * np.sqrt(np.where(there, variance, 0))
+        inside = there & (level > margin) & (level < 255 - margin)
+        usual = inside & (pixels >= 0.01 * pixels.sum())
+        chosen = next(each for each in (usual, inside, there) if each.any())
+        level, variance, pixels = level[chosen], variance[chosen], pixels[chosen]
+        gain, offset = robust_line(level, variance, pixels)
+        off = np.sqrt(variance / np.maximum(gain * level + offset, 1e-9)) - 1
+        return gain, offset, math.sqrt(float(np.average(off**2, weights=pixels)))
+
+    def smoothed(self, lines: Sequence[tuple[float, float, float]]) -> _Points:
+        """Points of few blocks, brought nearer to their line and to each other."""
+        variance = self.variance.copy()
+        for channel, (gain, offset, _) in enumerate(lines):
+            there = self.pixels[channel] > 0
+            level, pixels = self.level[channel, there], self.pixels[channel, there]
+            line = np.maximum(gain * level + offset, 1e-9)
+            ratio = variance[channel, there] / line
+            near = np.exp(-0.5 * np.square((level[:, None] - level) / SMOOTH_LEVELS)) * pixels
+            mean = (near @ ratio + SMOOTH_PIXELS) / (near.sum(1) + SMOOTH_PIXELS)
+            variance[channel, there] = mean * line
+        return dataclasses.replace(self, variance=variance)
+
+
+def _nothing(advice: str) -> NoiseError:
+    return NoiseError(
+        f"the pictures show no noise: they are drawn, or were denoised or compressed; {advice}"
+    )
+
+
+def _measurement(
+    points: _Points, lines: Sequence[tuple[float, float, float]] | None = None, **more: Any
+) -> Measurement:
+    """Curves and lines through points, with all else that was found."""
+    if not (points.pixels * (np.nan_to_num(points.variance) > 0)).any():
+        raise _nothing("take several frames of a still scene, or pictures as the sensor gives them")
+    if lines is None:
+        lines = [points.line(channel) for channel in range(3)]
+    curves = [
+        Curve.of_points(*(each[channel] for each in vars(points).values())) for channel in range(3)
+    ]
+    gain = [line[0] for line in lines]
+    read = [math.sqrt(max(0.0, line[1] - ROUNDING)) for line in lines]
+    levels = [level for curve in curves for level in curve.level]
     return Measurement(
         gain=(gain[0], gain[1], gain[2]),
         read=(read[0], read[1], read[2]),
-        method="still frames" if still else "single pictures",
-        frames=len(singles),
-        blocks=min(each.size for each in levels),
-        levels=(min(float(e.min()) for e in levels), max(float(e.max()) for e in levels)),
-        fit_error=error,
+        curves=(curves[0], curves[1], curves[2]),
+        levels=(min(levels), max(levels)),
+        fit_error=max(line[2] for line in lines),
+        **more,
+    )
+
+
+def _of_still_frames(found: StillNoise, count: int) -> Measurement:
+    points = _Points(found.level, found.variance, found.error, found.pixels)
+    spectrum = found.sums.spectrum()
+    error = found.sums.error()
+    still = int(np.nansum(found.pixels, axis=1).min()) // 64
+    rows = spectrum.rows()
+    return _measurement(
+        points,
+        spectrum=spectrum,
+        spectrum_error=error,
+        time=found.time,
+        method="still frames",
+        frames=count,
+        blocks=still * count,
+        correlation=spectrum.neighbours(),
+        rows=rows,
+        moving=found.moving,
+        eaten=found.eaten,
+        clipped=found.clipped,
+        hot=found.hot,
+        warnings=tuple(warnings.of_still_frames(found, error, rows, count)),
+    )
+
+
+def _of_pictures(blocks: Blocks, tiles: Tiles) -> Measurement:
+    """Measure single pictures: white noise by its finest band, other noise by flat blocks."""
+    flat_blocks, fits, correlation = single.measure_pictures(blocks)
+    if not any(fit.gain for fit in fits) and not any(fit.offset > ROUNDING for fit in fits):
+        raise _nothing("take several frames of a still scene, or pictures as the sensor gives them")
+    sample = tiles.sample(MAX_TILES)
+    found = single.measure_flat(sample)
+    if correlation <= single.MAX_CORRELATION or not found.pixels.any(1).all():
+        points = _Points(*single.points_of(flat_blocks, fits))
+        lines = [(fit.gain, fit.offset, fit.error) for fit in fits]
+        seen = min(int(np.count_nonzero(fit.kept)) for fit in fits)
+    else:
+        points = _Points(found.level, found.variance, found.error, found.pixels)
+        lines = [points.line(channel) for channel in range(3)]
+        seen = int(found.pixels.sum(1).min()) // 64
+    spectrum, spectrum_error = found.spectrum, found.spectrum_error
+    white = correlation <= single.MAX_CORRELATION and spectrum_error > warnings.MAX_SPECTRUM_ERROR
+    if spectrum is None or white:
+        spectrum, spectrum_error = Spectrum.white(), 1.0
+    noiseless = float(np.mean(blocks.diagonal.mean(1) < ROUNDING / 2))
+    ends = (blocks.low < 1) | (blocks.high > 254)
+    return _measurement(
+        points.smoothed(lines),
+        lines,
+        spectrum=spectrum,
+        spectrum_error=spectrum_error,
+        time=(),
+        method="single pictures",
+        frames=tiles.count,
+        blocks=seen,
         correlation=correlation,
-        warnings=tuple(_warnings(fits, correlation, not still, error, noiseless)),
+        rows=0.0,
+        moving=0.0,
+        eaten=noiseless,
+        clipped=float(np.mean(ends)),
+        hot=0.0,
+        warnings=tuple(
+            warnings.of_pictures(found, fits, correlation, noiseless, single.compressed(sample))
+        ),
     )
-
-
-def require_writable(path: Path, overwrite: bool = False) -> None:
-    """See whether :func:`write` would write, before the time is spent to measure.
-
-    Raises:
-        SinkError: it has another suffix than ``.toml``, or is there already.
-    """
-    if path.suffix != ".toml":
-        raise SinkError(f"{path}: a noise file ends in .toml")
-    if path.exists() and not overwrite:
-        raise SinkError(f"{path} exists; --overwrite replaces it")
-
-
-def write_noise_file(
-    path: Path, measured: Measurement, source: str, overwrite: bool = False
-) -> None:
-    """Write a file that :func:`edgecae.noise.parse` reads, whole or not at all.
-
-    Args:
-        path: ends in ``.toml``.
-        measured: what to write.
-        source: where the frames came from, for people.
-        overwrite: replace a file that is there.
-
-    Raises:
-        SinkError: it is there already, has another suffix, or can't be written.
-    """
-    require_writable(path, overwrite)
-    numbers = measured.to_dict()
-    shown = "".join(letter if letter.isprintable() else "?" for letter in source)
-    text = (
-        f"# Noise of {shown}: {measured.method}, frames used: {measured.frames}.\n"
-        "# variance = gain · mean + read², red, green, blue, 0–255 scale.\n"
-        f"gain = {numbers['gain']}\nread = {numbers['read']}\n"
-    )
-    atomic.write_text(path, text, overwrite)

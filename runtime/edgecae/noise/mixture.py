@@ -27,6 +27,12 @@ class Mixture(Noise):
     kinds: tuple[Noise, ...]
     shares: tuple[float, ...]
 
+    @property
+    def name(self) -> str:
+        """See :attr:`edgecae.noise.Noise.name`."""
+        parts = zip(self.shares, self.kinds, strict=True)
+        return " + ".join(f"{share:g}*{kind.name}" for share, kind in parts)
+
     def pair(
         self, clean: Pixels, rng: np.random.Generator, normals: Normals | None = None
     ) -> tuple[Pixels, Pixels]:

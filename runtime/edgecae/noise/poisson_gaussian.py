@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 from edgecae.errors import NoiseError
 from edgecae.noise.base import Noise
 from edgecae.noise.normals import Normals, standard_normals
-from edgecae.noise.numbers import MAX_LEVEL, number_range
+from edgecae.noise.numbers import number_range
 
-__all__ = ["PoissonGaussian", "gaussian", "parse_file", "parse_poisson_gaussian"]
+__all__ = ["PoissonGaussian", "gaussian", "of_channels", "parse_poisson_gaussian"]
 
 
 @dataclass(frozen=True)
@@ -110,27 +109,13 @@ def _level(text: str, spec: str) -> tuple[tuple[float, float], _Factors]:
     return _shared_out([low for low, _ in ranges])
 
 
-def parse_file(path: Path) -> PoissonGaussian:
-    """Read a file that ``edgecae noise`` wrote."""
-    import tomllib
-
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise NoiseError(f"noise file {path}: {error}") from error
-    levels, texts = [], []
-    for key in ("gain", "read"):
-        numbers = values.get(key)
-        if (
-            not isinstance(numbers, list)
-            or len(numbers) != 3
-            or not all(isinstance(n, int | float) and 0 <= n <= MAX_LEVEL for n in numbers)
-        ):
-            raise NoiseError(f"noise file {path}: {key} must be three numbers from 0 to 255")
-        levels.append(_shared_out([float(n) for n in numbers]))
-        # Every digit, and no exponent: parsed, it is the same noise again.
-        texts.append("/".join(np.format_float_positional(n, trim="-") for n in numbers))
-    (gain, channel_gain), (read, channel_read) = levels
-    return PoissonGaussian(
-        f"poisson-gaussian:{','.join(texts)}", gain, read, channel_gain, channel_read
-    )
+def of_channels(gain: tuple[float, ...], read: tuple[float, ...]) -> PoissonGaussian:
+    """White noise with a gain and a read noise for each of red, green and blue, 0 to 255."""
+    # Every digit, and no exponent: parsed, it is the same noise again.
+    texts = [
+        "/".join(np.format_float_positional(n, trim="-") for n in numbers)
+        for numbers in (gain, read)
+    ]
+    (top_gain, channel_gain), (top_read, channel_read) = _shared_out(gain), _shared_out(read)
+    spec = f"poisson-gaussian:{','.join(texts)}"
+    return PoissonGaussian(spec, top_gain, top_read, channel_gain, channel_read)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import io
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -16,7 +17,15 @@ from numpy.typing import NDArray
 
 from edgecae.errors import NoiseError
 
-__all__ = ["Subsampling", "colour_matrices", "draw_subsampling", "jpeg", "subsampled", "video"]
+__all__ = [
+    "Subsampling",
+    "clip",
+    "colour_matrices",
+    "draw_subsampling",
+    "jpeg",
+    "subsampled",
+    "video",
+]
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -139,6 +148,51 @@ def _av() -> Any:
     return av
 
 
+def clip(pictures: Iterable[Pixels], encoder: str, crf: int) -> Iterator[Pixels]:
+    """Encode pictures as one clip in 4:2:0 and decode it again.
+
+    Args:
+        pictures: all of one size, uint8, H×W×3.
+        encoder: ``libx264`` or ``libx265``.
+        crf: constant rate factor of the encoder; higher is coarser.
+
+    Raises:
+        NoiseError: PyAV is not installed, or its FFmpeg lacks the encoder.
+    """
+    av = _av()
+    height = width = 0
+    coder = None
+    # One converter for all frames: to make one takes longer than to convert.
+    converter = av.video.reformatter.VideoReformatter()
+    try:
+        decoder = av.CodecContext.create(_DECODERS[encoder], "r")
+        decoder.thread_count = 1
+
+        def decoded(packets: Iterable[Any]) -> Iterator[Pixels]:
+            for packet in packets:
+                for frame in decoder.decode(packet):
+                    whole = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+                    yield np.ascontiguousarray(whole[:height, :width])
+
+        for index, each in enumerate(pictures):
+            if coder is None:
+                height, width = each.shape[:2]
+                coder = av.CodecContext.create(encoder, "w")
+                coder.width, coder.height = width + width % 2, height + height % 2
+                coder.pix_fmt, coder.time_base, coder.thread_count = "yuv420p", Fraction(1, 25), 1
+                coder.options = {**_OPTIONS[encoder], "crf": str(crf)}
+            even = np.pad(each, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+            picture = av.VideoFrame.from_ndarray(even, "rgb24")
+            picture = converter.reformat(picture, format="yuv420p", threads=1)
+            picture.pts = index
+            yield from decoded(coder.encode(picture))
+        if coder is not None:
+            yield from decoded(coder.encode(None))
+            yield from decoded([None])
+    except (av.error.FFmpegError, ValueError) as error:
+        raise NoiseError(f"camera noise: {encoder} failed: {error}") from error
+
+
 def video(noisy: Pixels, clean: Pixels, encoder: str, crf: int, rng: np.random.Generator) -> Pixels:
     """The last frame of a short moving clip, encoded and decoded in 4:2:0.
 
@@ -153,36 +207,12 @@ def video(noisy: Pixels, clean: Pixels, encoder: str, crf: int, rng: np.random.G
     Raises:
         NoiseError: PyAV is not installed, or its FFmpeg lacks the encoder.
     """
-    av = _av()
     height, width = noisy.shape[:2]
-    padding = ((0, height % 2), (0, width % 2), (0, 0))
     noise = noisy.astype(np.int16) - clean
     motion = rng.integers(-2, 3, 2)
-    try:
-        coder = av.CodecContext.create(encoder, "w")
-        coder.width, coder.height = width + width % 2, height + height % 2
-        coder.pix_fmt, coder.time_base, coder.thread_count = "yuv420p", Fraction(1, 25), 1
-        coder.options = {**_OPTIONS[encoder], "crf": str(crf)}
-        packets = []
-        # One converter for all frames: to make one takes longer than to convert.
-        converter = av.video.reformatter.VideoReformatter()
-        for back in reversed(range(_FRAMES)):
-            frame = noisy
-            if back:
-                elsewhere = np.roll(noise, tuple(rng.integers(0, (height, width))), (0, 1))
-                moved = np.roll(clean, tuple(back * motion), (0, 1))
-                frame = np.clip(moved + elsewhere, 0, 255).astype(np.uint8)
-            frame = np.pad(frame, padding, "edge")
-            picture = av.VideoFrame.from_ndarray(frame, "rgb24")
-            picture = converter.reformat(picture, format="yuv420p", threads=1)
-            picture.pts = _FRAMES - 1 - back
-            packets += coder.encode(picture)
-        packets += coder.encode(None)
-        decoder = av.CodecContext.create(_DECODERS[encoder], "r")
-        decoder.thread_count = 1
-        frames = [frame for packet in packets for frame in decoder.decode(packet)]
-        frames += decoder.decode(None)
-        decoded = converter.reformat(frames[-1], format="rgb24", threads=1).to_ndarray()
-    except (av.error.FFmpegError, ValueError) as error:
-        raise NoiseError(f"camera noise: {encoder} failed: {error}") from error
-    return np.ascontiguousarray(decoded[:height, :width])
+    frames = []
+    for back in reversed(range(1, _FRAMES)):
+        elsewhere = np.roll(noise, tuple(rng.integers(0, (height, width))), (0, 1))
+        moved = np.roll(clean, tuple(back * motion), (0, 1))
+        frames.append(np.clip(moved + elsewhere, 0, 255).astype(np.uint8))
+    return list(clip([*frames, noisy], encoder, crf))[-1]

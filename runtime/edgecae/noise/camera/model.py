@@ -18,6 +18,7 @@ its noise is the same in all channels.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,7 +27,8 @@ from numpy.typing import NDArray
 
 from edgecae.errors import NoiseError
 from edgecae.noise.base import Noise
-from edgecae.noise.camera import coding, field, sensor
+from edgecae.noise.camera import field, sensor
+from edgecae.noise.camera.storage import Storage, draw_storage
 from edgecae.noise.normals import Normals, standard_normals
 from edgecae.noise.numbers import number_range
 
@@ -38,10 +40,8 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 MIN_LEVEL = 0.1
-_HEVC_SHARE = 0.25
-_QUALITY = (55, 97)
-_CRF = (16, 36)
-_SUBSAMPLINGS, _SUBSAMPLING_SHARES = ("4:2:0", "4:2:2", "4:4:4"), (0.55, 0.15, 0.3)
+_SEEDS = 2**31
+"""Cameras that a seed tells apart."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class CameraNoise(Noise):
             scale; drawn evenly on a scale of ratios.
         bayer, denoise, scale, sharpen, raw, jpeg, video, chroma: share of the pictures that each
             part is applied to, 0 to 1; see the top of this module.
+        seed: of one camera for all pictures: its parts and their parameters are drawn once, from
+            this number. None: each picture has a camera of its own.
     """
 
     costly: ClassVar[bool] = True
@@ -65,6 +67,7 @@ class CameraNoise(Noise):
     jpeg: float = 0.45
     video: float = 0.1
     chroma: float = 0.25
+    seed: int | None = None
 
     def pair(
         self, clean: Pixels, rng: np.random.Generator, normals: Normals | None = None
@@ -79,7 +82,12 @@ class CameraNoise(Noise):
         noisy = self._exposed(batch, rng, normals or standard_normals, gray)
         target = batch.copy()
         for index in range(len(batch)):
-            self._store(noisy, target, index, bool(gray[index]), rng)
+            storage = self._storage(rng)
+            picture = storage.store(noisy[index], batch[index], rng)
+            if gray[index]:
+                noisy[index] = picture[..., 1:2]
+            else:
+                noisy[index], target[index] = picture, storage.target(batch[index])
         if clean.shape[-1] == 3 and clean.ndim > 2:
             return noisy.reshape(clean.shape), target.reshape(clean.shape)
         return noisy[0, ..., 0].reshape(clean.shape), target[0, ..., 0].reshape(clean.shape)
@@ -89,79 +97,90 @@ class CameraNoise(Noise):
     ) -> Pixels:
         """Pictures as the camera's processing gives them, before they are stored."""
         count = len(clean)
-        draws = rng.random((count, 4)).astype(np.float32)
+        camera, cameras = rng, count
+        if self.seed is not None:
+            camera, cameras = np.random.default_rng([self.seed, 0]), 1
+        draws = camera.random((cameras, 4)).astype(np.float32)
         low, high = np.log(np.maximum(self.level, MIN_LEVEL))
         level = np.exp(low + (high - low) * draws[:, 0]) if self.level[1] else 0 * draws[:, 0]
         noise = normals(rng, clean.shape).astype(np.float32, copy=False)
         mosaic = (draws[:, 1] < self.bayer) & ~gray
         if mosaic.any():
-            phase = (int(rng.integers(2)), int(rng.integers(2)))
+            phase = (int(camera.integers(2)), int(camera.integers(2)))
             noise[mosaic] = field.demosaicked(noise[mosaic], phase)
         noise[gray] = noise[gray][..., :1]
-        filters = field.draw_filters(rng, count, self.denoise, self.sharpen, self.scale)
+        filters = field.draw_filters(camera, cameras, self.denoise, self.sharpen, self.scale)
         noise = field.normalized(field.filtered(noise, filters))
         linear = draws[:, 2] < self.raw
+        drawn_sensors = sensor.draw_sensors(camera, level[linear]) if linear.any() else None
+        power = 1.2 * draws[:, 3] - 0.4
+        linear, level, power = (np.broadcast_to(each, count) for each in (linear, level, power))
         result = np.empty_like(noise)
-        if linear.any():
-            result[linear] = sensor.add_in_linear_light(
-                clean[linear], noise[linear], level[linear], rng
-            )
+        if drawn_sensors is not None:
+            result[linear] = sensor.add_in_linear_light(clean[linear], noise[linear], drawn_sensors)
         if not linear.all():
             shaped = ~linear
-            power = 1.2 * draws[shaped, 3] - 0.4
-            result[shaped] = sensor.add_shaped(clean[shaped], noise[shaped], level[shaped], power)
+            result[shaped] = sensor.add_shaped(
+                clean[shaped], noise[shaped], level[shaped], power[shaped]
+            )
         # White balance alone would colour the noise of a camera that has no colours.
         result[gray] = result[gray][..., 1:2]
         return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
-    def _store(
-        self, noisy: Pixels, target: Pixels, index: int, gray: bool, rng: np.random.Generator
-    ) -> None:
-        """Store one picture of a batch and read it again, in place."""
-        draw = float(rng.random())
-        picture, clean = noisy[index], target[index]
-        way = coding.Subsampling(limited=False, smooth=True)
-        if draw < self.jpeg:
-            low, high = _QUALITY
-            subsampling = str(rng.choice(_SUBSAMPLINGS, p=_SUBSAMPLING_SHARES))
-            noisy[index] = coding.jpeg(picture, int(rng.integers(low, high + 1)), subsampling)
-            if subsampling == "4:4:4":
-                return
-            way = dataclasses.replace(way, rows=subsampling == "4:2:0")
-        elif draw < self.jpeg + self.video:
-            encoder = "libx265" if rng.random() < _HEVC_SHARE else "libx264"
-            crf = int(rng.integers(_CRF[0], _CRF[1] + 1))
-            noisy[index] = coding.video(picture, clean, encoder, crf, rng)
-            way = coding.Subsampling()
-        elif draw < self.jpeg + self.video + self.chroma:
-            way = coding.draw_subsampling(rng)
-            noisy[index] = coding.subsampled(picture, way)
-        else:
-            return
-        if gray:
-            noisy[index] = noisy[index][..., 1:2]
-        else:
-            target[index] = coding.subsampled(clean, way)
+    def _storage(self, rng: np.random.Generator) -> Storage:
+        """Draw how the next picture is stored, or what the one camera always does."""
+        camera = rng if self.seed is None else np.random.default_rng([self.seed, 1])
+        return draw_storage(camera, self.jpeg, self.video, self.chroma)
+
+    def still_frames(self, clean: Pixels, rng: np.random.Generator, count: int) -> Iterator[Pixels]:
+        """Frames that one camera takes of a still scene; those of video are one clip.
+
+        Args:
+            clean: the scene, uint8, H×W×3.
+            rng: where the noise is drawn from, and the camera unless :attr:`seed` says which.
+            count: of frames.
+
+        Yields:
+            Frames, uint8, H×W×3.
+
+        Raises:
+            NoiseError: a library that this noise needs is not installed.
+        """
+        camera = self
+        if self.seed is None:
+            camera = dataclasses.replace(self, seed=int(rng.integers(_SEEDS)))
+        gray = (clean == clean[..., :1]).all(keepdims=True).reshape(1)
+        exposed = (
+            camera._exposed(clean[None], rng, standard_normals, gray)[0] for _ in range(count)
+        )
+        stored = camera._storage(rng).store_all(exposed)
+        return (np.repeat(each[..., 1:2], 3, axis=-1) for each in stored) if gray[0] else stored
 
 
 def parse_camera(settings: str, spec: str) -> CameraNoise:
     """Read what follows ``camera:``, such as ``level=2-20,jpeg=0``.
 
     ``rest`` is the share of every part that has none of its own: ``rest=0,chroma=1`` is 4:2:0 and
-    4:2:2 alone.
+    4:2:2 alone. ``seed`` is a whole number: one camera, drawn from it, for all pictures.
 
     Raises:
         NoiseError: a name that no parameter has, or a value out of its range.
     """
-    shares = [f.name for f in dataclasses.fields(CameraNoise) if f.name not in ("spec", "level")]
+    others = ("spec", "level", "seed")
+    shares = [f.name for f in dataclasses.fields(CameraNoise) if f.name not in others]
     values: dict[str, Any] = {}
     for setting in filter(None, settings.split(",")):
         name, separator, text = (part.strip() for part in setting.partition("="))
-        if not separator or name not in ("level", "rest", *shares) or name in values:
+        if not separator or name not in ("level", "rest", "seed", *shares) or name in values:
             raise NoiseError(
-                f"noise {spec!r}: {setting.strip()!r} is not one of level=LOW-HIGH and, once each, "
-                f"{', '.join(shares)}, rest (=SHARE)"
+                f"noise {spec!r}: {setting.strip()!r} is not one of level=LOW-HIGH, seed=N and, "
+                f"once each, {', '.join(shares)}, rest (=SHARE)"
             )
+        if name == "seed":
+            if not (text.isascii() and text.isdigit() and int(text) < _SEEDS):
+                raise NoiseError(f"noise {spec!r}: {name} is a whole number below {_SEEDS}")
+            values[name] = int(text)
+            continue
         low, high = number_range(text, spec)
         if name != "level" and (low < high or high > 1):
             raise NoiseError(f"noise {spec!r}: {name} is a share, one number from 0 to 1")

@@ -8,10 +8,12 @@ has the ranges). *Shaped*: σ follows a power of brightness, for pipelines of wh
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["add_in_linear_light", "add_shaped"]
+__all__ = ["Sensors", "add_in_linear_light", "add_shaped", "draw_sensors"]
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -26,21 +28,29 @@ def _tone_curve(gamma: float, contrast: float, linear: NDArray[np.float64]) -> N
     return (1 - contrast) * power + contrast * (3 - 2 * power) * power**2
 
 
-def add_in_linear_light(
-    clean: Pixels, field: Floats, level: Floats, rng: np.random.Generator
-) -> Floats:
-    """Add noise before white balance and tone curve, both drawn for each patch.
+@dataclass(frozen=True)
+class Sensors:
+    """What happens to a display value between the sensor and the picture, for M cameras.
+
+    Attributes:
+        linear: light that the sensor saw, in [0, 1], M×256, by display value.
+        sigma: σ of the noise in that light, M×256×3.
+        tone: display value by the square root of light, M×2048, 0–255 scale.
+    """
+
+    linear: Floats
+    sigma: Floats
+    tone: Floats
+
+
+def draw_sensors(rng: np.random.Generator, level: Floats) -> Sensors:
+    """Draw white balance, tone curve, shot and read noise for M cameras.
 
     Args:
-        clean: N×H×W×3.
-        field: see :mod:`edgecae.noise.camera.field`.
-        level: σ that the green of a medium gray gets, N, 0–255 scale.
-        rng: where curves and white balance are drawn from.
-
-    Returns:
-        Noisy pictures, float32, on the 0–255 scale, neither rounded nor beyond it.
+        rng: where they are drawn from.
+        level: σ that the green of a medium gray gets, M, 0–255 scale.
     """
-    count = len(clean)
+    count = len(level)
     grid = np.linspace(0, 1, _FINE)
     linear = np.empty((count, 256), np.float32)
     sigma = np.empty((count, 256, 3), np.float32)
@@ -58,13 +68,27 @@ def add_in_linear_light(
         linear[n] = light
         sigma[n] = np.sqrt(shot * gains * (light[:, None] + gains * read))
         tone[n] = 255 * curve
-    patch = np.arange(count)[:, None, None, None]
-    exposed = linear[patch, clean]
-    exposed += field * sigma[patch, clean, np.arange(3)]
+    return Sensors(linear, sigma, tone)
+
+
+def add_in_linear_light(clean: Pixels, field: Floats, sensors: Sensors) -> Floats:
+    """Add noise before white balance and tone curve.
+
+    Args:
+        clean: N×H×W×3.
+        field: see :mod:`edgecae.noise.camera.field`.
+        sensors: one for each picture, or one for all.
+
+    Returns:
+        Noisy pictures, float32, on the 0–255 scale, neither rounded nor beyond it.
+    """
+    patch = np.arange(len(clean))[:, None, None, None] % len(sensors.tone)
+    exposed = sensors.linear[patch, clean]
+    exposed += field * sensors.sigma[patch, clean, np.arange(3)]
     np.clip(exposed, 0, 1, out=exposed)
     np.sqrt(exposed, out=exposed)
     exposed *= _FINE - 1
-    return np.asarray(tone[patch, np.rint(exposed).astype(np.int32)])
+    return np.asarray(sensors.tone[patch, np.rint(exposed).astype(np.int32)])
 
 
 def add_shaped(clean: Pixels, field: Floats, level: Floats, power: Floats) -> Floats:

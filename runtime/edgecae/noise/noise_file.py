@@ -1,0 +1,182 @@
+"""Noise files: TOML with what was measured of a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae import atomic
+from edgecae.errors import NoiseError, SinkError
+from edgecae.noise.base import Noise
+from edgecae.noise.curve import Curve
+from edgecae.noise.measure import Measurement
+from edgecae.noise.measured import LEVELS, measured_noise
+from edgecae.noise.numbers import MAX_LEVEL
+from edgecae.noise.poisson_gaussian import of_channels
+from edgecae.noise.spectrum import FREQUENCIES, PAIRS, PLANES, Spectrum
+
+__all__ = ["parse_file", "require_writable", "write_noise_file"]
+
+_CHANNELS = ("red", "green", "blue")
+_MAX_DENSITY = 1000.0
+
+
+def require_writable(path: Path, overwrite: bool = False) -> None:
+    """See whether :func:`write_noise_file` would write, before the time is spent to measure.
+
+    Raises:
+        SinkError: it has another suffix than ``.toml``, or is there already.
+    """
+    if path.suffix != ".toml":
+        raise SinkError(f"{path}: a noise file ends in .toml")
+    if path.exists() and not overwrite:
+        raise SinkError(f"{path} exists; --overwrite replaces it")
+
+
+def write_noise_file(
+    path: Path, measured: Measurement, source: str, overwrite: bool = False
+) -> None:
+    """Write a file that :func:`edgecae.noise.parse` reads, whole or not at all.
+
+    Args:
+        path: ends in ``.toml``.
+        measured: what to write.
+        source: where the frames came from, for people.
+        overwrite: replace a file that is there.
+
+    Raises:
+        SinkError: it is there already, has another suffix, or can't be written.
+    """
+    require_writable(path, overwrite)
+    numbers = measured.to_dict()
+    shown = "".join(letter if letter.isprintable() else "?" for letter in source)
+    lines = [
+        f"# Noise of {shown}: {measured.method}, frames used: {measured.frames}.",
+        *(f"# Warning: {warning}." for warning in measured.warnings),
+        "# The best line: variance = gain · mean + read², red, green, blue, 0–255 scale.",
+        f"gain = {numbers['gain']}",
+        f"read = {numbers['read']}",
+    ]
+    for name in _CHANNELS:
+        lines += ["", f"[curve.{name}]"]
+        if name == "red":
+            lines.append("# σ over brightness, 0–255 scale; error: relative, one standard error.")
+        lines += [f"{key} = {values}" for key, values in numbers["curve"][name].items()]
+    lines += [
+        "",
+        "[spectrum]",
+        "# Densities of luma and chroma, 1 for white noise of variance 1; rows are vertical",
+        "# frequencies, columns horizontal ones, in cycles per pixel. luma_cb, luma_cr and cb_cr:",
+        "# coherence, −1 to 1.",
+        f"frequency = {numbers['spectrum'].pop('frequency')}",
+        f"error = {numbers['spectrum_error']}",
+    ]
+    for key, rows in numbers["spectrum"].items():
+        lines += [f"{key} = [", *(f"  {row}," for row in rows), "]"]
+    lines += [
+        "",
+        "[correlation]",
+        "# Of red, green and blue in one pixel; of neighbouring pixels; of the next frames.",
+        f"channels = {numbers['channels']}",
+        f"neighbours = {numbers['correlation']}",
+        f"time = {numbers['time']}",
+        "",
+        "[found]",
+        "# Shares: noise that rows have in common; blocks that were left out because something",
+        "# moves; blocks that lost their noise; pixels at black or white. Hot pixels per million.",
+    ]
+    lines += [f"{key} = {numbers[key]}" for key in ("rows", "moving", "eaten", "clipped", "hot")]
+    atomic.write_text(path, "\n".join(lines) + "\n", overwrite)
+
+
+def parse_file(path: Path) -> Noise:
+    """Read a file that ``edgecae noise`` wrote, of this version or an earlier one.
+
+    Without curve and spectrum, it is white noise with ``gain`` and ``read``.
+
+    Raises:
+        NoiseError: it is missing, no TOML, or a number is missing or out of range.
+    """
+    import tomllib
+
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise NoiseError(f"noise file {path}: {error}") from error
+    lines = []
+    for key in ("gain", "read"):
+        numbers = _numbers(values.get(key), (3,), 0, MAX_LEVEL)
+        if numbers is None:
+            raise NoiseError(f"noise file {path}: {key} must be three numbers from 0 to 255")
+        lines.append(numbers)
+    if "curve" not in values and "spectrum" not in values:
+        return of_channels(*(tuple(float(each) for each in line) for line in lines))
+    sigma = np.stack(
+        [
+            _curve(path, values, name).at(np.array(LEVELS), float(gain), float(read))
+            for name, gain, read in zip(_CHANNELS, *lines, strict=True)
+        ]
+    )
+    return measured_noise(sigma, _spectrum(path, values))
+
+
+def _numbers(
+    value: Any, shape: tuple[int, ...], low: float, high: float
+) -> NDArray[np.float64] | None:
+    """An array of a shape with numbers in a range, or None; a length −1 is any from 1 on."""
+    if not isinstance(value, list):
+        return None
+    flat: Iterable[Any] = value
+    if len(shape) == 2:
+        if not all(isinstance(row, list) for row in value):
+            return None
+        flat = [each for row in value for each in row]
+    if not all(isinstance(each, int | float) and not isinstance(each, bool) for each in flat):
+        return None
+    try:
+        array = np.array(value, np.float64)
+    except (ValueError, OverflowError):
+        return None
+    fits = array.ndim == len(shape) and array.size > 0
+    fits = fits and all(want in (-1, is_) for want, is_ in zip(shape, array.shape, strict=True))
+    return array if fits and bool(((array >= low) & (array <= high)).all()) else None
+
+
+def _curve(path: Path, values: dict[str, Any], name: str) -> Curve:
+    table = values.get("curve")
+    points = table.get(name) if isinstance(table, dict) else None
+    points = points if isinstance(points, dict) else {}
+    level = _numbers(points.get("level"), (-1,), 0, MAX_LEVEL)
+    sigma = None
+    if level is not None:
+        sigma = _numbers(points.get("sigma"), level.shape, 0, MAX_LEVEL)
+    if level is None or sigma is None or (np.diff(level) < 0).any():
+        raise NoiseError(
+            f"noise file {path}: curve.{name} needs level, numbers from 0 to 255 that rise, and "
+            "sigma, as many numbers from 0 to 255"
+        )
+    return Curve(tuple(level), tuple(sigma), (0.0,) * len(level))
+
+
+def _spectrum(path: Path, values: dict[str, Any]) -> Spectrum:
+    table = values.get("spectrum")
+    table = table if isinstance(table, dict) else {}
+    side = len(FREQUENCIES)
+    if table.get("frequency") != list(FREQUENCIES):
+        raise NoiseError(f"noise file {path}: spectrum.frequency must be {list(FREQUENCIES)}")
+    wanted = [(name, 0.0, _MAX_DENSITY) for name in PLANES]
+    wanted += [(f"{PLANES[i]}_{PLANES[j]}", -1.0, 1.0) for i, j in PAIRS]
+    maps = []
+    for name, low, high in wanted:
+        found = _numbers(table.get(name), (side, side), low, high)
+        if found is None:
+            raise NoiseError(
+                f"noise file {path}: spectrum.{name} must be {side} rows of {side} numbers from "
+                f"{low:g} to {high:g}"
+            )
+        maps.append(found)
+    return Spectrum(np.stack(maps[:3]), np.stack(maps[3:]))
