@@ -84,7 +84,8 @@ def examples(data: str | None, settings: Recipe) -> Examples:
     source = where(settings.data)
     if isinstance(opened, Photos) and isinstance(opened.images, Folder):
         source = f"{len(opened.images.training)} images in {source}, of which none is held out"
-    return Examples(drawn, settings.qat.patch, f"noisy patches ({noise_models.parse(settings.noise).name}) of {source}")
+    noise = noise_models.parse(settings.noise).name
+    return Examples(drawn, settings.qat.patch, f"noisy patches ({noise}) of {source}")
 
 
 def where(data: str) -> str:
