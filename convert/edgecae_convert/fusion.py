@@ -7,10 +7,10 @@ block the gain k that a new frame gets in it::
 
 q ≥ 0 comes from a small network, the *gate*. While q is 0, k is 1/2, 1/3, 1/4 … down to 9/256, and
 z the mean of the frames, as in a Kalman filter of a still scene without process noise; a large q
-sets k near to 1, so that z begins anew with the frame. q is 6 at most, so k after a long history
-0.93. The still network denoises z. (To fuse before denoising, with an explicit variance, is the
-method of Maggioni et al., "Efficient Multi-Stage Video Denoising with Recurrent Spatio-Temporal
-Fusion", 2021.)
+sets k near to 1, so that z begins anew with the frame: q is 8.5 at most, which makes 0.99 of 9/256.
+The still network denoises z. (To fuse before denoising, with an explicit variance, is the method of
+Maggioni et al., "Efficient Multi-Stage Video Denoising with Recurrent Spatio-Temporal Fusion",
+2021.)
 
 z has more than 8 bits, since a step of k = 1/32 is lost in them: ``state_high`` is z in whole
 levels, and ``state_low`` what is left of it, in eighths of a level. With the smallest gain, a
@@ -42,6 +42,8 @@ DIFFERENCE, STATE, GAIN = "difference", "state", "gain"
 this frame (12 channels, 0 to 1), and k before it (1 channel, 0 to 1)."""
 
 BLOCK = 2
+RELU = 1
+"""TFLite's number of it."""
 STATES = "state_high", "state_low", "state_gain"
 
 
@@ -50,7 +52,7 @@ class Layer:
     """A layer of the gate: a convolution (same padding) and ReLU6.
 
     The last layer has 4 channels and half the resolution of the blocks: depth-to-space makes q of
-    them.
+    them. It has a ReLU, and holds values up to 8.5.
 
     Attributes:
         name: of its weights, ``NAME/kernel`` (height×width×inputs×outputs) and ``NAME/bias``.
@@ -86,6 +88,7 @@ _GAIN = _Scale(1 / 256, -128)
 _GAIN_USED = _Scale(1 / 255, -128)
 """The same integers stand for slightly more, so that the largest is a gain of 1."""
 _RELU6 = _Scale(6 / 255, -128)
+_Q = _Scale(8.5 / 255, -128)
 _UP = _Scale(6 / 127, 0)
 _LOG = _Scale(3.54 / 255, 127)
 """−3.54 to 0: logarithms of gains down to 1/34."""
@@ -341,8 +344,9 @@ def _gate(
                 f"{kernel.shape} and {bias.shape}"
             )
         if skip is None:
+            scale, activation = (_Q, RELU) if layer is layers[-1] else (_RELU6, RELU6)
             out = front.convolve(
-                source, layer.name, kernel, bias, _RELU6, layer.stride, activation=RELU6
+                source, layer.name, kernel, bias, scale, layer.stride, activation=activation
             )
         else:
             signed = front.convolve(source, f"{layer.name}/low", kernel, bias, _UP, layer.stride)
@@ -352,6 +356,10 @@ def _gate(
             )  # fmt: skip
             out = front.apply("ADD", [skip, up], layer.name, _RELU6, activation=RELU6)
         made[layer.name] = out
-    if out < 0 or front._channels[out] != BLOCK**2 or front._reductions[out] != BLOCK:
+    if out < 0 or (front._channels[out], front._reductions[out], front._scales[out]) != (
+        BLOCK**2,
+        BLOCK,
+        _Q,
+    ):
         raise ModelFileError("the gate's last layer has not 4 channels at a quarter of a frame")
-    return front.apply("DEPTH_TO_SPACE", [out], "q", _RELU6, 1, times=2, block_size=2)
+    return front.apply("DEPTH_TO_SPACE", [out], "q", _Q, 1, times=2, block_size=2)

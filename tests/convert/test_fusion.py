@@ -134,8 +134,8 @@ def test_another_picture_is_taken_at_once() -> None:
     assert fusion.gain.mean() < 0.1
     other = np.full_like(frame, 250)
     fusion.step(other)
-    assert fusion.gain.mean() > 0.9
-    assert np.abs(fusion.mean - 250).max() <= 13
+    assert fusion.gain.mean() > 0.98
+    assert np.abs(fusion.mean - 250).max() <= 3
 
 
 def test_the_first_frame_is_that_of_the_still_model() -> None:
