@@ -39,8 +39,8 @@ UNRELATED = 0.7
 """The difference of small pictures, as a share of that from the wrong part of the scene, from which
 on the scene is another one where nothing is known of the usual difference yet."""
 WHITE = 1.2
-"""Neighbours of white noise differ by √2 of what it is, those of another scene by less. From here on
-a difference of small pictures is taken for noise, where the usual one is not known yet."""
+"""Neighbours of white noise differ by √2 of what it is, those of another scene by less. From here
+on a difference of small pictures is taken for noise, where the usual one is not known yet."""
 
 
 @dataclass(frozen=True)
