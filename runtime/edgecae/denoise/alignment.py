@@ -17,7 +17,7 @@ __all__ = ["Aligner", "Kept", "Motion"]
 
 Pixels = NDArray[np.float32]
 
-MAX_SMALL = 160 * 120
+MAX_SMALL = 160 * 90
 """Pixels of a small picture."""
 MIN_SIDE = 32
 """Pixels of a frame's shorter side, below which nothing is looked for."""
@@ -130,6 +130,19 @@ def _means(plane: NDArray[np.int8] | NDArray[np.uint8], tall: int, wide: int) ->
     return total
 
 
+def _quick(length: int) -> int:
+    """The largest length, up to this one, of which a Fourier transform is quick."""
+    while length > 1:
+        rest = length
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            break
+        length -= 1
+    return length
+
+
 class Aligner:
     """Compares each frame of a sequence with what is kept of those before.
 
@@ -158,7 +171,7 @@ class Aligner:
         factor = 2 * kept.block
         while height * width > MAX_SMALL * factor**2:
             factor *= 2
-        tall, wide = (height - kept.block) // factor, (width - kept.block) // factor
+        tall, wide = (_quick((side - kept.block) // factor) for side in (height, width))
         green = frame[..., frame.shape[2] // 2]
         before, top, left = kept.small(factor, tall, wide)
         skip = max(1, factor // 4)
