@@ -9,7 +9,10 @@ import pytest
 from recurrent import noisy, scene, video_model
 
 from edgecae import Denoiser, noise
+from edgecae.errors import FrameError
 from edgecae.quality import psnr
+from edgecae.tflite import writer
+from edgecae.tflite.graph import decode
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +140,32 @@ def test_a_frame_in_gray_and_a_strength(watchful: Path) -> None:
         denoiser.strength = None
         denoiser.process(noisy(clean, 25, rng))
         assert 0 < denoiser.share <= 1
+
+
+def test_frames_of_one_size(tmp_path: Path) -> None:
+    """With room for the border, and without it, where states move by whole blocks alone."""
+    model = writer.copy_model(decode(video_model(watchful=True)).model)
+    for tensor in model.subgraphs[0].tensors:
+        tensor.shape_signature = None
+    path = tmp_path / "fixed.tflite"
+    path.write_bytes(writer.encode(model))
+    rng, large = np.random.default_rng(0), scene(64, 120)
+    with Denoiser(path) as denoiser, Denoiser("nano") as still:
+        for side, step in ((48, 3), (64, 2), (64, 3)):
+            gains = []
+            for number in range(8):
+                clean = large[:side, step * number : step * number + side]
+                frame = noisy(clean, 20, rng)
+                # Not at the edges, beyond which a file without room for a border sees zeros.
+                inner = np.s_[16:-16, 16:-16]
+                result, alone = denoiser.process(frame)[inner], still.process(frame)[inner]
+                gains.append(psnr(clean[inner], result) - psnr(clean[inner], alone))
+            assert min(gains) > -0.3
+            if (side, step) != (64, 3):
+                assert gains[-1] > 0.2
+            denoiser.reset()
+        with pytest.raises(FrameError, match="takes frames of 64x64 alone"):
+            denoiser.process(noisy(large, 20, rng))
 
 
 def test_a_failure_in_between_begins_anew(watchful: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,8 @@ class Denoiser:
         self._kept = tiling.KeptRows()
         self._writer = Writer()
         self._border = 0
-        self._block = max((about[0] for about in self.metadata.states.values()), default=0)
+        reductions = [about[0] for about in self.metadata.states.values()]
+        self._block = math.lcm(*reductions) if reductions else 0
         self._states: dict[int, States] = {}
         self._active: States | None = None
 

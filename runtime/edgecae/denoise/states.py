@@ -8,6 +8,7 @@ block less. What comes into view begins as the first frame of a sequence does.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,13 +102,13 @@ class States:
             reduction, channels, start = model.metadata.states[state.name]
             value = None if start == "frame" else int(quantize(state.before, np.float64(start)))
             self._kinds.append(_Kind(reduction, channels, value))
-        self._block = max(kind.reduction for kind in self._kinds)
+        self._block = math.lcm(*(kind.reduction for kind in self._kinds))
         self._aligner = Aligner()
         self._sets: list[list[State]] = [[], []]
         self._size = self._plane = (0, 0)
         self._place = self._shift = (0, 0)
         self._empty, self._held = True, False
-        self._valid = self._kept = _Area(0, 0, 0, 0)
+        self._valid = _Area(0, 0, 0, 0)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -164,8 +165,8 @@ class States:
         shift = tuple(
             move + place - new for move, place, new in zip(by, self._place, places, strict=True)
         )
-        if any(move % block for move in shift):  # no border, and a shift by less than a block
-            self._shift, self._valid = (0, 0), whole
+        if any(move % block for move in shift):  # without a border, states can't follow
+            self._shift, self._valid = (0, 0), _Area(0, 0, 0, 0)
             return self._place
         self._shift, self._place = (shift[0], shift[1]), (places[0], places[1])
         new = _Area(0, size[0], 0, size[1]).moved(*self._place)
