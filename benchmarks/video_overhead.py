@@ -89,9 +89,9 @@ def measure(model: Path, still: str, size: tuple[int, int], threads: int, rounds
         name = denoiser.metadata.name
         print(f"{name}, {width}x{height}, {denoiser.backend}, {threads} threads")
     base = times["still model, process"]
-    for what, each in times.items():
-        ratio = statistics.median(a / b for a, b in zip(each, base, strict=True))
-        print(f"  {what:30}{1000 * statistics.median(each):9.2f} ms {ratio:7.3f}")
+    for what, measured in times.items():
+        ratio = statistics.median(a / b for a, b in zip(measured, base, strict=True))
+        print(f"  {what:30}{1000 * statistics.median(measured):9.2f} ms {ratio:7.3f}")
 
 
 @click.command()

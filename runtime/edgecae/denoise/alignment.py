@@ -194,8 +194,8 @@ class Aligner:
         """Shift in pixels of the frame, by phase correlation of the small pictures."""
         shape = now.shape
         if self._window.shape != shape:
-            sides = [np.hanning(side).astype(np.float32) for side in shape]
-            self._window = np.outer(*sides)
+            tall, wide = (np.hanning(side).astype(np.float32) for side in shape)
+            self._window = tall[:, None] * wide
         one, two = (
             np.fft.rfft2((each - each.mean()) * self._window).astype(np.complex64)
             for each in (now, before)

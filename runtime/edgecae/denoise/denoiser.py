@@ -229,11 +229,11 @@ class Denoiser:
         in_place: bool,
     ) -> None:
         """Denoise a frame with the states of those before it; see :meth:`_run`."""
-        stride, border = self.metadata.stride, self._border
-        plane = tiling.padded_size(*pixels.shape[:2], stride, border)
+        (height, width), border = pixels.shape[:2], self._border
+        plane = tiling.padded_size(height, width, self.metadata.stride, border)
         place = states.begin(pixels, plane, border, interpreter)
         try:
-            moved = self._plan.placed(plane, border, place, pixels.shape[:2])
+            moved = self._plan.placed(plane, border, place, (height, width))
             self._run(interpreter, pixels, target, parts, in_place, moved, states)
         except BaseException:
             states.forget()

@@ -100,7 +100,7 @@ class States:
         self._kinds = []
         for state in model.graph.states:
             reduction, channels, start = model.metadata.states[state.name]
-            value = None if start == "frame" else int(quantize(state.before, np.float64(start)))
+            value = None if start == "frame" else int(quantize(state.before, np.array(start)))
             self._kinds.append(_Kind(reduction, channels, value))
         self._block = math.lcm(*(kind.reduction for kind in self._kinds))
         self._aligner = Aligner()

@@ -131,7 +131,7 @@ class Plan:
         plane: tuple[int, int],
         border: int,
         place: tuple[int, int],
-        size: tuple[int, ...],
+        size: tuple[int, int],
     ) -> Plan:
         """Have the frame begin somewhere else in its plane, and the tiles where they were.
 
