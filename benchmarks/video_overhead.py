@@ -1,12 +1,12 @@
 """What a recurrent model costs beside its still one: ``python benchmarks/video_overhead.py FILE``.
 
 All run in turn in one process, so that whatever else the machine does meets all. Ratios are to
-``Denoiser.process`` of the still model, round by round, and their medians count.
+``Denoiser.process`` of the still model, round by round, and their medians count. *CPU* is the same
+for the CPU time of all threads, which other processes hardly change.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,11 +22,11 @@ PAN = 3
 """Pixels a frame."""
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """How long one call takes."""
-    start = time.perf_counter()
+def seconds(call: Callable[[], object]) -> tuple[float, float]:
+    """How long one call takes, and how much CPU time."""
+    start, cpu = time.perf_counter(), time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - cpu
 
 
 def scene(height: int, width: int) -> np.ndarray:
@@ -82,16 +82,18 @@ def measure(model: Path, still: str, size: tuple[int, int], threads: int, rounds
             "alignment": align,
             "states from outputs to inputs": copy,
         }
-        times: dict[str, list[float]] = {name: [] for name in calls}
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
         for _ in range(rounds):
             for name, call in calls.items():
                 times[name].append(seconds(call))
         name = denoiser.metadata.name
         print(f"{name}, {width}x{height}, {denoiser.backend}, {threads} threads")
-    base = times["still model, process"]
+    base = np.array(times["still model, process"])
+    print(f"  {'':30}{'median':>12} {'ratio':>7} {'CPU':>7}")
     for what, measured in times.items():
-        ratio = statistics.median(a / b for a, b in zip(measured, base, strict=True))
-        print(f"  {what:30}{1000 * statistics.median(measured):9.2f} ms {ratio:7.3f}")
+        taken = np.array(measured)
+        ratio, cpu = np.median(taken / base, axis=0)
+        print(f"  {what:30}{1000 * np.median(taken[:, 0]):9.2f} ms {ratio:7.3f} {cpu:7.3f}")
 
 
 @click.command()

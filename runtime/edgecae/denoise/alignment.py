@@ -25,7 +25,7 @@ MAX_PART = 4
 """A shift is at most this part of a side."""
 ROWS = 48
 """That are compared at the full resolution, about."""
-MAX_STEPS = 6
+MAX_STEPS = 10
 """Of the walk downhill."""
 CLEARLY = 4.0
 """Standard errors of the rows' mean gain, and a half percent of the difference, make a shift better
@@ -221,7 +221,7 @@ class Aligner:
         starts = {(0, 0), self._last, rough}
         best = min(starts, key=rows.cost)
         for _ in range(MAX_STEPS):
-            near = [(best[0] + y, best[1] + x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+            near = [(best[0] + y, best[1] + x) for y, x in ((-1, 0), (1, 0), (0, -1), (0, 1))]
             better = min(near, key=rows.cost)
             if rows.cost(better) >= rows.cost(best):
                 break
