@@ -98,18 +98,24 @@ ranges, that is at 9/256."""
 
 
 class _Front:
-    """Adds operations to a model, at half the resolution of a frame and below."""
+    """Adds operations to a model, at half the resolution of a frame and below.
+
+    Attributes:
+        channels: of each tensor that was added, by its index.
+        scales: likewise.
+        reductions: how many times lower than the blocks it is, likewise.
+    """
 
     def __init__(self, model: Any, shape: tuple[int, ...]) -> None:
         self.model, self.height, self.width = model, shape[1], shape[2]
-        self._channels: dict[int, int] = {}
-        self._scales: dict[int, _Scale] = {}
-        self._reductions: dict[int, int] = {}
+        self.channels: dict[int, int] = {}
+        self.scales: dict[int, _Scale] = {}
+        self.reductions: dict[int, int] = {}
 
     def adopt(self, index: int, channels: int, scale: _Scale) -> int:
         """Take up a tensor of the model, at half the resolution of a frame."""
-        self._channels[index], self._scales[index] = channels, scale
-        self._reductions[index] = 1
+        self.channels[index], self.scales[index] = channels, scale
+        self.reductions[index] = 1
         return index
 
     def tensor(self, name: str, channels: int, scale: _Scale, reduction: int = 1) -> int:
@@ -125,7 +131,7 @@ class _Front:
             zero=scale.zero,
         )
         self.adopt(index, channels, scale)
-        self._reductions[index] = reduction
+        self.reductions[index] = reduction
         return index
 
     def apply(
@@ -140,8 +146,8 @@ class _Front:
     ) -> int:
         """Add an operation and its result, ``times`` as high as its first input."""
         first = inputs[0]
-        count = self._channels[first] if channels is None else channels
-        out = self.tensor(name, count, scale, self._reductions[first] // times)
+        count = self.channels[first] if channels is None else channels
+        out = self.tensor(name, count, scale, self.reductions[first] // times)
         table, version = _OPERATIONS[op]
         writer.add_operator(self.model, op, inputs, out, table, version, **options)
         return out
@@ -150,14 +156,14 @@ class _Front:
         """Put tensors together along their channels, all in the quantization of the first."""
         if len(inputs) == 1:
             return inputs[0]
-        scale = self._scales[inputs[0]]
+        scale = self.scales[inputs[0]]
         alike = [
             index
-            if self._scales[index] == scale
+            if self.scales[index] == scale
             else self.apply("QUANTIZE", [index], f"{name}_{number}", scale)
             for number, index in enumerate(inputs)
         ]
-        channels = sum(self._channels[index] for index in alike)
+        channels = sum(self.channels[index] for index in alike)
         return self.apply("CONCATENATION", alike, name, scale, channels, axis=3)
 
     def convolve(
@@ -171,7 +177,7 @@ class _Front:
         activation: int = 0,
     ) -> int:
         """Add a convolution with its float weights, a scale for each output channel."""
-        given = self._scales[source]
+        given = self.scales[source]
         weights = np.transpose(np.asarray(kernel, np.float64), (3, 0, 1, 2))
         steps = np.maximum(np.abs(weights).max((1, 2, 3)), 1e-6) / 127
         rounded = np.rint(weights / steps[:, None, None, None]).astype(np.int8)
@@ -187,7 +193,7 @@ class _Front:
             data=np.rint(np.asarray(bias, np.float64) / sums).astype(np.int32),
             scale=sums.tolist(),
         )
-        reduction = self._reductions[source] * stride
+        reduction = self.reductions[source] * stride
         if self.height % reduction or self.width % reduction:
             raise ModelFileError(f"the model's stored size has no part of 1/{2 * reduction}")
         out = self.tensor(name, len(steps), scale, reduction)
@@ -270,7 +276,7 @@ def attach(
     writer.set_ends(model, [graph.frame.index, *states], [graph.denoised.index, *after])
     writer.sign(model, (FRAME, DENOISED), STATES)
     channels = fold.output.shape[3]
-    stride = math.lcm(metadata.stride, BLOCK * max(front._reductions.values()))
+    stride = math.lcm(metadata.stride, BLOCK * max(front.reductions.values()))
     values = {
         "quality": {},
         **about,
@@ -292,7 +298,7 @@ def _recursion(
     front: _Front, noisy: int, layers: Sequence[Layer], weights: Mapping[str, NDArray[Any]]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Add one step of the recursion; return the states before and after it, z first."""
-    apply, count = front.apply, front._channels[noisy]
+    apply, count = front.apply, front.channels[noisy]
     high = front.tensor("state_high", count, _FRAME)
     low = front.tensor("state_low", count, _FINE)
     gain = front.tensor("state_gain", 1, _GAIN)
@@ -337,7 +343,7 @@ def _gate(
         except KeyError as error:
             raise ModelFileError(f"the gate's layer {layer.name} lacks {error}") from None
         source = front.concatenate(inputs, f"{layer.name}/inputs")
-        read = front._channels[source]
+        read = front.channels[source]
         if kernel.ndim != 4 or kernel.shape[2] != read or bias.shape != kernel.shape[3:]:
             raise ModelFileError(
                 f"the gate's layer {layer.name} reads {read} channels, and its weights are "
@@ -356,7 +362,7 @@ def _gate(
             )  # fmt: skip
             out = front.apply("ADD", [skip, up], layer.name, _RELU6, activation=RELU6)
         made[layer.name] = out
-    if out < 0 or (front._channels[out], front._reductions[out], front._scales[out]) != (
+    if out < 0 or (front.channels[out], front.reductions[out], front.scales[out]) != (
         BLOCK**2,
         BLOCK,
         _Q,

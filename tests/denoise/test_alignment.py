@@ -33,7 +33,7 @@ def view(large: NDArray[np.float64], top: int, left: int) -> NDArray[np.float64]
 LARGE = scene(SIZE[0] + 80, SIZE[1] + 80, 3)
 
 
-@pytest.mark.parametrize("place", [(8, 8), (7, 8), (8, 7), (7, 7)])
+@pytest.mark.parametrize("place", [(8, 8), (7, 8)])
 @pytest.mark.parametrize("sigma", [0, 10, 50])
 @pytest.mark.parametrize("shift", [(0, 0), (0, 1), (-1, 0), (2, -3), (0, 30), (-17, 22), (30, -30)])
 def test_a_shift_is_found(shift: tuple[int, int], sigma: float, place: tuple[int, int]) -> None:
