@@ -35,13 +35,16 @@ from edgecae.tflite.graph import DENOISED, FRAME, decode, from_model
 from edgecae.tflite.operators import RELU6, SAME
 from edgecae.tflite.receptive_field import halo
 
-__all__ = ["DIFFERENCE", "GAIN", "STATE", "Layer", "attach"]
+__all__ = ["DIFFERENCE", "GAIN", "MAGNITUDE", "STATE", "Layer", "attach"]
 
-DIFFERENCE, STATE, GAIN = "difference", "state", "gain"
-"""What the gate sees, all at half the resolution of a frame: y − z (12 channels, −1 to 1), z before
-this frame (12 channels, 0 to 1), and k before it (1 channel, 0 to 1)."""
+DIFFERENCE, MAGNITUDE, STATE, GAIN = "difference", "magnitude", "state", "gain"
+"""What the gate sees, all at half the resolution of a frame: y − z (12 channels, clipped to −127/255
+to 127/255), its absolute value, z before this frame (12 channels, 0 to 1), and k before it (1
+channel, 0 to 1)."""
 
 BLOCK = 2
+HALF = 0.5
+"""Of the gain, so that it has the scale of differences."""
 RELU = 1
 """TFLite's number of it."""
 STATES = "state_high", "state_low", "state_gain"
@@ -56,8 +59,9 @@ class Layer:
 
     Attributes:
         name: of its weights, ``NAME/kernel`` (height×width×inputs×outputs) and ``NAME/bias``.
-        inputs: what it reads: earlier layers, :data:`DIFFERENCE`, :data:`STATE` or :data:`GAIN`;
-            several are put together along their channels.
+        inputs: what it reads: earlier layers, or :data:`DIFFERENCE`, :data:`MAGNITUDE`,
+            :data:`STATE` and :data:`GAIN`; several are put together along their channels, but for
+            the state, which stands alone.
         stride: of the convolution.
         skip: an earlier layer of twice the height: the convolution has no activation then, its
             result goes through depth-to-space by 2, and is added to that layer before the ReLU6.
@@ -153,18 +157,14 @@ class _Front:
         return out
 
     def concatenate(self, inputs: Sequence[int], name: str) -> int:
-        """Put tensors together along their channels, all in the quantization of the first."""
+        """Put tensors of one quantization together along their channels."""
         if len(inputs) == 1:
             return inputs[0]
         scale = self.scales[inputs[0]]
-        alike = [
-            index
-            if self.scales[index] == scale
-            else self.apply("QUANTIZE", [index], f"{name}_{number}", scale)
-            for number, index in enumerate(inputs)
-        ]
-        channels = sum(self.channels[index] for index in alike)
-        return self.apply("CONCATENATION", alike, name, scale, channels, axis=3)
+        if any(self.scales[index] != scale for index in inputs):
+            raise ModelFileError(f"{name} have different scales: they can't be put together")
+        channels = sum(self.channels[index] for index in inputs)
+        return self.apply("CONCATENATION", inputs, name, scale, channels, axis=3)
 
     def convolve(
         self,
@@ -213,6 +213,7 @@ class _Front:
 
 
 _OPERATIONS = {
+    "ABS": ("", 2),
     "ADD": ("AddOptions", 2),
     "CONCATENATION": ("ConcatenationOptions", 2),
     "DEPTH_TO_SPACE": ("DepthToSpaceOptions", 1),
@@ -303,10 +304,18 @@ def _recursion(
     low = front.tensor("state_low", count, _FINE)
     gain = front.tensor("state_gain", 1, _GAIN)
     # Odd differences round to one side in _SIGNED, which would move the mean of many frames by half
-    # a level. So what is added up is exact up to 127 levels; what the gate sees has the full range.
-    away = apply("SUB", [noisy, high], "difference", _SIGNED)
-    near = apply("SUB", [noisy, high], "difference_exact", _WHOLE)
-    q = _gate(front, {DIFFERENCE: away, STATE: high, GAIN: gain}, layers, weights)
+    # a level. So what is added up, and what the gate sees, is exact up to 127 levels.
+    away = apply("SUB", [noisy, high], "difference_wide", _SIGNED)
+    near = apply("SUB", [noisy, high], "difference", _WHOLE)
+    given = {DIFFERENCE: near, STATE: high}
+    if any(MAGNITUDE in layer.inputs for layer in layers):
+        given[MAGNITUDE] = apply("ABS", [near], "magnitude", _WHOLE)
+    if any(GAIN in layer.inputs for layer in layers):
+        half = writer.add_tensor(
+            front.model, "half", "int8", (1,), data=np.array([127], np.int8), scale=[HALF / 127]
+        )
+        given[GAIN] = apply("MUL", [gain, half], "half_gain", _WHOLE)
+    q = _gate(front, given, layers, weights)
     logarithm = apply("LOG", [gain], "log_gain", _LOG)
     logit = apply("ADD", [logarithm, q], "logit", _LOGIT)
     new_gain = apply("LOGISTIC", [logit], "gain", _GAIN)
@@ -324,6 +333,15 @@ def _recursion(
     carried = apply("ADD", [high, carry], "high_sum", _FRAME)
     new_high = apply("ADD", [carried, beyond], "high_next", _FRAME)
     return (high, low, gain), (new_high, new_low, new_gain)
+
+
+def _factors(front: _Front, names: Sequence[str], inputs: Sequence[int]) -> NDArray[np.float64]:
+    """What the weights of each input channel are multiplied by: the gain is there by half."""
+    factors = [
+        np.full(front.channels[index], 1 / HALF if name == GAIN else 1.0)
+        for name, index in zip(names, inputs, strict=True)
+    ]
+    return np.concatenate(factors)
 
 
 def _gate(
@@ -344,6 +362,8 @@ def _gate(
             raise ModelFileError(f"the gate's layer {layer.name} lacks {error}") from None
         source = front.concatenate(inputs, f"{layer.name}/inputs")
         read = front.channels[source]
+        if kernel.shape[2:3] == (read,):
+            kernel = kernel * _factors(front, layer.inputs, inputs)[:, None]
         if kernel.ndim != 4 or kernel.shape[2] != read or bias.shape != kernel.shape[3:]:
             raise ModelFileError(
                 f"the gate's layer {layer.name} reads {read} channels, and its weights are "

@@ -11,7 +11,7 @@ from edgecae import models
 from edgecae.errors import ModelFileError
 from edgecae.tflite import graph as graphs
 from edgecae.tflite import interpreter, model_file
-from edgecae_convert.fusion import DIFFERENCE, Layer, attach
+from edgecae_convert.fusion import DIFFERENCE, GAIN, MAGNITUDE, Layer, attach
 
 SIDE = 32
 MIN_GAIN = 9 / 256
@@ -138,6 +138,29 @@ def test_another_picture_is_taken_at_once() -> None:
     assert np.abs(fusion.mean - 250).max() <= 3
 
 
+def logistic(value: float) -> float:
+    return float(1 / (1 + np.exp(-value)))
+
+
+def test_the_gate_sees_gain_and_magnitude() -> None:
+    """Each by its own weights, whatever scale it has inside."""
+    layers = [Layer("q", (DIFFERENCE, MAGNITUDE, GAIN), 2)]
+    kernel = np.zeros((2, 2, 25, 4))
+    kernel[:, :, 12:24] = 40 / 48  # 40 times the mean of |y − z|
+    kernel[:, :, 24] = 2 / 4  # twice the mean of the gain
+    weights = {"q/kernel": kernel, "q/bias": np.zeros(4)}
+    fusion = Fusion(attach(models.find_model("nano").read_bytes(), layers, weights))
+    mean, gain = 120.0, 1.0
+    for level in (120, 120, 120, 100, 100, 115, 115, 115):
+        fusion.step(np.full((SIDE, SIDE, 3), level, np.uint8))
+        away = level - mean
+        gain = logistic(np.log(gain) + 40 * abs(away) / 255 + 2 * gain)
+        mean += gain * away
+        inner = np.s_[2:-2, 2:-2]
+        assert np.abs(fusion.gain[inner] - gain).max() < 0.03
+        assert np.abs(fusion.mean[inner] - mean).max() < 1
+
+
 def test_the_first_frame_is_that_of_the_still_model() -> None:
     frame = noisy(scene(), 20, np.random.default_rng(0))
     runner = interpreter.Interpreter(
@@ -180,3 +203,5 @@ def test_what_does_not_fit_is_refused() -> None:
         attach(nano, [Layer("q", (DIFFERENCE, "gain"))], weights)
     with pytest.raises(ModelFileError, match="last layer"):
         attach(nano, [], weights)
+    with pytest.raises(ModelFileError, match="have different scales"):
+        attach(nano, [Layer("q", (DIFFERENCE, "state"), 2)], weights)

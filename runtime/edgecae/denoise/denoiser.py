@@ -366,6 +366,7 @@ class Denoiser:
 
     def close(self) -> None:
         """Free the interpreter; the denoiser can't be used afterwards."""
+        self._states.clear()
         self._interpreter = None
 
     def __enter__(self) -> Denoiser:
