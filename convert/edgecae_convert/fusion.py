@@ -38,8 +38,8 @@ from edgecae.tflite.receptive_field import halo
 __all__ = ["DIFFERENCE", "GAIN", "MAGNITUDE", "STATE", "Layer", "attach"]
 
 DIFFERENCE, MAGNITUDE, STATE, GAIN = "difference", "magnitude", "state", "gain"
-"""What the gate sees, all at half the resolution of a frame: y − z (12 channels, clipped to −127/255
-to 127/255), its absolute value, z before this frame (12 channels, 0 to 1), and k before it (1
+"""What the gate sees, all at half the resolution of a frame: y − z (12 channels, at most 127/255
+either way), its absolute value, z before this frame (12 channels, 0 to 1), and k before it (1
 channel, 0 to 1)."""
 
 BLOCK = 2
@@ -213,10 +213,10 @@ class _Front:
 
 
 _OPERATIONS = {
-    "ABS": ("", 2),
     "ADD": ("AddOptions", 2),
     "CONCATENATION": ("ConcatenationOptions", 2),
     "DEPTH_TO_SPACE": ("DepthToSpaceOptions", 1),
+    "LEAKY_RELU": ("LeakyReluOptions", 2),
     "LOG": ("", 2),
     "LOGISTIC": ("", 2),
     "MUL": ("MulOptions", 2),
@@ -309,7 +309,8 @@ def _recursion(
     near = apply("SUB", [noisy, high], "difference", _WHOLE)
     given = {DIFFERENCE: near, STATE: high}
     if any(MAGNITUDE in layer.inputs for layer in layers):
-        given[MAGNITUDE] = apply("ABS", [near], "magnitude", _WHOLE)
+        # XNNPACK has no ABS in int8; a leaky ReLU with a slope of −1 below zero is the same.
+        given[MAGNITUDE] = apply("LEAKY_RELU", [near], "magnitude", _WHOLE, alpha=-1.0)
     if any(GAIN in layer.inputs for layer in layers):
         half = writer.add_tensor(
             front.model, "half", "int8", (1,), data=np.array([127], np.int8), scale=[HALF / 127]

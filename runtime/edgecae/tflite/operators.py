@@ -360,7 +360,6 @@ def _pack(op: Operator, inputs: list[Inferred]) -> Inferred:
 
 
 OPERATOR_RULES = {
-    "ABS": OperatorRule("", False, (1,), (), _same),
     "ADD": OperatorRule("AddOptions", True, (2,), (), _elementwise),
     "AVERAGE_POOL_2D": OperatorRule(
         "Pool2DOptions", True, (1,), (), _pool, keeps_quantization=True
