@@ -128,6 +128,11 @@ def test_python_examples_run(tmp_path: Path, photos: Path) -> None:
     assert (tmp_path / "run" / "qat.weights.h5").exists()
 
 
+def test_examples_of_video_run(tmp_path: Path) -> None:
+    run_examples((DOCS / "video.md").read_text(encoding="utf-8"), tmp_path)
+    assert (tmp_path / "video.tflite").exists()
+
+
 @pytest.mark.slow  # the options of training are where TensorFlow is
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
 def test_options_that_pages_show_exist(page: Path) -> None:

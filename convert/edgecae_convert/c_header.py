@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecae import atomic
+from edgecae.errors import ModelFileError
 from edgecae.tflite.graph import Tensor
 from edgecae.tflite.model_file import ModelFile
 
@@ -30,6 +31,9 @@ def header(model: ModelFile, name: str) -> str:
         A header for C11 and C++11: ``NAME_model`` (bytes, aligned), ``NAME_model_size``,
         ``NAME_WIDTH``, ``NAME_HEIGHT``, ``NAME_CHANNELS``, and for integer models scale and
         zero point of input and output.
+
+    Raises:
+        ModelFileError: it has states: a header says nothing of them.
     """
     name = re.sub(r"\W", "_", name, flags=re.ASCII)
     if not name or name[0].isdigit():
@@ -39,6 +43,8 @@ def header(model: ModelFile, name: str) -> str:
 
 def _lines(model: ModelFile, low: str, high: str) -> Iterator[str]:
     metadata = model.metadata
+    if model.graph.states:
+        raise ModelFileError(f"{model.path} has states, which a header for C can't describe")
     height, width = model.frame_size
     channels = model.graph.frame.shape[3]
     colour = {1: "gray", 3: "RGB"}[channels]

@@ -10,10 +10,11 @@ import av
 import numpy as np
 import pytest
 from clips import copy_clip
+from recurrent import video_model
 
 from edgecae import Denoiser, stream
 from edgecae.errors import SinkError
-from edgecae.media import sinks, sources
+from edgecae.media import images, sinks, sources
 from edgecae.media.video.filters import filter_graph
 from edgecae.media.video.stored import fields_of, woven
 from edgecae.stream import batch
@@ -106,8 +107,29 @@ def test_fields_are_denoised_apart(tmp_path: Path, denoiser: Denoiser) -> None:
         sinks.open_sink(str(tmp_path / "pictures"), sinks.SinkSettings(opened)) as sink,
     ):
         stream.run(opened, denoiser, [sink])
-    from edgecae.media import images
+    got = [images.read(path).pixels for path in sorted((tmp_path / "pictures").iterdir())]
+    np.testing.assert_array_equal(got, expected)
 
+
+def test_fields_are_sequences_of_their_own(tmp_path: Path) -> None:
+    """Of a recurrent model: two clips of one moment in two."""
+    model = tmp_path / "video.tflite"
+    model.write_bytes(video_model(watchful=True))
+    source = clip(tmp_path / "in.mkv", noisy=True)
+    with sources.open_source(str(source)) as opened:
+        noisy = [each.pixels.copy() for each in opened]
+    expected = np.empty_like(noisy)
+    for first in (0, 1):
+        with Denoiser(model) as denoiser:
+            for number, each in enumerate(noisy):
+                half = np.ascontiguousarray(each[first::2])
+                expected[number, first::2] = denoiser.process(half)
+    with (
+        Denoiser(model) as denoiser,
+        sources.open_source(str(source)) as opened,
+        sinks.open_sink(str(tmp_path / "pictures"), sinks.SinkSettings(opened)) as sink,
+    ):
+        stream.run(opened, denoiser, [sink])
     got = [images.read(path).pixels for path in sorted((tmp_path / "pictures").iterdir())]
     np.testing.assert_array_equal(got, expected)
 

@@ -100,7 +100,13 @@ def find_method(name: str, backend: str = "auto") -> Method:
     @contextlib.contextmanager
     def open_int8(_sigma: float, threads: int) -> Iterator[Stream]:
         with Denoiser(name, threads, backend) as denoiser:
-            yield frame_by_frame(denoiser.process)
+            run = frame_by_frame(denoiser.process)
+
+            def stream(frames: Iterable[Pixels]) -> Iterator[Pixels]:
+                denoiser.reset()  # each picture, or clip, is of a scene of its own
+                yield from run(frames)
+
+            yield stream
 
     @contextlib.contextmanager
     def open_float(_sigma: float, threads: int) -> Iterator[Stream]:

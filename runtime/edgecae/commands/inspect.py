@@ -46,7 +46,9 @@ def _summary(inspection: inspect.Inspection) -> Iterator[str]:
     if inspection.refused:
         yield _row("not run here", inspection.refused)
     yield _row("frame size", f"{width}x{height} stored, {size}")
-    for name, tensor in (("input", inspection.frame), ("output", inspection.denoised)):
+    ends = [("input", inspection.frame), ("output", inspection.denoised)]
+    ends += [("state", state) for state in inspection.states]
+    for name, tensor in ends:
         about = f"{tensor.name}: {tensor.dtype} {_shape(tensor.shape)}"
         if tensor.scale is not None:
             about += f", scale {tensor.scale:.9g}, zero point {tensor.zero_point}"

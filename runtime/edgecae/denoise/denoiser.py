@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from edgecae.denoise.blend import (
     expected_error,
     mean_square_change,
 )
+from edgecae.denoise.states import States
 from edgecae.errors import BackendError, FrameError, SettingError
 from edgecae.tflite import interpreter as backends
 from edgecae.tflite import model_file
@@ -44,6 +46,11 @@ class Denoiser:
     model of gray frames denoises gray ones as they are and colour ones channel by channel, in
     three times the time. Frames of more than ``largest_area`` pixels go through in tiles, with
     the bytes of the whole frame.
+
+    A recurrent model takes frames in order, and gives a better result of each from those before it:
+    it keeps its states in between. They follow the camera's motion, and begin anew where the scene
+    is another one, the size changes, or :meth:`reset` is called. The first result is that of a
+    model for single frames. Each denoiser has states of its own.
 
     Not safe for use from several threads at once.
 
@@ -108,6 +115,11 @@ class Denoiser:
         self._plan = tiling.Plan(0, 0, (), ())
         self._kept = tiling.KeptRows()
         self._writer = Writer()
+        self._border = 0
+        reductions = [about[0] for about in self.metadata.states.values()]
+        self._block = math.lcm(*reductions) if reductions else 0
+        self._states: dict[int, States] = {}
+        self._active: States | None = None
 
     @property
     def strength(self) -> float | None:
@@ -126,13 +138,18 @@ class Denoiser:
         return self.model.metadata
 
     def process(
-        self, frame: NDArray[np.uint8], out: NDArray[np.uint8] | None = None
+        self,
+        frame: NDArray[np.uint8],
+        out: NDArray[np.uint8] | None = None,
+        sequence: int = 0,
     ) -> NDArray[np.uint8]:
         """Denoise one frame.
 
         Args:
             frame: uint8; RGB H×W×3, or gray H×W or H×W×1, with H, W ≥ 1.
             out: where to write the result, of the frame's shape; may be the frame itself.
+            sequence: of which sequence the frame is the next one, where several take turns, such as
+                the two fields of interlaced video. A recurrent model keeps the states of each.
 
         Returns:
             ``out``, or a new array of the frame's shape.
@@ -155,7 +172,8 @@ class Denoiser:
         elif not out.flags.writeable:
             raise FrameError("out is read-only")
         if self._seen not in (None, frame.shape[:2]):
-            self.reset()  # another picture: what was seen of the one before says nothing of it
+            # Another picture: what was seen of the one before says nothing of it.
+            self.noise = self._away = None
         self._seen = frame.shape[:2]
         share = self._choose(frame)
         parts = None
@@ -170,8 +188,12 @@ class Denoiser:
         if overlapping and not _same_place(frame, out):
             frame, overlapping = frame.copy(), False
         pixels, target = (a[..., None] if a.ndim == 2 else a for a in (frame, out))
+        states = self._states_of(sequence, pixels.shape[:2], interpreter)
         self._plan_for(interpreter, *pixels.shape[:2])
         in_place = overlapping and self._plan.tiles > 1
+        if states is not None:
+            self._step(interpreter, states, pixels, target, parts, in_place)
+            return out
         if self.model.graph.frame.shape[3] == 3:
             self._run(interpreter, pixels, target, parts, in_place)
             return out
@@ -180,6 +202,44 @@ class Denoiser:
             parts = self._run(interpreter, pixels[one], target[one], parts, in_place)
         return out
 
+    def _states_of(
+        self, sequence: int, size: tuple[int, ...], interpreter: backends.Interpreter
+    ) -> States | None:
+        """The states of a sequence, None for a model without; the interpreter is free for them."""
+        if not self.model.graph.states:
+            return None
+        states = self._states.get(sequence)
+        if states is None:
+            states = self._states[sequence] = States(self.model)
+        if states.size != size:
+            states.forget()
+        if self._active not in (None, states):
+            assert self._active is not None
+            self._active.park(interpreter)
+        self._active = states
+        return states
+
+    def _step(
+        self,
+        interpreter: backends.Interpreter,
+        states: States,
+        pixels: NDArray[np.uint8],
+        target: NDArray[np.uint8],
+        parts: int | None,
+        in_place: bool,
+    ) -> None:
+        """Denoise a frame with the states of those before it; see :meth:`_run`."""
+        (height, width), border = pixels.shape[:2], self._border
+        plane = tiling.padded_size(height, width, self.metadata.stride, border)
+        place = states.begin(pixels, plane, border, interpreter)
+        try:
+            moved = self._plan.placed(plane, border, place, (height, width))
+            self._run(interpreter, pixels, target, parts, in_place, moved, states)
+        except BaseException:
+            states.forget()
+            raise
+        states.end()
+
     def _run(
         self,
         interpreter: backends.Interpreter,
@@ -187,6 +247,8 @@ class Denoiser:
         target: NDArray[np.uint8],
         parts: int | None,
         in_place: bool,
+        plan: tiling.Plan | None = None,
+        states: States | None = None,
     ) -> int | None:
         """Denoise a frame, or one channel of it, tile by tile.
 
@@ -198,11 +260,13 @@ class Denoiser:
                 decides.
             in_place: whether ``target`` is ``pixels``, and later tiles read what earlier ones
                 write.
+            plan: where the tiles lie, if not at their usual places.
+            states: of a recurrent model.
 
         Returns:
             The weight.
         """
-        plan = self._plan
+        plan = plan or self._plan
         if in_place:
             self._kept.begin(plan.height, pixels)
         for row in plan.rows:
@@ -213,8 +277,12 @@ class Denoiser:
                 tile = rows[:, left : column.start + plan.width]
                 plane = interpreter.input()[0].view(np.uint8)
                 _fill(plane, tile, top - row.start, left - column.start)
+                if states is not None:
+                    states.give(interpreter, plane.view(np.int8), row.plane, column.plane)
                 del plane  # a view: it must be gone before the interpreter runs
                 interpreter.invoke()
+                if states is not None:
+                    states.take(interpreter, row.plane, column.plane)
                 kept = row.kept, column.kept
                 noisy = rows[row.first - top : row.stop - top, column.first : column.stop]
                 if parts is None:
@@ -255,7 +323,8 @@ class Denoiser:
             return
         self._frame_size = None
         stride, halo = self.metadata.stride, self.metadata.halo
-        largest, border = self._largest_area, tiling.border(stride, halo)
+        # A recurrent model's stride may be much larger than the blocks of its states.
+        largest, border = self._largest_area, tiling.border(self._block or stride, halo)
         if not self.model.open_size:
             high, wide = self.model.frame_size
             if tiling.padded_size(height, width, stride, border) != (high, wide):
@@ -271,7 +340,7 @@ class Denoiser:
             self._planned = None
             interpreter.resize(plan.height, plan.width)
             self._planned = plan.height, plan.width
-        self._plan = plan
+        self._plan, self._border = plan, border
         self._frame_size = height, width
 
     @staticmethod
@@ -287,14 +356,17 @@ class Denoiser:
             raise FrameError(f"a frame has pixels, this one is {frame.shape}")
 
     def reset(self) -> None:
-        """Forget earlier frames, of which the estimate of the noise is made.
+        """Forget earlier frames: the estimate of the noise, and the states of a recurrent model.
 
         A frame of another size than the one before does so by itself.
         """
         self.noise = self._away = None
+        self._states.clear()
+        self._active = None
 
     def close(self) -> None:
         """Free the interpreter; the denoiser can't be used afterwards."""
+        self._states.clear()
         self._interpreter = None
 
     def __enter__(self) -> Denoiser:

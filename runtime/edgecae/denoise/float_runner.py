@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.denoise import tiling
+from edgecae.errors import ModelFileError
 from edgecae.tflite import interpreter
 from edgecae.tflite.model_file import ModelFile
 from edgecae.tflite.quantization import dequantize, quantize
@@ -61,7 +62,12 @@ def file_denoiser(file: ModelFile, threads: int, backend: str = "auto") -> Denoi
 
     Raises:
         BackendError: no interpreter is installed, or it does not take the model.
+        ModelFileError: it is a recurrent model, of whose frames none stands alone.
     """
+    if file.graph.states:
+        raise ModelFileError(
+            f"{file.path} is a recurrent model: only edgecae.Denoiser keeps its states"
+        )
     runner = interpreter.Interpreter(file.content, threads, interpreter.find_backend(backend))
     frame, denoised = file.graph.frame, file.graph.denoised
     planned: tuple[int, ...] = ()

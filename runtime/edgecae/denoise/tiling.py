@@ -90,11 +90,14 @@ class Span:
         start: where the tile starts; it may lie in the border, as may the end, one tile later.
         first: where its results start to be kept.
         stop: where they cease to.
+        plane: the same in pixels of the plane, which is the frame with its border, and with the
+            border's part of what is kept; None unless :meth:`Plan.placed` made it.
     """
 
     start: int
     first: int
     stop: int
+    plane: Span | None = None
 
     @property
     def kept(self) -> slice:
@@ -122,6 +125,46 @@ class Plan:
     def tiles(self) -> int:
         """How many there are."""
         return len(self.rows) * len(self.columns)
+
+    def placed(
+        self,
+        plane: tuple[int, int],
+        border: int,
+        place: tuple[int, int],
+        size: tuple[int, int],
+    ) -> Plan:
+        """Have the frame begin somewhere else in its plane, and the tiles where they were.
+
+        Args:
+            plane: height and width of the frame with its border.
+            border: that this plan was made with.
+            place: row and column of the plane where the frame begins.
+            size: height and width of the frame.
+
+        Returns:
+            A plan whose spans have a ``plane``, unless there is one tile alone.
+        """
+        rows, columns = (
+            tuple(_placed(span, *about, self.tiles > 1) for span in spans)
+            for spans, about in zip(
+                (self.rows, self.columns),
+                ((side, border, at, own) for side, at, own in zip(plane, place, size, strict=True)),
+                strict=True,
+            )
+        )
+        return Plan(self.height, self.width, rows, columns)
+
+
+def _placed(span: Span, padded: int, border: int, place: int, length: int, tiled: bool) -> Span:
+    first = span.first + border if span.first else 0
+    stop = span.stop + border if span.stop < length else padded
+    start = span.start + border
+    return Span(
+        start - place,
+        max(0, first - place),
+        min(length, stop - place),
+        Span(start, first, stop) if tiled else None,
+    )
 
 
 def _spans(length: int, size: int, overlap: int, stride: int, border: int) -> tuple[Span, ...]:

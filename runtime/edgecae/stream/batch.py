@@ -203,7 +203,8 @@ def _denoise_video(
             with sink:
                 if before is not None:
                     taken = sink.go_on_from(before, lambda: stop is not None and stop.requested)
-                    log.info("%s: going on after %d frames", job.target, taken)
+                    fresh = "; its model begins anew there" if denoiser.metadata.states else ""
+                    log.info("%s: going on after %d frames%s", job.target, taken, fresh)
                 stream.run(
                     source, denoiser, [sink], stop, report,
                     stats=stats, buffers=buffers, hooks=hooks,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edgecae import naming
 from edgecae.denoise.denoiser import Denoiser
-from edgecae.errors import SinkError
+from edgecae.errors import SettingError, SinkError
 from edgecae.media.buffers import Buffers
 from edgecae.media.frame import Frame
 from edgecae.media.sinks import Sink
@@ -68,7 +68,7 @@ def _process(denoiser: Denoiser, frame: Frame, out: NDArray[np.uint8]) -> None:
         denoiser.process(noisy, out=out)
         return
     for first in (0, 1):
-        denoiser.process(noisy[first::2], out=out[first::2])
+        denoiser.process(noisy[first::2], out=out[first::2], sequence=first)
 
 
 class _Denoisers:
@@ -273,9 +273,9 @@ def run(
 
     Args:
         source: opened; read to its end, or until asked to stop.
-        denoiser: opened; several work on successive frames; a function is called with the first
-            frame and chooses them; it has ``hang`` seconds, or those for each part of its work
-            that it watches by ``watchdog``.
+        denoiser: opened; several work on successive frames, one alone if its model is recurrent; a
+            function is called with the first frame and chooses them; it has ``hang`` seconds, or
+            those for each part of its work that it watches by ``watchdog``.
         sinks: opened. A sink that fails ends the stream of a file; a live one goes on while
             another works, and tries those again that may recover.
         stop: looked at after each frame.
@@ -289,6 +289,7 @@ def run(
 
     Raises:
         HungError: a frame took longer than ``hang``.
+        SettingError: there are several denoisers of a recurrent model.
         SourceError, SinkError, BackendError, FrameError: as they come up.
     """
     if not sinks:
@@ -348,6 +349,11 @@ def _loop(
                     with watchdog.watching():
                         chosen = denoiser(frame) if callable(denoiser) else denoiser
                     every = [chosen] if isinstance(chosen, Denoiser) else list(chosen)
+                    if len(every) > 1 and any(each.metadata.states for each in every):
+                        raise SettingError(
+                            f"a recurrent model takes frames in order: give one denoiser, not "
+                            f"{len(every)}"
+                        )
                     workers = _Denoisers(
                         every, stream.buffers, keep, watchdog, stats, stream.frames.wake
                     )

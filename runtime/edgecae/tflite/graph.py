@@ -19,11 +19,24 @@ from edgecae.tflite import flatbuffer
 from edgecae.tflite.flatbuffer import require
 from edgecae.tflite.schema import DTYPES, IDENTIFIER, OPERATORS, OPTIONS, SCHEMA
 
-__all__ = ["DENOISED", "FRAME", "LATENT", "Graph", "Operator", "Tensor", "decode", "from_model"]
+__all__ = [
+    "DENOISED",
+    "FRAME",
+    "LATENT",
+    "NEW",
+    "Graph",
+    "Operator",
+    "State",
+    "Tensor",
+    "decode",
+    "from_model",
+]
 
 FRAME, LATENT, DENOISED = "frame", "latent", "denoised"
 """Names of the input and the output. A whole model has the first and the last; between its encoder
 and its decoder is the latent."""
+NEW = "new_"
+"""What the tensor of a state's output begins with; the rest is the name of its input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +97,24 @@ class Operator:
 
 
 @dataclass(frozen=True, eq=False)
+class State:
+    """What a recurrent network keeps from one frame to the next.
+
+    Attributes:
+        before: the input that takes it; its name is that of the state.
+        after: the output that gives the next one.
+    """
+
+    before: Tensor
+    after: Tensor
+
+    @property
+    def name(self) -> str:
+        """Of the state."""
+        return self.before.name
+
+
+@dataclass(frozen=True, eq=False)
 class Graph:
     """The graph of a file.
 
@@ -94,6 +125,7 @@ class Graph:
         operators: in order.
         frame: the input; of a decoder, the latent.
         denoised: the output; of an encoder, the latent.
+        states: of a recurrent network, in the order of its further inputs and outputs.
         foreign: what the file holds that no streamed file has, in words.
     """
 
@@ -102,7 +134,18 @@ class Graph:
     operators: tuple[Operator, ...]
     frame: Tensor
     denoised: Tensor
+    states: tuple[State, ...] = ()
     foreign: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The frame, then the states."""
+        return self.frame, *(state.before for state in self.states)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The denoised frame, then the next states."""
+        return self.denoised, *(state.after for state in self.states)
 
     @property
     def half(self) -> str:
@@ -156,8 +199,8 @@ def decode(content: bytes) -> Graph:
     """Decode a file.
 
     Raises:
-        ModelFileError: it is no TFLite file, damaged, or does not have one graph with one input and
-            one output.
+        ModelFileError: it is no TFLite file, damaged, or does not have one graph with as many
+            inputs as outputs.
     """
     if content[4:8] != IDENTIFIER:
         raise ModelFileError("it is no TFLite file")
@@ -179,8 +222,8 @@ def from_model(model: SimpleNamespace, foreign: tuple[str, ...] = ()) -> Graph:
     require(
         graph.inputs is not None
         and graph.outputs is not None
-        and len(graph.inputs) == len(graph.outputs) == 1,
-        "it does not have one input and one output",
+        and 1 <= len(graph.inputs) == len(graph.outputs),
+        "it does not have one input and one output, and one of each for every state",
     )
     ends = (*graph.inputs, *graph.outputs)
     require(min(ends) >= 0, "its input or its output is none of its tensors")
@@ -191,8 +234,10 @@ def from_model(model: SimpleNamespace, foreign: tuple[str, ...] = ()) -> Graph:
         _operator(f"operation {n}", given, model.operator_codes or [], tensors, notes)
         for n, given in enumerate(graph.operators or ())
     )
-    (frame,), (denoised,) = (_pick(tensors, each, notes) for each in (graph.inputs, graph.outputs))
-    return Graph(model, tensors, operators, frame, denoised, tuple(notes))
+    frame, *before = _pick(tensors, graph.inputs, notes)
+    denoised, *after = _pick(tensors, graph.outputs, notes)
+    states = tuple(map(State, before, after))
+    return Graph(model, tensors, operators, frame, denoised, states, tuple(notes))
 
 
 def _tensor(index: int, given: SimpleNamespace, buffers: list[SimpleNamespace]) -> Tensor:

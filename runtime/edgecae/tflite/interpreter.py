@@ -88,46 +88,64 @@ class Interpreter:
                 )
             except (ValueError, RuntimeError) as error:
                 raise BackendError(f"{backend} does not take the model: {error}") from error
-        (self._input,) = self._interpreter.get_input_details()
-        (self._output,) = self._interpreter.get_output_details()
-        self._input_view = self._interpreter.tensor(self._input["index"])
-        self._output_view = self._interpreter.tensor(self._output["index"])
+        self._inputs = self._interpreter.get_input_details()
+        self._outputs = self._interpreter.get_output_details()
+        self._input_views, self._output_views = (
+            [self._interpreter.tensor(each["index"]) for each in ends]
+            for ends in (self._inputs, self._outputs)
+        )
 
     def resize(self, height: int, width: int) -> None:
-        """Plan for an input of this size.
+        """Plan for frames of this size, and for states that belong to it.
+
+        Args:
+            height: of the first input; the others keep their share of it.
+            width: likewise.
 
         Raises:
             BackendError: the interpreter refuses it, for lack of memory for example.
         """
         with native.quiet():
             try:
-                self._interpreter.resize_tensor_input(
-                    self._input["index"],
-                    [1, height, width, int(self._input["shape"][3])],
-                    strict=True,
-                )
+                for each in self._inputs:
+                    part = int(self._inputs[0]["shape"][1]) // int(each["shape"][1])
+                    self._interpreter.resize_tensor_input(
+                        each["index"],
+                        [1, height // part, width // part, int(each["shape"][3])],
+                        strict=True,
+                    )
                 self._interpreter.allocate_tensors()
             except (ValueError, RuntimeError) as error:
                 raise BackendError(f"no plan for {width}×{height} frames: {error}") from error
 
-    def input(self) -> NDArray[Any]:
-        """A view of the input tensor, 1×H×W×C; drop it before :meth:`invoke`."""
-        view: NDArray[Any] = self._input_view()
+    def input(self, number: int = 0) -> NDArray[Any]:
+        """A view of an input tensor, 1×H×W×C; drop it before :meth:`invoke`.
+
+        Args:
+            number: 0 is the frame, 1 the first state.
+        """
+        view: NDArray[Any] = self._input_views[number]()
         return view
 
-    def output(self) -> NDArray[Any]:
-        """A view of the output tensor, 1×H×W×C; drop it before the next :meth:`invoke`."""
-        view: NDArray[Any] = self._output_view()
+    def output(self, number: int = 0) -> NDArray[Any]:
+        """A view of an output tensor, 1×H×W×C; drop it before the next :meth:`invoke`.
+
+        What it shows stays until then, whatever is written into inputs.
+
+        Args:
+            number: 0 is the denoised frame, 1 the first state after it.
+        """
+        view: NDArray[Any] = self._output_views[number]()
         return view
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of input and output."""
-        dtype: np.dtype[Any] = np.dtype(self._input["dtype"])
+        dtype: np.dtype[Any] = np.dtype(self._inputs[0]["dtype"])
         return dtype
 
     def invoke(self) -> None:
-        """Run the network on what is in the input tensor.
+        """Run the network on what is in the input tensors.
 
         Raises:
             BackendError: the interpreter failed.

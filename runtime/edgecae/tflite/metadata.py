@@ -36,7 +36,9 @@ class Metadata:
         colour: ``rgb``, or ``gray`` for a network of gray frames, which colour ones go through
             channel by channel.
         delay_frames: how many frames later a result comes; 0 for networks without memory.
-        states: shapes of recurrent states by name.
+        states: of a recurrent network, by name: how many times higher a frame is than the state,
+            its channels, and what it is before the first frame: ``frame``, the first one itself in
+            blocks (space-to-depth), or a value that all its elements have.
         quality: PSNR in dB on held-out images, by form (``float``, ``int8``) and noise.
         recipe: SHA-256 of the training recipe.
         made_with: versions of what trained and converted it.
@@ -57,7 +59,7 @@ class Metadata:
     made_with: Mapping[str, str]
     colour: str = "rgb"
     delay_frames: int = 0
-    states: Mapping[str, list[int]] = dataclasses.field(default_factory=dict)
+    states: Mapping[str, list[Any]] = dataclasses.field(default_factory=dict)
     half: str = ""
     whole: str = ""
     format: int = FORMAT_VERSION
@@ -122,8 +124,14 @@ def _number_or_line(value: Any) -> bool:
     return value is None or type(value) is bool or _decibels(value) or _line(value)
 
 
-def _shape(value: Any) -> bool:
-    return isinstance(value, list) and len(value) <= 4 and all(map(_whole(-1, 2**16), value))
+def _state(value: Any) -> bool:
+    """Whether it is reduction, channels and start of a state."""
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(map(_whole(1, 256), value[:2]))
+        and (value[2] == "frame" or _decibels(value[2]))
+    )
 
 
 _FITS: Mapping[str, Callable[[Any], bool]] = {
@@ -142,7 +150,7 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "made_with": _mapping(_line),
     "colour": lambda value: value in ("rgb", "gray"),
     "delay_frames": _whole(0, 64),
-    "states": _mapping(_shape),
+    "states": _mapping(_state),
     "half": lambda value: value in ("", "encoder", "decoder"),
     "whole": lambda value: (
         isinstance(value, str) and re.fullmatch("([0-9a-f]{64})?", value) is not None

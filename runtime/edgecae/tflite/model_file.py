@@ -9,9 +9,11 @@ from pathlib import Path
 
 from edgecae.errors import ModelFileError
 from edgecae.tflite import verify
+from edgecae.tflite.flatbuffer import require
 from edgecae.tflite.graph import Graph, decode
 from edgecae.tflite.macs import Op, list_ops
 from edgecae.tflite.metadata import Metadata
+from edgecae.tflite.quantization import representable
 
 __all__ = [
     "Latent",
@@ -196,5 +198,29 @@ def check(graph: Graph) -> Metadata:
     is_ = "gray" if graph.frame.shape[3] == 1 and not graph.half else "rgb"
     if metadata.colour != is_:
         raise ModelFileError(f"its metadata say that its frames are {metadata.colour}, not {is_}")
+    _check_states(graph, metadata)
     verify.check_sizes(graph, metadata.stride)
     return metadata
+
+
+def _check_states(graph: Graph, metadata: Metadata) -> None:
+    """Refuse metadata that say something else of the states than the graph, or an unfit start."""
+    found = {}
+    for state in graph.states:
+        reduction = graph.frame_size[0] // state.before.shape[1]
+        found[state.name] = [reduction, state.before.shape[3]]
+        require(
+            metadata.stride % reduction == 0,
+            f"its state {state.name!r:.60} stands for blocks of {reduction}, which do not divide "
+            f"the stride {metadata.stride}",
+        )
+    said = {name: about[:2] for name, about in metadata.states.items()}
+    require(said == found, "its metadata say that it has other states than it has")
+    for state in graph.states:
+        reduction, channels, start = metadata.states[state.name]
+        if start == "frame":
+            fits = channels == 3 * reduction**2 and state.before.same_quantization(graph.frame)
+        else:
+            limits = representable(state.before)
+            fits = limits is not None and limits[0] <= start <= limits[1]
+        require(fits, f"its state {state.name!r:.60} can't begin as {start!r:.60}")

@@ -86,12 +86,12 @@ def infer(graph: Graph, height: int, width: int) -> dict[int, Inferred]:
         width: likewise.
 
     Returns:
-        The input and all results, by the index of their tensor.
+        The inputs and all results, by the index of their tensor.
 
     Raises:
         ModelFileError: an operation does not fit.
     """
-    inferred = {graph.frame.index: Inferred(end_shape(graph, graph.frame, height, width))}
+    inferred = {end.index: Inferred(end_shape(graph, end, height, width)) for end in graph.inputs}
     for number, op in enumerate(graph.operators):
         inputs = [inferred.get(each.index) or _constant(each) for each in op.inputs]
         result = OPERATOR_RULES[op.name].infer(op, inputs)
@@ -104,10 +104,14 @@ def infer(graph: Graph, height: int, width: int) -> dict[int, Inferred]:
 
 
 def end_shape(graph: Graph, end: Tensor, height: int, width: int) -> tuple[int, ...]:
-    """Return the shape of the input or the output for a frame of this size."""
+    """Return the shape of an input or an output for a frame of this size."""
     if end is graph.latent:
-        height, width = height // graph.reduction, width // graph.reduction
-    return 1, height, width, end.shape[3]
+        reduction = graph.reduction
+    elif end in (graph.frame, graph.denoised):
+        reduction = 1
+    else:
+        reduction = max(1, graph.frame_size[0] // end.shape[1])
+    return 1, height // reduction, width // reduction, end.shape[3]
 
 
 def _constant(tensor: Tensor) -> Inferred:
@@ -375,6 +379,7 @@ OPERATOR_RULES = {
     ),
     "DEQUANTIZE": OperatorRule("DequantizeOptions", False, (1,), (), _same),
     "LEAKY_RELU": OperatorRule("LeakyReluOptions", True, (1,), (), _leaky),
+    "LOG": OperatorRule("", False, (1,), (), _same),
     "LOGISTIC": OperatorRule("", False, (1,), (), _same),
     "MAX_POOL_2D": OperatorRule("Pool2DOptions", True, (1,), (), _pool, keeps_quantization=True),
     "MUL": OperatorRule("MulOptions", True, (2,), (), _elementwise),

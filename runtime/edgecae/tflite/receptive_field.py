@@ -27,6 +27,10 @@ class _Reach:
 def halo(graph: Graph) -> int:
     """Count the pixels at each side that a pixel of the result depends on.
 
+    Of a recurrent network it is the halo of one step: of the frame and of the states before it, as
+    far as a pixel of the result or of the states after it looks. So tiles whose states are taken
+    from those of the whole frame give the result of the whole frame.
+
     Exact for a graph whose weights are none of them zero; never less than that. (Araujo et al.,
     "Computing Receptive Fields of Convolutional Neural Networks", 2019, with up-sampling added.)
 
@@ -42,7 +46,10 @@ def halo(graph: Graph) -> int:
 
 
 def _along(graph: Graph, side: int) -> int:
-    reaches = {graph.frame.index: _Reach(Fraction(1), Fraction(0), Fraction(0))}
+    reaches = {}
+    for end in graph.inputs:  # an element of a state stands for a block of pixels
+        block = Fraction(max(1, graph.frame.shape[side] // end.shape[side]))
+        reaches[end.index] = _Reach(block, Fraction(0), block - 1)
     for op in graph.operators:
         inputs = [each for each in op.inputs if each.index in reaches]
         if op.output.dtype == "int32" or not inputs:
@@ -52,8 +59,8 @@ def _along(graph: Graph, side: int) -> int:
             before[0].step, max(each.before for each in before), max(each.after for each in before)
         )
         reaches[op.output.index] = _through(op, reach, side, inputs[0].shape[side])
-    found = reaches[graph.denoised.index]
-    return int(max(found.before, found.after))
+    found = [reaches[end.index] for end in graph.outputs if end.index in reaches]
+    return int(max(max(each.before, each.after + 1 - each.step) for each in found))
 
 
 def _through(op: Operator, reach: _Reach, side: int, length: int) -> _Reach:

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from edgecae.tflite.flatbuffer import require
-from edgecae.tflite.graph import DENOISED, FRAME, LATENT, Graph, Tensor
+from edgecae.tflite.graph import DENOISED, FRAME, LATENT, NEW, Graph, Tensor
 from edgecae.tflite.macs import CONVOLUTIONS
 from edgecae.tflite.metadata import METADATA_NAME
 from edgecae.tflite.operators import OPERATOR_RULES, end_shape, infer
@@ -38,6 +38,9 @@ MAX_MACS_PER_PIXEL = 1_000_000
 MAX_PACKED_BYTES = 2**28
 """Weights of all convolutions with their channels in sixteens, as XNNPACK keeps them."""
 MAX_LATENT_CHANNELS = 256
+MAX_STATES = 16
+MAX_STATE_CHANNELS = 256
+MAX_STATE_REDUCTION = 64
 
 FRAME_SCALE, FRAME_ZERO = np.float32(1 / 255), -128
 
@@ -92,11 +95,13 @@ def check_graph(graph: Graph) -> None:
     channels = {end.shape[3] for end in (frame, denoised) if end.name != LATENT}
     require(len(channels) == 1, "its input and output have different channels")
     require(not graph.half or channels == {3}, "it is a half of a network of gray frames")
+    _check_states(graph)
     _check_operators(graph)
     first, last = {"encoder": (FRAME, LATENT), "decoder": (LATENT, DENOISED)}.get(
         graph.half, (FRAME, DENOISED)
     )
-    _check_signature(model.signature_defs, ((first, frame), (last, denoised)))
+    names = tuple(state.name for state in graph.states)
+    _check_signature(model.signature_defs, graph, (first, *names), (last, *names))
     packed = sum(_packed_bytes(op.inputs[1]) for op in graph.operators if op.name in CONVOLUTIONS)
     require(packed <= MAX_PACKED_BYTES, f"its weights take {packed} bytes")
     require(
@@ -130,7 +135,8 @@ def _check_operators(graph: Graph) -> None:
     """Verify the operations and their order."""
     subgraph, codes = graph.model.subgraphs[0], graph.model.operator_codes
     require(0 < len(graph.operators) <= MAX_OPERATORS, "it has no operations, or too many")
-    written = {graph.frame.index}
+    given = {end.index for end in graph.inputs}
+    written = set(given)
     for number, op in enumerate(graph.operators):
         where = f"operation {number}"
         check_code(where, codes[subgraph.operators[number].opcode_index])
@@ -150,7 +156,8 @@ def _check_operators(graph: Graph) -> None:
             tensor.data is not None or tensor.index in written,
             f"nothing writes tensor {tensor.index}",
         )
-    require(graph.denoised.index in written - {graph.frame.index}, "its output is nobody's result")
+    for end in graph.outputs:
+        require(end.index in written - given, "its output is nobody's result")
 
 
 def _check_frame(tensor: Tensor) -> None:
@@ -179,13 +186,56 @@ def _check_latent(tensor: Tensor) -> None:
     )
 
 
+def _check_states(graph: Graph) -> None:
+    """Verify that what a step leaves is what the next one takes."""
+    states = graph.states
+    require(len(states) <= MAX_STATES, f"it has {len(states)} states, more than {MAX_STATES}")
+    require(not states or not graph.half, "it is a half of a network with states")
+    require(not states or graph.frame.shape[3] == 3, "it has states, and its frames are not RGB")
+    require(
+        len({end.index for end in (*graph.inputs, *graph.outputs)}) == 2 + 2 * len(states),
+        "an input or an output is there twice",
+    )
+    for state in states:
+        before, after = state.before, state.after
+        where = f"the state {before.index}"
+        require(before.data is None, f"{where} is a constant")
+        require(
+            len(before.shape) == 4
+            and before.shape[0] == 1
+            and before.shape[3] <= MAX_STATE_CHANNELS
+            and before.dtype == after.dtype == "int8",
+            f"{where} is not int8 1×H×W×N with N up to {MAX_STATE_CHANNELS}",
+        )
+        require(
+            before.shape == after.shape and before.signature == after.signature,
+            f"{where} comes out with another shape",
+        )
+        require(
+            len(before.scale) == 1 and before.same_quantization(after),
+            f"{where} comes out with another quantization",
+        )
+        reduction = graph.frame.shape[1] // before.shape[1]
+        require(
+            1 <= reduction <= MAX_STATE_REDUCTION
+            and graph.frame.shape[1:3] == tuple(reduction * side for side in before.shape[1:3]),
+            f"{where} has {list(before.shape)}, which is no whole part of a frame",
+        )
+        require(
+            (-1 in before.signature) == graph.open_size, f"{where} and the frame are not both open"
+        )
+
+
 def _packed_bytes(weights: Tensor) -> int:
     sides = [-(-side // 16) * 16 if i in (0, 3) else side for i, side in enumerate(weights.shape)]
     return math.prod(sides) * np.dtype(weights.dtype).itemsize
 
 
 def _check_signature(
-    given: list[SimpleNamespace] | None, ends: tuple[tuple[str, Tensor], tuple[str, Tensor]]
+    given: list[SimpleNamespace] | None,
+    graph: Graph,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
 ) -> None:
     require(len(given or ()) == 1, "it does not have exactly one signature")
     assert given is not None
@@ -193,12 +243,16 @@ def _check_signature(
         check_text(given[0].signature_key) == "serving_default" and given[0].subgraph_index == 0,
         "its signature is not that of the graph",
     )
-    for maps, (name, tensor) in zip((given[0].inputs, given[0].outputs), ends, strict=True):
+    for maps, names, tensors, prefix in (
+        (given[0].inputs, inputs, graph.inputs, ""),
+        (given[0].outputs, outputs, graph.outputs, NEW),
+    ):
+        called = sorted((check_text(each.name), each.tensor_index) for each in maps or ())
+        expected = [(name, tensor.index) for name, tensor in zip(names, tensors, strict=True)]
+        own = (names[0], *(prefix + name for name in names[1:]))
         require(
-            [(check_text(each.name), each.tensor_index) for each in maps or ()]
-            == [(name, tensor.index)]
-            and tensor.name == name,
-            f"its signature does not call the {name} so",
+            called == sorted(expected) and own == tuple(tensor.name for tensor in tensors),
+            f"its signature does not call the {' or the '.join(names)} so",
         )
 
 
@@ -229,12 +283,14 @@ def check_sizes(graph: Graph, stride: int) -> None:
 
 
 def _check_size(graph: Graph, height: int, width: int, stored: bool = False) -> None:
-    require(
-        not stored or graph.frame.shape == end_shape(graph, graph.frame, height, width),
-        f"its input is stored as {list(graph.frame.shape)}, for {width}×{height}",
-    )
+    for end in graph.inputs:
+        require(
+            not stored or end.shape == end_shape(graph, end, height, width),
+            f"its input is stored as {list(end.shape)}, for {width}×{height}",
+        )
     inferred = infer(graph, height, width)
-    memory = macs = 0
+    memory = sum(math.prod(inferred[state.before.index].shape) for state in graph.states)
+    macs = 0
     for number, op in enumerate(graph.operators):
         result = inferred[op.output.index]
         require(
@@ -244,11 +300,12 @@ def _check_size(graph: Graph, height: int, width: int, stored: bool = False) -> 
         )
         memory += math.prod(result.shape) * np.dtype(op.output.dtype).itemsize + result.workspace
         macs += result.macs
-    made = inferred[graph.denoised.index].shape
-    require(
-        made == end_shape(graph, graph.denoised, height, width),
-        f"it makes {list(made)} of a frame of {width}×{height}",
-    )
+    for end in graph.outputs:
+        made = inferred[end.index].shape
+        require(
+            made == end_shape(graph, end, height, width),
+            f"it makes {list(made)} of a frame of {width}×{height}",
+        )
     pixels = height * width
     require(
         memory <= MAX_BYTES_PER_PIXEL * max(pixels, 64),

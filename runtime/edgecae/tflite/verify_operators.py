@@ -116,6 +116,7 @@ def _check_types(where: str, op: Operator, rule: OperatorRule) -> None:
         not rule.keeps_quantization or all(each.same_quantization(op.output) for each in frames),
         f"{where} changes the quantization",
     )
+    require(op.name != "LOG" or op.inputs[0].zero[0] == -128, f"{where} reads what may be negative")
     scale, zero = FIXED.get(op.name, (op.output.scale[0], op.output.zero[0]))
     require(
         op.output.scale[0] == scale and op.output.zero[0] == zero,

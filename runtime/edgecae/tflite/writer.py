@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgecae.tflite import flatbuffer
 from edgecae.tflite.flatbuffer import ForeignTable
-from edgecae.tflite.graph import Graph
+from edgecae.tflite.graph import NEW, Graph
 from edgecae.tflite.metadata import METADATA_NAME, Metadata
 from edgecae.tflite.schema import DTYPES, IDENTIFIER, OPERATORS, OPTIONS, SCHEMA
 
@@ -145,7 +145,7 @@ def add_operator(
         name: TFLite's name of it.
         inputs: indices of the tensors that it reads.
         output: index of the tensor that it writes.
-        options_table: name of its options' table in the schema.
+        options_table: name of its options' table in the schema; empty: it has none.
         version: of its definition in TFLite.
         place: where in the order; None: at the end.
         options: by the names of the schema.
@@ -165,8 +165,8 @@ def add_operator(
         opcode_index=len(model.operator_codes) - 1,
         inputs=np.array(inputs, np.int32),
         outputs=np.array([output], np.int32),
-        options_type=next(number for number, table in OPTIONS.items() if table == options_table),
-        options=_table(options_table, **options),
+        options_type=next((n for n, table in OPTIONS.items() if table == options_table), 0),
+        options=_table(options_table, **options) if options_table else None,
     )
     operators.insert(len(operators) if place is None else place, operator)
 
@@ -178,14 +178,24 @@ def set_ends(model: Model, inputs: Sequence[int], outputs: Sequence[int]) -> Non
     model.signature_defs = None
 
 
-def sign(model: Model, names: tuple[str, str]) -> None:
-    """Name the input and the output of a model, and give it the signature that says so."""
+def sign(model: Model, names: tuple[str, str], states: Sequence[str] = ()) -> None:
+    """Name the inputs and the outputs of a model, and give it the signature that says so.
+
+    Args:
+        model: with its ends set.
+        names: of the first input and the first output.
+        states: names of the further inputs, in order. The signature calls the further outputs
+            alike; their tensors, whose names must be others, begin with :data:`NEW`.
+    """
     graph = model.subgraphs[0]
-    (first,), (last,) = graph.inputs.tolist(), graph.outputs.tolist()
     maps = []
-    for index, name in zip((first, last), names, strict=True):
-        graph.tensors[index].name = name.encode()
-        maps.append([_table("TensorMap", name=name.encode(), tensor_index=index)])
+    for ends, first, prefix in zip((graph.inputs, graph.outputs), names, ("", NEW), strict=True):
+        signed = []
+        for index, name in zip(ends.tolist(), (first, *states), strict=True):
+            tensor = name if index == ends[0] else prefix + name
+            graph.tensors[index].name = tensor.encode()
+            signed.append(_table("TensorMap", name=name.encode(), tensor_index=index))
+        maps.append(signed)
     model.signature_defs = [
         _table(
             "SignatureDef",

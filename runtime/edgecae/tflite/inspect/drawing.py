@@ -54,9 +54,9 @@ def draw(inspection: Inspection) -> str:
         for op, about in zip(inspection.graph.operators, inspection.file.ops, strict=True)
         if len(op.output.shape) == 4 and op.output.dtype != "int32"
     ]
-    frame = inspection.graph.frame
-    places = {frame.index: 0} | {op.output.index: n for n, (op, _) in enumerate(steps, 1)}
-    tensors = [frame, *(op.output for op, _ in steps)]
+    inputs = inspection.graph.inputs
+    tensors = [*inputs, *(op.output for op, _ in steps)]
+    places = {tensor.index: number for number, tensor in enumerate(tensors)}
     columns = _columns(tensors)
     width = max(columns) * INDENT + BOX[0] + 2 * MARGIN
     height = len(tensors) * (BOX[1] + GAP) - GAP + 2 * MARGIN
@@ -73,13 +73,14 @@ def draw(inspection: Inspection) -> str:
     ElementTree.SubElement(svg, "title").text = f"Graph of {inspection.file.metadata.name}"
     ElementTree.SubElement(svg, "style").text = STYLE
     corners = [(MARGIN + c * INDENT, MARGIN + n * (BOX[1] + GAP)) for n, c in enumerate(columns)]
-    for number, (op, _) in enumerate(steps, 1):
+    for number, (op, _) in enumerate(steps, len(inputs)):
         for tensor in op.inputs:
             if tensor.index in places:
                 _line(svg, corners, places[tensor.index], number)
     total = sum(op.macs for op in inspection.file.ops) or 1
-    _box(svg, corners[0], frame.name, frame, 0.0)
-    for number, (op, about) in enumerate(steps, 1):
+    for corner, tensor in zip(corners, inputs, strict=False):
+        _box(svg, corner, tensor.name, tensor, 0.0)
+    for number, (op, about) in enumerate(steps, len(inputs)):
         _box(svg, corners[number], op.name, op.output, about.macs / total)
     ElementTree.indent(svg)
     return ElementTree.tostring(svg, encoding="unicode") + "\n"

@@ -29,7 +29,7 @@ DEFAULT_SIZE = (640, 480)
 
 @dataclass(frozen=True)
 class End:
-    """Input or output of a model.
+    """An input or an output of a model.
 
     Attributes:
         name: in the file.
@@ -77,6 +77,7 @@ class Inspection:
         tensors: number of tensors by dtype, constants included.
         frame: the input; of a decoder, the latent.
         denoised: the output; of an encoder, the latent.
+        states: of a recurrent network: its further inputs; further outputs are like them.
         memory: at the frame size that was asked for.
         refused: why edgecae doesn't run the file, which may be for other runtimes; empty where it
             does.
@@ -88,6 +89,7 @@ class Inspection:
     tensors: Mapping[str, int]
     frame: End
     denoised: End
+    states: tuple[End, ...]
     memory: Memory
     refused: str = ""
 
@@ -126,6 +128,7 @@ class Inspection:
             "frame_size": {"width": width, "height": height, "open": self.graph.open_size},
             "input": dataclasses.asdict(self.frame),
             "output": dataclasses.asdict(self.denoised),
+            "states": [dataclasses.asdict(state) for state in self.states],
             "memory": dataclasses.asdict(self.memory),
             "metadata": dataclasses.asdict(file.metadata),
             "ops": [dataclasses.asdict(op) for op in file.ops],
@@ -176,6 +179,7 @@ def inspect_file(
         tensors=dict(Counter(tensor.dtype for tensor in graph.tensors).most_common()),
         frame=_end(graph.frame, graph.open_size),
         denoised=_end(graph.denoised, graph.open_size),
+        states=tuple(_end(state.before, graph.open_size) for state in graph.states),
         memory=_stored_memory(graph) if refused else _memory(graph, *_padded(file, size)),
         refused=refused,
     )
@@ -221,7 +225,7 @@ def _memory(graph: Graph, width: int, height: int) -> Memory:
 
 def _count(graph: Graph, width: int, height: int, inferred: dict[int, Inferred]) -> Memory:
     dtypes = {op.output.index: op.output.dtype for op in graph.operators}
-    dtypes[graph.frame.index] = graph.frame.dtype
+    dtypes |= {end.index: end.dtype for end in graph.inputs}
     sizes = {index: _bytes(inferred[index], dtype) for index, dtype in dtypes.items()}
     last = {
         tensor.index: number
@@ -229,8 +233,8 @@ def _count(graph: Graph, width: int, height: int, inferred: dict[int, Inferred])
         for tensor in (op.output, *op.inputs)
         if tensor.index in sizes
     }
-    last[graph.denoised.index] = len(graph.operators)
-    alive, peak = sizes[graph.frame.index], 0
+    last |= {end.index: len(graph.operators) for end in graph.outputs}
+    alive, peak = sum(sizes[end.index] for end in graph.inputs), 0
     for number, op in enumerate(graph.operators):
         alive += sizes[op.output.index]
         peak = max(peak, alive)

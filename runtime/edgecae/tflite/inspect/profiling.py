@@ -97,7 +97,8 @@ def profile(inspection: Inspection, threads: int = 1, backend: str = "auto") -> 
             runs[number] = load(content, shapes, threads, found)
     whole = backends.Interpreter(inspection.file.content, threads, found)
     whole.resize(*inferred[inspection.graph.frame.index].shape[1:3])
-    whole.input()[:] = 0
+    for number in range(len(inspection.graph.inputs)):
+        whole.input(number)[:] = 0
     *times, model = medians_ms([*runs.values(), whole.invoke])
     by_number = dict(zip(runs, times, strict=True))
     ops = tuple(by_number.get(number) for number in range(len(inspection.graph.operators)))

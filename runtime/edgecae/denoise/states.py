@@ -1,0 +1,277 @@
+"""What a recurrent network keeps from one frame of a sequence to the next.
+
+States lie in the coordinates of the *plane*: the frame with its mirrored border, as the interpreter
+sees it. They are of blocks of pixels, so they can be moved by whole blocks alone. The rest of a
+shift goes into the place of the frame in its plane: it begins at the border's width, or up to a
+block less. What comes into view begins as the first frame of a sequence does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.denoise.alignment import Aligner, Kept, Motion
+from edgecae.denoise.tiling import Span
+from edgecae.tflite.interpreter import Interpreter
+from edgecae.tflite.model_file import ModelFile
+from edgecae.tflite.quantization import quantize
+
+__all__ = ["States"]
+
+State = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One of the states.
+
+    Attributes:
+        reduction: how many times higher the plane is.
+        channels: of it.
+        start: what all its elements are where there is no history; None: the frame's pixels.
+    """
+
+    reduction: int
+    channels: int
+    start: int | None
+
+
+@dataclass(frozen=True)
+class _Area:
+    """A part of a plane, in pixels: rows ``top`` to ``bottom``, columns ``left`` to ``right``."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def within(self, other: _Area) -> _Area:
+        """What both have; it may be empty, with ends before their starts."""
+        return _Area(
+            max(self.top, other.top),
+            min(self.bottom, other.bottom),
+            max(self.left, other.left),
+            min(self.right, other.right),
+        )
+
+    def moved(self, down: int, right: int) -> _Area:
+        """The same, further down and to the right."""
+        return _Area(self.top + down, self.bottom + down, self.left + right, self.right + right)
+
+    def blocks(self, side: int) -> _Area:
+        """The largest part of whole blocks."""
+        return _Area(
+            -(-self.top // side) * side,
+            self.bottom // side * side,
+            -(-self.left // side) * side,
+            self.right // side * side,
+        )
+
+    def of(self, reduction: int) -> tuple[slice, slice]:
+        """Index of a state; the area is of whole blocks."""
+        return (
+            slice(self.top // reduction, self.bottom // reduction),
+            slice(self.left // reduction, self.right // reduction),
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no pixels."""
+        return self.top >= self.bottom or self.left >= self.right
+
+
+class States:
+    """The states of one sequence of frames of one size.
+
+    For each frame call :meth:`begin`, then for each tile :meth:`give` before the interpreter runs
+    and :meth:`take` after, then :meth:`end`. Where a frame is a single tile, the states stay in the
+    interpreter's outputs and are copied once, into its inputs. Else they are in two sets of
+    arrays as large as the plane: tiles read one and write the other, which take turns.
+
+    Args:
+        model: whose states they are.
+    """
+
+    def __init__(self, model: ModelFile) -> None:
+        self._kinds = []
+        for state in model.graph.states:
+            reduction, channels, start = model.metadata.states[state.name]
+            value = None if start == "frame" else int(quantize(state.before, np.array(start)))
+            self._kinds.append(_Kind(reduction, channels, value))
+        self._block = math.lcm(*(kind.reduction for kind in self._kinds))
+        self._aligner = Aligner()
+        self._sets: list[list[State]] = [[], []]
+        self._size = self._plane = (0, 0)
+        self._place = self._shift = (0, 0)
+        self._empty, self._held = True, False
+        self._valid = _Area(0, 0, 0, 0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the frames, 0 before the first."""
+        return self._size
+
+    def forget(self) -> None:
+        """Begin the next frame as the first one of a sequence."""
+        self._empty, self._held = True, False
+        self._aligner.reset()
+
+    def begin(
+        self,
+        frame: NDArray[np.uint8],
+        plane: tuple[int, int],
+        border: int,
+        interpreter: Interpreter,
+    ) -> tuple[int, int]:
+        """Find where the frame lies against those before it.
+
+        Args:
+            frame: uint8, H×W×3 or H×W×1, as it comes.
+            plane: height and width of what holds the frame and its border.
+            border: pixels at the top and the left, when nothing moves.
+            interpreter: that holds the states, if it does.
+
+        Returns:
+            The row and the column of the plane where the frame begins.
+        """
+        size = frame.shape[:2]
+        if (self._size, self._plane) != (size, plane):
+            self.forget()
+            self._size, self._plane = size, plane
+        motion = Motion(cut=self._empty)
+        first = self._frames_kind()
+        if not self._empty and first is not None:
+            source = self._sources(interpreter)[first]
+            kept = Kept(source, self._kinds[first].reduction, *self._place)
+            motion = self._aligner.find(frame, kept)
+        if motion.cut:
+            self._valid, self._shift, self._place = _Area(0, 0, 0, 0), (0, 0), (border, border)
+            return self._place
+        # Pixel p of the plane shows what was at p + shift.
+        by = motion.rows, motion.columns
+        whole = _Area(0, plane[0], 0, plane[1])
+        if by == (0, 0):
+            self._shift, self._valid = (0, 0), whole
+            return self._place
+        old = _Area(0, size[0], 0, size[1]).moved(*self._place)
+        block, places = self._block, []
+        for place, move in zip(self._place, by, strict=True):
+            # The border is at least as wide as a block, if there is one at all.
+            places.append(border - (border - place - move) % block if border else place)
+        shift = tuple(
+            move + place - new for move, place, new in zip(by, self._place, places, strict=True)
+        )
+        if any(move % block for move in shift):  # without a border, states can't follow
+            self._shift, self._valid = (0, 0), _Area(0, 0, 0, 0)
+            return self._place
+        self._shift, self._place = (shift[0], shift[1]), (places[0], places[1])
+        new = _Area(0, size[0], 0, size[1]).moved(*self._place)
+        self._valid = old.moved(-shift[0], -shift[1]).within(new).blocks(block)
+        return self._place
+
+    def give(
+        self, interpreter: Interpreter, noisy: State, rows: Span | None, columns: Span | None
+    ) -> None:
+        """Write the states of a tile into the interpreter's inputs.
+
+        Args:
+            interpreter: planned for the tile.
+            noisy: its first input, with the frame in it; H×W×C.
+            rows: where the tile lies, in pixels of the plane; None: it is the whole plane.
+            columns: likewise.
+        """
+        top, left = (0 if span is None else span.start for span in (rows, columns))
+        tile = _Area(top, top + noisy.shape[0], left, left + noisy.shape[1])
+        valid = tile.within(self._valid)
+        if valid.empty:
+            valid = _Area(tile.top, tile.top, tile.left, tile.left)
+        inside = valid.moved(-top, -left)
+        sources = None if self._empty else self._sources(interpreter)
+        for number, kind in enumerate(self._kinds):
+            target = interpreter.input(number + 1)[0]
+            if not valid.empty and sources is not None:
+                moved = valid.moved(*self._shift)
+                target[inside.of(kind.reduction)] = sources[number][moved.of(kind.reduction)]
+            for strip in _around(inside, *noisy.shape[:2]):
+                _begin(target[strip.of(kind.reduction)], kind, noisy, strip)
+
+    def take(self, interpreter: Interpreter, rows: Span | None, columns: Span | None) -> None:
+        """Take up the states that a tile leaves.
+
+        Args:
+            interpreter: after it ran.
+            rows: where the tile lies, and what of it is kept, in pixels of the plane; None: the
+                tile is the whole plane, and its states stay in the interpreter.
+            columns: likewise.
+        """
+        if rows is None or columns is None:
+            self._held = True
+            return
+        self._have_arrays()
+        area = _Area(rows.first, rows.stop, columns.first, columns.stop)
+        local = area.moved(-rows.start, -columns.start)
+        for number, kind in enumerate(self._kinds):
+            result = interpreter.output(number + 1)[0]
+            self._sets[1][number][area.of(kind.reduction)] = result[local.of(kind.reduction)]
+
+    def end(self) -> None:
+        """Finish a frame."""
+        if not self._held:
+            self._sets.reverse()
+        self._empty = False
+
+    def park(self, interpreter: Interpreter) -> None:
+        """Copy states that are in the interpreter, which is to be used for something else."""
+        if self._held and not self._empty:
+            self._have_arrays()
+            for number, kept in enumerate(self._sets[0]):
+                kept[...] = interpreter.output(number + 1)[0]
+        self._held = False
+
+    def _frames_kind(self) -> int | None:
+        """Number of a state that is made of the frame's pixels."""
+        return next((n for n, kind in enumerate(self._kinds) if kind.start is None), None)
+
+    def _sources(self, interpreter: Interpreter) -> list[State]:
+        """The states after the last frame, H×W×C."""
+        if self._held:
+            return [interpreter.output(number + 1)[0] for number in range(len(self._kinds))]
+        return self._sets[0]
+
+    def _have_arrays(self) -> None:
+        height, width = self._plane
+        shapes = [
+            (height // kind.reduction, width // kind.reduction, kind.channels)
+            for kind in self._kinds
+        ]
+        for kept in self._sets:
+            if [each.shape for each in kept] != shapes:
+                kept[:] = [np.empty(shape, np.int8) for shape in shapes]
+
+
+def _around(inside: _Area, height: int, width: int) -> list[_Area]:
+    """Split what a plane has around an area into rectangles."""
+    strips = (
+        _Area(0, inside.top, 0, width),
+        _Area(inside.bottom, height, 0, width),
+        _Area(inside.top, inside.bottom, 0, inside.left),
+        _Area(inside.top, inside.bottom, inside.right, width),
+    )
+    return [strip for strip in strips if not strip.empty]
+
+
+def _begin(target: State, kind: _Kind, noisy: State, strip: _Area) -> None:
+    """Fill a part of a state, H×W×C, as where there is no history."""
+    if kind.start is not None:
+        target[...] = kind.start
+        return
+    pixels = noisy[strip.top : strip.bottom, strip.left : strip.right]
+    side, count = kind.reduction, noisy.shape[2]
+    for row in range(side):
+        for column in range(side):
+            at = (row * side + column) * count
+            target[..., at : at + count] = pixels[row::side, column::side]
