@@ -172,7 +172,7 @@ def test_the_right_password_opens_and_a_wrong_one_is_not_tried_again(server: Net
 def test_no_password_gets_out(
     server: Network, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "edgecae")
     address = server.http.removeprefix("http://")
     said = []
     urls = [

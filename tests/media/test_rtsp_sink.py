@@ -238,7 +238,7 @@ def streaming(
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_server_that_dies_and_comes_back(alone: bool, caplog: pytest.LogCaptureFixture) -> None:
     """Even the only sink is waited for, as a source is; others miss nothing meanwhile."""
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "edgecae")
     relay, beside = Relay("basic"), Counting()
     back: list[float] = []
 
@@ -299,7 +299,7 @@ def test_a_server_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -
 @NEEDS_GSTREAMER
 @pytest.mark.parametrize("way", ["basic", "digest"])
 def test_a_wrong_password_is_given_once(way: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "edgecae")
     with relaying(way) as relay:
         wrong = relay.target.replace("sesame%3Ax", "sesam-street")
         with pytest.raises(SinkRefusedError, match="check user and password") as caught:

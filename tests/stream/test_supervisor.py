@@ -205,7 +205,7 @@ def test_a_camera_that_goes_leaves_nothing_in_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At once: the garbage collector comes the later, the more objects a process has."""
-    caplog.set_level(logging.CRITICAL)  # pytest keeps the errors that are logged
+    caplog.set_level(logging.CRITICAL, "edgecae")  # pytest keeps the errors that are logged
     away = f"http://127.0.0.1:{free_port()}/"
     stays = cameras(stays=LIVE) + "[cameras.{}]\nsource = '{}'\n"
     with running(tmp_path, stays.format("first", LIVE)) as made:
@@ -234,7 +234,7 @@ def test_a_camera_that_goes_leaves_nothing_in_memory(
 def test_lines_name_their_camera(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Those about its source and its sinks as well, whichever thread they come from."""
     pytest.importorskip("av")
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "edgecae")
     url = f"127.0.0.1:{free_port()}/x"
     text = cameras(good=LIVE, away=f"http://{url}", sends=LIVE) + f"sink = 'rtsp://{url}'\n"
     expected = (
