@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,18 @@ def test_the_cost_of_small_adds_up() -> None:
     eighth = (9 * (32 * 48 + 48 * 48) + 48 * 128) / 64
     model = model_file.read(models.find_model("small"))
     assert model.macs_per_pixel == pytest.approx(half + quarter + eighth)
+
+
+def test_noise_that_was_measured_fits_into_a_file() -> None:
+    """Its curve and its spectrum are longer than any other line of the metadata."""
+    known = model_file.read(models.find_model("small")).metadata
+    for length, fits in ((1300, True), (20_000, False)):
+        text = replace(known, noise="measured:" + "A" * length).to_json()
+        if fits:
+            assert Metadata.from_json(text).to_json() == text
+        else:
+            with pytest.raises(ModelFileError, match="noise can't be"):
+                Metadata.from_json(text)
 
 
 def test_height_and_width_are_open(shipped: str) -> None:
