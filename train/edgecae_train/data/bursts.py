@@ -8,10 +8,7 @@ of the other; the more there are, the less noise the target has, and the sooner 
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +26,7 @@ from edgecae_train.data.scenes import (
     draw_window,
     read_window,
 )
+from edgecae_train.data.series import fingerprint, load_item
 
 __all__ = ["MIN_SHOTS", "Burst", "BurstFiles", "Bursts", "find_bursts", "open_bursts"]
 
@@ -209,29 +207,20 @@ class Bursts:
     @property
     def fingerprint(self) -> str:
         """See :class:`.scenes.Scenes`: of the names and sizes of all files."""
-        digest = hashlib.sha256()
-        for files in (*self.training, *self.validation):
-            for path in files.shots:
-                digest.update(os.fsencode(f"{path.name} {path.stat().st_size}\n"))
-        return digest.hexdigest()
-
-    @functools.lru_cache(maxsize=2)  # noqa: B019 - one per run, and it ends with the run
-    def _order(self, epoch: int) -> NDArray[np.intp]:
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.training))
+        bursts = (*self.training, *self.validation)
+        return fingerprint(path for files in bursts for path in files.shots)
 
     def load(self, index: int) -> Burst:
         """See :class:`.scenes.Scenes`."""
-        epoch, place = divmod(index, len(self.training))
-        for offset in range(len(self.training)):
-            files = self.training[self._order(epoch)[(place + offset) % len(self.training)]]
-            try:
-                burst = _read(files, MAX_SIDE, np.random.default_rng([self.seed, index]))
-                if min(burst.shots.shape[1:3]) >= self.smallest:
-                    return burst
-                log.warning("skipped: what all shots of %s show is too small", files.name)
-            except DataError as error:
-                log.warning("skipped: %s", error)
-        raise DataError("none of the scenes can be used: see the warnings")
+
+        def read(files: BurstFiles, rng: np.random.Generator) -> Burst:
+            burst = _read(files, MAX_SIDE, rng)
+            if min(burst.shots.shape[1:3]) < self.smallest:
+                raise DataError(f"what all shots of {files.name} show is too small")
+            return burst
+
+        none_left = "none of the scenes can be used: see the warnings"
+        return load_item(self.training, self.seed, index, read, none_left)
 
     def held_out(self) -> list[tuple[Pixels, Pixels]]:
         """See :class:`.scenes.Scenes`: a shot, and the mean of the others, where nothing moves."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import logging
 import os
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from edgecae.errors import DataError, SourceError
 from edgecae.media import images
 from edgecae_train.data import synthetic
+from edgecae_train.data.series import fingerprint, load_item
 
 __all__ = ["BUILTIN", "Builtin", "Folder", "Images", "open_images"]
 
@@ -97,25 +97,12 @@ class Folder:
     @property
     def fingerprint(self) -> str:
         """See :class:`Images`: of the names and sizes of all files."""
-        digest = hashlib.sha256()
-        for path in (*self.training, *self.validation):
-            digest.update(os.fsencode(f"{path.name} {path.stat().st_size}\n"))
-        return digest.hexdigest()
-
-    @functools.lru_cache(maxsize=2)  # noqa: B019 - one per run, and it ends with the run
-    def _order(self, epoch: int) -> NDArray[np.intp]:
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.training))
+        return fingerprint((*self.training, *self.validation))
 
     def load(self, index: int) -> Pixels:
         """See :class:`Images`."""
-        epoch, place = divmod(index, len(self.training))
-        for offset in range(len(self.training)):
-            path = self.training[self._order(epoch)[(place + offset) % len(self.training)]]
-            try:
-                return _read(path, np.random.default_rng([self.seed, index]))
-            except DataError as error:  # its header was fine, its pixels are not
-                log.warning("skipped: %s", error)
-        raise DataError("none of the training images can be read any more")
+        none_left = "none of the training images can be read any more"
+        return load_item(self.training, self.seed, index, _read, none_left)
 
     def held_out(self) -> list[Pixels]:
         """See :class:`Images`."""

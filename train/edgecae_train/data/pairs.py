@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecae.errors import DataError
 from edgecae.media import images
@@ -24,6 +20,7 @@ from edgecae_train.data.scenes import (
     draw_window,
     read_window,
 )
+from edgecae_train.data.series import fingerprint, load_item
 
 __all__ = ["Pair", "Pairs", "open_pairs"]
 
@@ -76,26 +73,17 @@ class Pairs:
     @property
     def fingerprint(self) -> str:
         """See :class:`.scenes.Scenes`: of the names and sizes of all files."""
-        digest = hashlib.sha256()
-        for pair in (*self.training, *self.validation):
-            for path in (pair.noisy, pair.clean):
-                digest.update(os.fsencode(f"{path.name} {path.stat().st_size}\n"))
-        return digest.hexdigest()
-
-    @functools.lru_cache(maxsize=2)  # noqa: B019 - one per run, and it ends with the run
-    def _order(self, epoch: int) -> NDArray[np.intp]:
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.training))
+        pairs = (*self.training, *self.validation)
+        return fingerprint(path for pair in pairs for path in (pair.noisy, pair.clean))
 
     def load(self, index: int) -> Pair:
         """See :class:`.scenes.Scenes`."""
-        epoch, place = divmod(index, len(self.training))
-        for offset in range(len(self.training)):
-            files = self.training[self._order(epoch)[(place + offset) % len(self.training)]]
-            try:
-                return _read(files, MAX_SIDE, np.random.default_rng([self.seed, index]))
-            except DataError as error:  # its header was fine, its pixels are not
-                log.warning("skipped: %s", error)
-        raise DataError("none of the training pairs can be read any more")
+
+        def read(files: PairFiles, rng: np.random.Generator) -> Pair:
+            return _read(files, MAX_SIDE, rng)
+
+        none_left = "none of the training pairs can be read any more"
+        return load_item(self.training, self.seed, index, read, none_left)
 
     def held_out(self) -> list[tuple[Pixels, Pixels]]:
         """See :class:`.scenes.Scenes`: the middle of each."""

@@ -5,8 +5,9 @@ The boundary where whatever Pillow raises becomes a :class:`SourceError`.
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -70,6 +71,20 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
         raise SourceError(f"{path} can't be read as an image: {error.strerror}") from error
 
 
+@contextlib.contextmanager
+def _pillow_errors(name: str) -> Iterator[None]:
+    """Make a :class:`SourceError` about ``name`` of what Pillow raises."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as error:  # of damaged files, Pillow raises whatever comes to hand
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise SourceError(
+            f"{name} can't be read as an image: {why or type(error).__name__}"
+        ) from error
+
+
 def read_stream(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read an image from an open file, which has positions; see :func:`read`.
 
@@ -79,18 +94,11 @@ def read_stream(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Pict
         max_pixels: see :func:`read`.
     """
     reader = FileReader(file, name)
-    try:
+    with _pillow_errors(name):
         try:
             return _read(name, io.BufferedReader(reader), max_pixels)
         finally:
             reader.check()  # whatever Pillow made of it
-    except SourceError:
-        raise
-    except Exception as error:  # of damaged files, Pillow raises whatever comes to hand
-        why = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise SourceError(
-            f"{name} can't be read as an image: {why or type(error).__name__}"
-        ) from error
 
 
 def read_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -103,22 +111,14 @@ def read_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     Raises:
         SourceError: it is missing, no image, or too large.
     """
-    try:
-        with open_ordinary(path) as file:
-            reader = io.BufferedReader(FileReader(file, str(path)))
-            kind = formats.kind_of_content(str(path), reader.read(formats.HEAD_LENGTH))
-            if kind == "HEIF":  # its reader has no way to the header alone
-                height, width = read(path, max_pixels).pixels.shape[:2]
-                return height, width
-            with _open(str(path), kind, reader, max_pixels) as image:
-                return image.height, image.width
-    except SourceError:
-        raise
-    except Exception as error:  # of damaged files, Pillow raises whatever comes to hand
-        why = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise SourceError(
-            f"{path} can't be read as an image: {why or type(error).__name__}"
-        ) from error
+    with _pillow_errors(str(path)), open_ordinary(path) as file:
+        reader = io.BufferedReader(FileReader(file, str(path)))
+        kind = formats.kind_of_content(str(path), reader.read(formats.HEAD_LENGTH))
+        if kind == "HEIF":  # its reader has no way to the header alone
+            height, width = read(path, max_pixels).pixels.shape[:2]
+            return height, width
+        with _open(str(path), kind, reader, max_pixels) as image:
+            return image.height, image.width
 
 
 def _read(name: str, file: IO[bytes], max_pixels: int) -> Picture:
