@@ -167,8 +167,10 @@ def main(frames: int, model: str, noise: float, crf: float, threads: str, streng
     begin = min(seen)
     expected = [number for number in sorted(denoised) if number >= begin]
     missing = [number for number in expected if number not in seen]
-    ages = [1000 * (when - taken[n]) for n, (when, _) in seen.items() if n in taken]
-    ages = ages[min(RATE, len(ages) // 2) :]  # once the reader has caught up with what was there
+    aged = [(1000 * (when - taken[n]), n) for n, (when, _) in seen.items() if n in taken]
+    aged = aged[min(RATE, len(aged) // 2) :]  # once the reader has caught up with what was there
+    ages = [age for age, _ in aged]
+    oldest = [f"{age:.0f} (frame {n} of {max(seen)})" for age, n in sorted(aged, reverse=True)[:3]]
     both = [number for number in expected if number in seen]
     kept = [psnr(luma_of(denoised[n]), seen[n][1]) for n in both]
     alone = encoded([denoised[n] for n in both], Encoding(crf=crf))
@@ -176,7 +178,7 @@ def main(frames: int, model: str, noise: float, crf: float, threads: str, streng
     print(f"{len(taken)} frames taken, {len(expected)} denoised since the reader came, "
           f"{len(missing)} of them missing")  # fmt: skip
     print(f"glass to glass, ms: median {np.median(ages):.0f}, 95 % {np.percentile(ages, 95):.0f}, "
-          f"most {max(ages):.0f}")  # fmt: skip
+          f"most {', '.join(oldest)}")  # fmt: skip
     print(f"luma against the denoised frame, dB: {np.mean(kept):.2f}; "
           f"of the encoder alone {np.mean(own):.2f}")  # fmt: skip
 

@@ -729,6 +729,20 @@ def test_a_stream_that_keeps_up_says_nothing(monkeypatch: pytest.MonkeyPatch) ->
         assert watch.notice() is None
 
 
+def test_what_a_server_had_kept_is_no_overload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes at once at the begin, and after that the stream keeps up."""
+    clock = [100.0]
+    monkeypatch.setattr(overload.time, "monotonic", lambda: clock[0])
+    stats = stream.Stats()
+    watch = overload.Overload(Camera([]), stats, "base")
+    assert watch.notice() is None
+    stats.frames_in, stats.dropped = 40, 20
+    for _ in range(40):
+        assert watch.notice() is None
+        clock[0] += 0.5
+        stats.frames_in += 8
+
+
 def test_the_model_that_would_do_is_the_best_that_does() -> None:
     times = models.figures()["milliseconds"]
     base, nano = times["base"]["1"], times["nano"]["1"]

@@ -15,6 +15,9 @@ __all__ = ["Overload", "faster_model"]
 _SECONDS = 5.0
 """How long it is watched before it is judged."""
 
+_SETTLING = 2.0
+"""Seconds that are not watched at the begin: a server hands on at once what it has kept."""
+
 _TOLERATED = 0.1
 """Share of frames that may be dropped without a word."""
 
@@ -34,7 +37,8 @@ def faster_model(name: str, rate: float, wanted: float) -> tuple[str, float] | N
     """
     measured = models.figures()["milliseconds"]
     # The reference is slower than any of the others, and worse.
-    times = {m: measured[m]["1"] for m in models.names() if m in measured and m != "classic"}
+    alike = models.video_names() if name in models.video_names() else models.still_names()
+    times = {m: measured[m]["1"] for m in alike if m in measured and m != "classic"}
     if name not in times:
         return None
     found = [
@@ -55,16 +59,21 @@ class Overload:
     """
 
     def __init__(self, source: Source, stats: Stats, model: str) -> None:
-        self._source, self._stats, self._model = source, stats, model
+        self._source, self._stats, self.model = source, stats, model
         self._said = not source.live
         self._past: deque[tuple[float, int, int]] = deque()
+        self._begun: float | None = None
 
     def notice(self) -> str | None:
         """What to say now, if anything."""
-        if self._said or offline_since(self._source) is not None:
-            self._past.clear()
-            return None
         now = time.monotonic()
+        if self._said or offline_since(self._source) is not None or not self._stats.frames_in:
+            self._past.clear()
+            self._begun = None
+            return None
+        self._begun = self._begun or now
+        if now - self._begun < _SETTLING:
+            return None
         self._past.append((now, self._stats.frames_in, self._stats.dropped))
         since, frames, dropped = self._past[0]
         if now - since < _SECONDS:
@@ -76,13 +85,13 @@ class Overload:
             return None
         self._said = True
         offered, held = came / (now - since), self._stats.recent_rate
-        better = faster_model(self._model, held, offered)
+        better = faster_model(self.model, held, offered)
         advice = (
             f"{better[0]} would hold about {better[1]:.0f}"
             if better
             else "no shipped model would hold them; a smaller picture or --threads auto may help"
         )
         return (
-            f"this device holds {held:.1f} of {offered:.1f} frames/s with {self._model}, older "
+            f"this device holds {held:.1f} of {offered:.1f} frames/s with {self.model}, older "
             f"frames are dropped; {advice}"
         )
