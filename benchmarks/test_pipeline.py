@@ -13,7 +13,7 @@ from edgecae import noise
 from edgecae_train import architectures, devices
 from edgecae_train.data.batches import Batches, prefetch
 from edgecae_train.data.images import BUILTIN, open_images
-from edgecae_train.phase import Phase
+from edgecae_train.phase import Phase, picture_loss
 
 STEPS, ROUNDS = 60, 5
 SHARE = 0.9
@@ -34,7 +34,8 @@ def test_the_pipeline_keeps_up(benchmark: Any, images: str, spec: str) -> None:
     with chosen.strategy.scope():
         network = architecture.build(chosen.policy)
         averaged = architecture.build(training=False)
-        phase = Phase(network, averaged, chosen.strategy, architecture.loss, "muon", 1.0, 0.999)
+        loss = picture_loss(network, architecture.loss)
+        phase = Phase(network, averaged, chosen.strategy, loss, "muon", 1.0, 0.999)
     source = str(TESTS / "data") if images == "folder" else BUILTIN
     batches = Batches(open_images(source, 112, 0), noise.parse(spec), batch=8, patch=112, seed=0)
     cached = batches.at(0)

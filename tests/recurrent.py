@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import models
-from edgecae_convert.fusion import DIFFERENCE, GAIN, STATE, Layer, attach
+from edgecae_convert.fusion import attach
+from edgecae_train.gate_layers import AMPLIFIED, DIFFERENCE, GAIN, STATE, Layer
 
 __all__ = ["STILL_SCENE", "WATCHFUL", "Frame", "noisy", "scene", "video_model"]
 
@@ -41,7 +42,7 @@ def _watchful() -> Gate:
     signed = np.zeros((2, 2, 12, 8))
     for number in range(8):
         place = number // 2
-        signed[place // 2, place % 2, :, number] = (20 if number % 2 else -20) / 12
+        signed[place // 2, place % 2, :, number] = (20 if number % 2 else -20) / 12 / AMPLIFIED
     layers = [
         Layer("changed", (DIFFERENCE,), 2),
         Layer("seen", (STATE,), 2),

@@ -23,7 +23,8 @@ from edgecae.media.images import Picture
 from edgecae.noise.camera import coding
 from edgecae.quality import psnr
 from edgecae_train import evaluate
-from edgecae_train.data.batches import LUMA, patch_detail
+from edgecae_train.data.batches import LUMA
+from edgecae_train.data.photo_window import patch_detail
 
 HELD_OUT = ("osbooks-writing-guide", "osbooks-entrepreneurship", "data-stunning")
 """Sources; what is trained on is of others."""

@@ -8,7 +8,7 @@ import click
 
 from edgecae import atomic
 from edgecae.commands import options, terminal
-from edgecae_convert import c_header
+from edgecae_convert import c_header, recurrent
 from edgecae_convert.conversion import convert
 from edgecae_convert.report import page as pages
 from edgecae_convert.report.results import ConversionResults, TooMuchLostError, text
@@ -70,6 +70,12 @@ RANGES = {"0:1": (0.0, 1.0), "0:255": (0.0, 255.0), "-1:1": (-1.0, 1.0)}
 )
 @click.option("--trust-code", is_flag=True, help="Run code that MODEL names.")
 @click.option(
+    "--still",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="MODEL.tflite",
+    help="With a gate: the model for single frames to put it before.  [default: the shipped one]",
+)
+@click.option(
     "--size",
     metavar="WxH",
     callback=options.size,
@@ -125,6 +131,7 @@ def command(
     value_range: str,
     signature: str,
     trust_code: bool,
+    still: Path | None,
     size: tuple[int, int] | None,
     output: Path | None,
     max_drop: float,
@@ -139,6 +146,9 @@ def command(
     A model trained elsewhere is MODEL.weights.h5 with an --architecture, MODEL.keras, MODEL.h5 or a
     SavedModel directory; --calibrate then has the pictures for measuring, too.
 
+    A gate (edgecae train --model nano-video, a run of it, or nano-video itself) is put before a
+    model for single frames, which makes a recurrent model for video; --still and --int8 go with it.
+
     A network of gray frames (N×H×W×1) becomes a file that denoises gray frames, and colour ones
     channel by channel.
 
@@ -147,6 +157,13 @@ def command(
     """
     if precision is None:
         raise click.UsageError("give --int8, --int16x8, --float16 or --float32")
+    gate = recurrent.is_gate(path)
+    if gate:
+        others = ptq or calibrate or architecture or noise or signature or size or split or page
+        if precision != "int8" or others or trust_code or value_range != "0:1":
+            raise click.UsageError(f"{path} is a gate: it goes with --int8, --still and -o")
+    elif still is not None:
+        raise click.UsageError(f"--still goes with a gate, and {path} is none")
     if ptq and precision != "int8":
         raise click.UsageError("--ptq goes with --int8")
     if split and precision != "int8":
@@ -158,24 +175,34 @@ def command(
         if other is not None:
             atomic.check(other, overwrite)
     try:
-        results = convert(
-            path,
-            output,
-            precision=precision,
-            ptq=ptq,
-            calibrate=calibrate,
-            size=size,
-            architecture=architecture,
-            noise=noise,
-            trust=trust_code,
-            signature=signature,
-            value_range=RANGES[value_range],
-            max_drop=max_drop,
-            max_low_drop=max_low_drop,
-            split=split,
-            details=page is not None,
-            overwrite=overwrite,
-        )
+        if gate:
+            results = recurrent.convert(
+                path,
+                output,
+                still=still,
+                max_drop=max_drop,
+                max_low_drop=max_low_drop,
+                overwrite=overwrite,
+            )
+        else:
+            results = convert(
+                path,
+                output,
+                precision=precision,
+                ptq=ptq,
+                calibrate=calibrate,
+                size=size,
+                architecture=architecture,
+                noise=noise,
+                trust=trust_code,
+                signature=signature,
+                value_range=RANGES[value_range],
+                max_drop=max_drop,
+                max_low_drop=max_low_drop,
+                split=split,
+                details=page is not None,
+                overwrite=overwrite,
+            )
     except TooMuchLostError as error:
         _show(error.results)
         raise

@@ -1,16 +1,10 @@
 """Put a fusion front before a still model's file: a recurrent video model, int8 throughout.
 
-The front keeps a running average z of the noisy frames y, in blocks of 2×2 pixels, and for each
-block the gain k that a new frame gets in it::
+What the front computes is :func:`edgecae_train.architectures.fusion.fused`::
 
     k ← σ(ln k + q)        z ← z + k · (y − z)
 
-q ≥ 0 comes from a small network, the *gate*. While q is 0, k is 1/2, 1/3, 1/4 … down to 9/256, and
-z the mean of the frames, as in a Kalman filter of a still scene without process noise; a large q
-sets k near to 1, so that z begins anew with the frame: q is 8.5 at most, which makes 0.99 of 9/256.
-The still network denoises z. (To fuse before denoising, with an explicit variance, is the method of
-Maggioni et al., "Efficient Multi-Stage Video Denoising with Recurrent Spatio-Temporal Fusion",
-2021.)
+While q is 0, k is 1/2, 1/3, 1/4 … down to 9/256; q is 8.5 at most, which makes 0.99 of 9/256.
 
 z has more than 8 bits, since a step of k = 1/32 is lost in them: ``state_high`` is z in whole
 levels, and ``state_low`` what is left of it, in eighths of a level. With the smallest gain, a
@@ -34,43 +28,24 @@ from edgecae.tflite import model_file, writer
 from edgecae.tflite.graph import DENOISED, FRAME, decode, from_model
 from edgecae.tflite.operators import RELU6, SAME
 from edgecae.tflite.receptive_field import halo
+from edgecae_train.gate_layers import (
+    AMPLIFIED,
+    BLOCK,
+    DIFFERENCE,
+    GAIN,
+    MAGNITUDE,
+    MAX_Q,
+    STATE,
+    Layer,
+)
 
-__all__ = ["DIFFERENCE", "GAIN", "MAGNITUDE", "STATE", "Layer", "attach"]
+__all__ = ["attach"]
 
-DIFFERENCE, MAGNITUDE, STATE, GAIN = "difference", "magnitude", "state", "gain"
-"""What the gate sees, all at half the resolution of a frame: y − z (12 channels, at most 127/255
-either way), its absolute value, z before this frame (12 channels, 0 to 1), and k before it (1
-channel, 0 to 1)."""
-
-BLOCK = 2
 HALF = 0.5
 """Of the gain, so that it has the scale of differences."""
 RELU = 1
 """TFLite's number of it."""
 STATES = "state_high", "state_low", "state_gain"
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer of the gate: a convolution (same padding) and ReLU6.
-
-    The last layer has 4 channels and half the resolution of the blocks: depth-to-space makes q of
-    them. It has a ReLU, and holds values up to 8.5.
-
-    Attributes:
-        name: of its weights, ``NAME/kernel`` (height×width×inputs×outputs) and ``NAME/bias``.
-        inputs: what it reads: earlier layers, or :data:`DIFFERENCE`, :data:`MAGNITUDE`,
-            :data:`STATE` and :data:`GAIN`; several are put together along their channels, but for
-            the state, which stands alone.
-        stride: of the convolution.
-        skip: an earlier layer of twice the height: the convolution has no activation then, its
-            result goes through depth-to-space by 2, and is added to that layer before the ReLU6.
-    """
-
-    name: str
-    inputs: tuple[str, ...]
-    stride: int = 1
-    skip: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +67,7 @@ _GAIN = _Scale(1 / 256, -128)
 _GAIN_USED = _Scale(1 / 255, -128)
 """The same integers stand for slightly more, so that the largest is a gain of 1."""
 _RELU6 = _Scale(6 / 255, -128)
-_Q = _Scale(8.5 / 255, -128)
+_Q = _Scale(MAX_Q / 255, -128)
 _UP = _Scale(6 / 127, 0)
 _LOG = _Scale(3.54 / 255, 127)
 """−3.54 to 0: logarithms of gains down to 1/34."""
@@ -234,7 +209,7 @@ def attach(
     Args:
         still: an int8 model file whose first operation is a space-to-depth by 2 of the frame.
         layers: of the gate, in order.
-        weights: float, by the names that :class:`Layer` describes.
+        weights: float, by the names that a layer describes; others are left alone.
         about: fields of :class:`edgecae.tflite.metadata.Metadata` that are others than the still
             model's. ``stride``, ``halo`` and ``states`` follow from the graph; ``quality`` is empty
             unless given.
@@ -336,10 +311,14 @@ def _recursion(
     return (high, low, gain), (new_high, new_low, new_gain)
 
 
+_FACTORS = {DIFFERENCE: AMPLIFIED, MAGNITUDE: AMPLIFIED, GAIN: 1 / HALF}
+"""What a gate sees is in the file's tensors times these."""
+
+
 def _factors(front: _Front, names: Sequence[str], inputs: Sequence[int]) -> NDArray[np.float64]:
-    """What the weights of each input channel are multiplied by: the gain is there by half."""
+    """What the weights of each input channel are multiplied by."""
     factors = [
-        np.full(front.channels[index], 1 / HALF if name == GAIN else 1.0)
+        np.full(front.channels[index], _FACTORS.get(name, 1.0))
         for name, index in zip(names, inputs, strict=True)
     ]
     return np.concatenate(factors)

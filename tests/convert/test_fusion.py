@@ -11,7 +11,8 @@ from edgecae import models
 from edgecae.errors import ModelFileError
 from edgecae.tflite import graph as graphs
 from edgecae.tflite import interpreter, model_file
-from edgecae_convert.fusion import DIFFERENCE, GAIN, MAGNITUDE, Layer, attach
+from edgecae_convert.fusion import attach
+from edgecae_train.gate_layers import AMPLIFIED, DIFFERENCE, GAIN, MAGNITUDE, Layer
 
 SIDE = 32
 MIN_GAIN = 9 / 256
@@ -146,7 +147,7 @@ def test_the_gate_sees_gain_and_magnitude() -> None:
     """Each by its own weights, whatever scale it has inside."""
     layers = [Layer("q", (DIFFERENCE, MAGNITUDE, GAIN), 2)]
     kernel = np.zeros((2, 2, 25, 4))
-    kernel[:, :, 12:24] = 40 / 48  # 40 times the mean of |y − z|
+    kernel[:, :, 12:24] = 40 / 48 / AMPLIFIED  # 40 times the mean of |y − z|
     kernel[:, :, 24] = 2 / 4  # twice the mean of the gain
     weights = {"q/kernel": kernel, "q/bias": np.zeros(4)}
     fusion = Fusion(attach(models.find_model("nano").read_bytes(), layers, weights))

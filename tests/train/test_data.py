@@ -12,7 +12,7 @@ from PIL import Image
 from edgecae import noise
 from edgecae.errors import DataError, RecipeError
 from edgecae_train.data import batches as data
-from edgecae_train.data import flat, synthetic, textures
+from edgecae_train.data import flat, photo_window, synthetic, textures
 from edgecae_train.data.batches import Batches, prefetch
 from edgecae_train.data.images import Folder, open_images
 
@@ -273,7 +273,7 @@ def test_patches_with_more_detail_are_preferred(photos: Path) -> None:
 
 
 def typical_detail(patches: np.ndarray) -> float:
-    return float(np.median([data.patch_detail(patch) for patch in patches]))
+    return float(np.median([photo_window.patch_detail(patch) for patch in patches]))
 
 
 def test_each_part_of_a_mixture_has_its_own_detail(photos: Path) -> None:

@@ -12,7 +12,7 @@ from training import TINY
 from edgecae.errors import RecipeError
 from edgecae_train import devices, evaluate, loop, recipe
 from edgecae_train._tf import keras, tf
-from edgecae_train.phase import TOLERANCE, Phase
+from edgecae_train.phase import TOLERANCE, Phase, picture_loss
 from edgecae_train.recipe import Recipe
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,9 @@ def test_the_loss_leaves_out_margins_and_what_a_flat_colour_may_be_off() -> None
 
     def loss(by: float, **settings: Any) -> float:
         with strategy.scope():
-            phase = Phase(off(by), off(by), strategy, "mse", "adam", 0.0, 0.0, **settings)
+            network = off(by)
+            measured = picture_loss(network, "mse", **settings)
+            phase = Phase(network, off(by), strategy, measured, "adam", 0.0, 0.0)
         return float(phase.step((tf.constant(noisy), tf.constant(clean)), 1e-9, 0))
 
     assert loss(3 / 255) == pytest.approx((9 + 169) / 2 / 255**2, rel=1e-3)

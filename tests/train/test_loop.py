@@ -135,7 +135,8 @@ def test_the_loss_scale_of_float16_is_part_of_a_checkpoint() -> None:
     strategy = devices.choose("one").strategy
     with strategy.scope():
         networks = [architectures.get("small").build(p) for p in ("mixed_float16", "float32")]
-        built = phase.Phase(*networks, strategy, "mse", "muon", 0.0, 0.0)
+        loss = phase.picture_loss(networks[0], "mse")
+        built = phase.Phase(*networks, strategy, loss, "muon", 0.0, 0.0)
     assert isinstance(built.optimizer, keras.mixed_precision.LossScaleOptimizer)
     scale, counter = built.variables[-2:]
     assert counter is built.optimizer.dynamic_counter

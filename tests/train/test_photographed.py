@@ -91,12 +91,13 @@ def test_moving_places_teach_nothing() -> None:
     """A step on a batch whose target counts nowhere changes no weight."""
     from edgecae_train._tf import tf
     from edgecae_train.architectures import get
-    from edgecae_train.phase import Phase
+    from edgecae_train.phase import Phase, picture_loss
 
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
         networks = [get("nano").build(training=False) for _ in range(2)]
-        phase = Phase(*networks, strategy, "mse", "adam", 0.0, 0.0)
+        loss = picture_loss(networks[0], "mse")
+        phase = Phase(*networks, strategy, loss, "adam", 0.0, 0.0)
     noisy, target = np.zeros((2, 2, 32, 32, 3), np.uint8) + np.uint8([[[[[9]]]], [[[[99]]]]])
     before = [weight.numpy() for weight in networks[0].trainable_weights]
     nowhere = np.zeros((2, 32, 32, 1), np.uint8)

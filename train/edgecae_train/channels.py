@@ -10,6 +10,7 @@ convolutions read zeros.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from edgecae_train._tf import keras, tf
 from edgecae_train.architectures import Architecture
+from edgecae_train.architectures.fusion import Fusion
 from edgecae_train.architectures.links import Link
 from edgecae_train.quantization.equalize import watch
 from edgecae_train.weights import load_weights, named_weights
@@ -53,9 +55,12 @@ def fits(one: Architecture, other: Architecture) -> bool:
     """Whether weights of one architecture can be fitted to another.
 
     They can where the two differ in nothing but widths, and none is more than twice what it was.
+    Gates can where they differ in nothing but the model for single frames.
     """
     if one == other:
         return True
+    if isinstance(one, Fusion) and isinstance(other, Fusion):
+        return dataclasses.replace(one, still=other.still) == other
     if type(one) is not type(other) or one.stride != other.stride or one.links != other.links:
         return False
     here, there = (named_weights(each.build(training=False)) for each in (one, other))
@@ -200,6 +205,8 @@ def fitted(start: Start, other: Architecture, batches: Sequence[Batch]) -> Value
         batches: noisy and clean pictures, N×H×W×3 in [0, 1].
     """
     architecture, values = start.architecture, start.values
+    if isinstance(architecture, Fusion):
+        return dict(values)
     model = architecture.build(training=False)
     load_weights(model, values)
     wanted = named_weights(other.build(training=False))

@@ -17,7 +17,7 @@ from edgecae.commands import terminal
 from edgecae.errors import RecipeError
 from edgecae_train import architectures, channels, loop, recipe, shipped, weights
 from edgecae_train._tf import find_devices
-from edgecae_train.architectures import Architecture
+from edgecae_train.architectures import RECURRENT, Architecture
 from edgecae_train.recipe import Recipe
 
 __all__ = ["command", "progress"]
@@ -47,7 +47,7 @@ class _Setting:
 
 
 _SETTINGS = [
-    _Setting("--model", ("model",), click.Choice(sorted(architectures.ARCHITECTURES)),
+    _Setting("--model", ("model",), click.Choice(sorted(architectures.EVERY)),
              "Architecture."),
     _Setting("--latent", ("latent",), int,
              "Channels of a compressor's latent; for classic.  [default: none]"),
@@ -107,6 +107,11 @@ def _changes(values: dict[str, Any]) -> dict[str, Any]:
         if (value := values[each.flag[2:].replace("-", "_")]) is not None
         for name in each.settings
     }
+
+
+def _usual(model: str | None) -> Recipe:
+    """The recipe that options change where there is no file."""
+    return recipe.with_changes(Recipe(), recipe.OF_CLIPS if model in RECURRENT else {})
 
 
 def _one_kind(asked: dict[str, Any]) -> dict[str, Any]:
@@ -240,7 +245,7 @@ def command(
             raise RecipeError(f"{out} holds no run to resume")
         chosen = recipe.read(out / "recipe.toml")
     else:
-        chosen = recipe.read(recipe_file) if recipe_file else Recipe()
+        chosen = recipe.read(recipe_file) if recipe_file else _usual(changes.get("model"))
         if init:
             architecture, _, values = weights.read_weights(shipped.find_weights(init))
             asked = {

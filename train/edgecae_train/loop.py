@@ -16,12 +16,23 @@ from typing import Any
 import numpy as np
 
 from edgecae.errors import RecipeError
-from edgecae_train import architectures, checkpoint, devices, evaluate, recipe, samples, weights
+from edgecae_train import (
+    architectures,
+    checkpoint,
+    devices,
+    evaluate,
+    recipe,
+    samples,
+    weights,
+)
 from edgecae_train._tf import seeded, tf
+from edgecae_train.architectures import Architecture
+from edgecae_train.architectures.fusion import Fusion, clip_denoiser
 from edgecae_train.channels import Start, fits
 from edgecae_train.checkpoint import State
 from edgecae_train.data.batches import prefetch
-from edgecae_train.phase import Phase
+from edgecae_train.gain_loss import gain_loss
+from edgecae_train.phase import Phase, picture_loss
 from edgecae_train.quantization.quantize import post_training, quantize
 from edgecae_train.recipe import Recipe
 from edgecae_train.run import (
@@ -57,20 +68,30 @@ def _build(run: Run, phase: str, start: dict[str, Any]) -> Phase:
         if start:
             weights.load_weights(network, start)
         weights.copy_weights(network, averaged)
+        measured = (
+            gain_loss(network, settings.frames, wanted.margin)
+            if isinstance(run.architecture, Fusion)
+            else picture_loss(network, loss, wanted.margin, wanted.flat_weight)
+        )
         return Phase(
             network,
             averaged,
             run.devices.strategy,
-            loss,
+            measured,
             settings.optimizer if phase == "float" else "adam",
             settings.clip_norm,
             wanted.average,
             wanted.weight_decay,
             leak,
-            wanted.margin,
-            wanted.flat_weight,
-            run.architecture.stride,
+            _denoiser(averaged, run.architecture),
         )
+
+
+def _denoiser(network: Any, architecture: Architecture) -> evaluate.Denoise:
+    """What validation measures: of frames, or of clips."""
+    if isinstance(architecture, Fusion):
+        return clip_denoiser(network, evaluate.float_denoiser(architecture.still))
+    return evaluate.keras_denoiser(network, architecture.stride)
 
 
 def _calibrated(run: Run, start: dict[str, Any]) -> dict[str, Any]:
@@ -85,8 +106,9 @@ def _validate(
     run: Run, phase: Phase, state: State, loss: float | None, rate: float
 ) -> dict[str, Any]:
     """Measure, keep what is best, write a checkpoint and the pictures."""
+    assert phase.denoise is not None  # see _build
     measured = run.validation.measure(phase.denoise)
-    if run.recipe.flat:
+    if run.recipe.flat and not isinstance(run.architecture, Fusion):
         measured["flat"] = evaluate.flat_psnr(phase.denoise)
     mean = float(np.mean(list(measured.values())))
     row = {
@@ -178,7 +200,7 @@ def _finish_phase(run: Run, state: State) -> None:
     weights.load_weights(network, values)
     weights.save_weights(run.phase_weights(state.phase), network, run.architecture, state.phase)
     samples.curves(run.directory / "curves.png", state.history)
-    denoise = evaluate.keras_denoiser(network, run.architecture.stride)
+    denoise = _denoiser(network, run.architecture)
     samples.samples(run.directory / "samples.png", run.validation, denoise)
 
 
@@ -240,7 +262,7 @@ def train(
     chosen = devices.choose(settings.strategy, settings.precision, announce)
     announce(chosen.description)
     if start is not None and start.architecture != architecture:
-        announce(f"weights of other widths are fitted to {settings.model}")
+        announce(f"weights of another network are fitted to {settings.model}")
     check_fits(settings, architecture, chosen.strategy.num_replicas_in_sync)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -263,6 +285,9 @@ def train(
         restored = resume and run.last.exists()
         for phase in PHASES[PHASES.index(state.phase) :]:
             if not run.settings(phase).steps:
+                continue
+            if phase == "qat" and isinstance(architecture, Fusion):
+                announce("no QAT phase: a gate is rounded when it is converted")
                 continue
             if not restored:
                 state = State(phase, history=state.history)

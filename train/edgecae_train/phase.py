@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae_train import evaluate, weights
+from edgecae_train import weights
 from edgecae_train._tf import keras, tf
 from edgecae_train.optimizers import OPTIMIZERS
 
-__all__ = ["Phase", "loss_of"]
+__all__ = ["Phase", "loss_of", "picture_loss"]
 
 TOLERANCE = 0.75 / 255
 """Error of a patch without noise that costs nothing where such patches have a weight of their own:
@@ -36,6 +36,38 @@ def loss_of(kind: str) -> Callable[[Any], Any]:
     return lambda error: tf.reduce_mean(tf.sqrt(tf.square(error) + 1e-6))
 
 
+def picture_loss(
+    network: Any, kind: str, margin: int = 0, flat_weight: float = 1.0
+) -> Callable[..., Any]:
+    """Loss of a network for single frames.
+
+    Args:
+        network: N×H×W×3 in [0, 1] to the same.
+        kind: see :class:`edgecae_train.recipe.PhaseSettings`, as the other two.
+        margin: likewise.
+        flat_weight: likewise.
+
+    Returns:
+        A function of noisy and target, N×H×W×3 in 0–255, and maybe of where the target counts.
+    """
+    measure = loss_of(kind)
+
+    def loss(noisy: Any, clean: Any, counts: Any = None) -> Any:
+        noisy, clean = (tf.cast(x, tf.float32) / 255.0 for x in (noisy, clean))
+        error = network(noisy, training=True) - clean
+        if counts is not None:
+            error *= tf.cast(counts, tf.float32)
+        if margin:
+            error = error[:, margin:-margin, margin:-margin]
+        if flat_weight != 1:
+            noiseless = tf.reduce_all(noisy == clean, axis=(1, 2, 3), keepdims=True)
+            beyond = error - tf.clip_by_value(error, -TOLERANCE, TOLERANCE)
+            error = tf.where(noiseless, flat_weight * beyond, error)
+        return measure(error)
+
+    return loss
+
+
 class Phase:
     """Network, moving average and optimizer of one phase, and the compiled step over them.
 
@@ -43,15 +75,13 @@ class Phase:
         network: what is trained.
         averaged: a float32 network of the same weights, which holds their moving average.
         strategy: whose scope the two were made in.
-        loss: see :class:`edgecae_train.recipe.Recipe`.
+        loss: of ``network``, a function of a batch.
         optimizer_name: ``muon`` or ``adam``.
         clip_norm: see :class:`edgecae_train.recipe.Recipe`.
         average: see :class:`edgecae_train.recipe.PhaseSettings`.
         weight_decay: see :class:`edgecae_train.recipe.PhaseSettings`.
         leak: the variable that ``network`` was built with, if any.
-        margin: see :class:`edgecae_train.recipe.PhaseSettings`.
-        flat_weight: likewise.
-        stride: of the network.
+        denoise: ``averaged`` as validation runs it, if it does.
     """
 
     def __init__(
@@ -59,15 +89,13 @@ class Phase:
         network: Any,
         averaged: Any,
         strategy: Any,
-        loss: str,
+        loss: Callable[..., Any],
         optimizer_name: str,
         clip_norm: float,
         average: float,
         weight_decay: float = 0.0,
         leak: Any = None,
-        margin: int = 0,
-        flat_weight: float = 1.0,
-        stride: int = 1,
+        denoise: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
     ) -> None:
         self.network, self.averaged, self.strategy = network, averaged, strategy
         optimizer = OPTIMIZERS[optimizer_name](1e-3, weight_decay=weight_decay or None)
@@ -87,21 +115,10 @@ class Phase:
         self.optimizer = optimizer
         pairs = weights.named_weights(averaged)
         followed = [(pairs[n], v) for n, v in weights.named_weights(network).items()]
-        measure = loss_of(loss)
 
-        def replica_step(noisy: Any, clean: Any, counts: Any = None) -> Any:
-            noisy, clean = (tf.cast(x, tf.float32) / 255.0 for x in (noisy, clean))
+        def replica_step(*batch: Any) -> Any:
             with tf.GradientTape() as tape:
-                error = network(noisy, training=True) - clean
-                if counts is not None:
-                    error *= tf.cast(counts, tf.float32)
-                if margin:
-                    error = error[:, margin:-margin, margin:-margin]
-                if flat_weight != 1:
-                    noiseless = tf.reduce_all(noisy == clean, axis=(1, 2, 3), keepdims=True)
-                    beyond = error - tf.clip_by_value(error, -TOLERANCE, TOLERANCE)
-                    error = tf.where(noiseless, flat_weight * beyond, error)
-                value = measure(error)
+                value = loss(*batch)
                 goal = optimizer.get_scaled_loss(value) if scaled else value
             variables = network.trainable_variables
             gradients = tape.gradient(goal, variables)
@@ -124,7 +141,7 @@ class Phase:
             return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
         self._step = step
-        self.denoise = evaluate.keras_denoiser(averaged, stride)
+        self.denoise = denoise
         self._average = average
         self._leak = leak
 
@@ -160,7 +177,7 @@ class Phase:
         """Train one step.
 
         Args:
-            batch: from :meth:`place`: noisy, target, and maybe where the target counts.
+            batch: from :meth:`place`.
             rate: learning rate.
             count: steps done before in this phase; early averages forget faster.
             leak: slope of ReLU6 outside its bounds.

@@ -18,6 +18,7 @@ from edgecae.nearest import nearest_setting
 from edgecae_train.data.images import BUILTIN
 
 __all__ = [
+    "OF_CLIPS",
     "PhaseSettings",
     "QatPhase",
     "Recipe",
@@ -36,6 +37,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Tries = Annotated[int, msgspec.Meta(ge=1, le=16)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Average = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Frames = Annotated[int, msgspec.Meta(ge=2, le=64)]
 Channels = Annotated[int, msgspec.Meta(ge=0, le=256)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -150,6 +152,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         bursts: folder with a subfolder of shots for each still scene (:mod:`.data.bursts`), in the
             place of both likewise.
         noise: see :mod:`edgecae.noise`.
+        frames: of a clip, for recurrent models, whose clips are made from ``data``
+            (:mod:`.data.clips`); ``gray``, ``detail`` and ``flat`` mean nothing to them.
         gray: share of the patches that are gray, with the same noise in all channels, as frames
             of a gray camera come to a colour network.
         detail: patches drawn for each that is used, the one with most detail: much of a photo is
@@ -186,6 +190,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     bursts: str = ""
     held_out: str = ""
     noise: str = "gaussian:0-55"
+    frames: Frames = 8
     gray: Share = 0.05
     detail: Tries | tuple[Tries, ...] = 1
     flat: Share = 0.0
@@ -224,6 +229,17 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             if folder := getattr(self, kind):
                 return kind, folder
         return None
+
+
+OF_CLIPS = {
+    "float.steps": 6000,
+    "float.batch": 6,
+    "float.patch": 96,
+    "float.margin": 4,
+    "float.learning_rate": 3e-3,
+    "qat.steps": 0,
+}
+"""What a recurrent model is trained with unless told otherwise."""
 
 
 def read(path: Path) -> Recipe:

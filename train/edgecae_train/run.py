@@ -125,7 +125,7 @@ def check_fits(settings: Recipe, architecture: Architecture, replicas: int) -> N
         RecipeError: a size does not fit.
     """
     for name, phase in (("float", settings.float_phase), ("qat", settings.qat)):
-        for size in phase.sizes:
+        for size in phase.sizes if phase.steps else ():
             if size.patch % architecture.stride:
                 raise RecipeError(
                     f"{name}: a patch of {size.patch} is no multiple of the network's stride "

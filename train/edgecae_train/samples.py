@@ -71,6 +71,8 @@ def samples(path: Path, images: HeldOut, denoise: Denoise, count: int = 4, side:
         spec = specs[index % len(specs)]
         noisy, clean = images.pairs[spec][index]
         result = denoise(noisy)
+        if clean.ndim == 4:  # of a clip, the last frame
+            noisy, clean, result = noisy[-1], clean[-1], result[-1]
         size = min(side, *clean.shape[:2])
         top, left = ((length - size) // 2 for length in clean.shape[:2])
         window = np.s_[top : top + size, left : left + size]

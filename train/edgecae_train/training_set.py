@@ -1,4 +1,5 @@
-"""What a run learns from and is validated on: photos with noise that is made, pairs, or bursts.
+"""What a run learns from and is validated on: photos or clips with noise that is made, pairs, or
+bursts.
 
 Each kind draws batches, and keeps its held-out pictures in the run directory, which needs nothing
 else from then on.
@@ -6,7 +7,7 @@ else from then on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,16 +17,29 @@ import numpy as np
 from edgecae import noise as noise_models
 from edgecae.media import images as picture_files
 from edgecae.media.images import Picture
+from edgecae.noise import Noise
 from edgecae_train import evaluate
+from edgecae_train.architectures import RECURRENT
 from edgecae_train.data.batches import Batches, Drawn
 from edgecae_train.data.bursts import open_bursts
+from edgecae_train.data.clip_batches import ClipBatches, add_noise, held_out_clips
 from edgecae_train.data.images import Images, open_images
 from edgecae_train.data.pairs import open_pairs
 from edgecae_train.data.scenes import ScenePatches, Scenes
 from edgecae_train.evaluate import HeldOut, Pixels
 from edgecae_train.recipe import Recipe
 
-__all__ = ["AGAINST", "HeldOutPictures", "TrainingSet", "open_training_set", "read_held_out"]
+__all__ = [
+    "AGAINST",
+    "HeldOutPictures",
+    "TrainingSet",
+    "clip_validation",
+    "open_training_set",
+    "read_held_out",
+]
+
+HELD_OUT_FRAMES = 12
+"""Of a clip that a recurrent network is validated on."""
 
 AGAINST = {"pairs": "clean pictures", "bursts": "mean of other shots"}
 """What held-out noisy pictures are measured against: the name of the only figure."""
@@ -37,6 +51,7 @@ class HeldOutPictures:
 
     Attributes:
         clean: uint8, H×W×3; noise is made for them.
+            Clips, T×H×W×3 with equal H and W, of a recurrent network.
         pairs: noisy pictures and what they are measured against; then ``clean`` are the latter.
     """
 
@@ -44,9 +59,15 @@ class HeldOutPictures:
     pairs: tuple[tuple[Pixels, Pixels], ...] = ()
 
     def write(self, folder: Path) -> None:
-        """Write ``NN.png``, or ``NN_noisy.png`` and ``NN_clean.png``."""
+        """Write ``NN.png``, or ``NN_noisy.png`` and ``NN_clean.png``.
+
+        Of a clip, the frames stand below each other, in ``NN_clip.png``.
+        """
         for index, image in enumerate(() if self.pairs else self.clean):
-            picture_files.write(folder / f"{index:02}.png", Picture(image))
+            of_clip = image.ndim == 4
+            name = f"{index:02}_clip.png" if of_clip else f"{index:02}.png"
+            picture = image.reshape(-1, *image.shape[2:]) if of_clip else image
+            picture_files.write(folder / name, Picture(picture))
         for index, (noisy, clean) in enumerate(self.pairs):
             picture_files.write(folder / f"{index:02}_noisy.png", Picture(noisy))
             picture_files.write(folder / f"{index:02}_clean.png", Picture(clean))
@@ -58,6 +79,11 @@ def read_held_out(folder: Path) -> HeldOutPictures:
     def read(path: Path) -> Pixels:
         return picture_files.read(path).pixels
 
+    strips = [read(path) for path in sorted(folder.glob("*_clip.png"))]
+    if strips:
+        sides = [strip.shape[1] for strip in strips]
+        clips = (x.reshape(-1, side, side, 3) for x, side in zip(strips, sides, strict=True))
+        return HeldOutPictures(tuple(clips))
     clean = sorted(folder.glob("*_clean.png"))
     if not clean:
         return HeldOutPictures(tuple(read(path) for path in sorted(folder.glob("*.png"))))
@@ -118,6 +144,44 @@ class Photos:
 
 
 @dataclass(frozen=True)
+class Clips:
+    """Clips made from photos, whose noise is made as the recipe says."""
+
+    images: Images
+    recipe: Recipe
+    held_out: HeldOutPictures
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`TrainingSet`."""
+        return self.images.fingerprint
+
+    def batches(self, batch: int, patch: int, seed: int, shard: int = 0) -> ClipBatches:
+        """See :class:`TrainingSet`."""
+        noise = noise_models.parse(self.recipe.noise)
+        return ClipBatches(self.images, noise, batch, patch, self.recipe.frames, seed, shard)
+
+    def validation(self, stride: int) -> HeldOut:  # noqa: ARG002
+        """See :class:`TrainingSet`."""
+        noises = evaluate.levels(noise_models.parse(self.recipe.noise))
+        return clip_validation(self.held_out.clean, noises)
+
+
+def clip_validation(clips: Sequence[Pixels], noises: Sequence[Noise]) -> HeldOut:
+    """Prepare held-out clips, T×H×W×3, for measuring; all their frames count.
+
+    Args:
+        clips: without noise.
+        noises: what to measure at.
+    """
+    pairs = {}
+    for noise in noises:
+        rng = np.random.default_rng(0)
+        pairs[noise.name] = tuple(add_noise(clip, noise, rng) for clip in clips)
+    return HeldOut(pairs)
+
+
+@dataclass(frozen=True)
 class Photographed:
     """Pairs or bursts, whose noise is the camera's own."""
 
@@ -148,9 +212,13 @@ def open_training_set(settings: Recipe) -> TrainingSet:
     Raises:
         DataError: there are no usable pictures.
     """
-    smallest = max(size.patch for size in [*settings.float_phase.sizes, *settings.qat.sizes])
+    phases = [phase for phase in (settings.float_phase, settings.qat) if phase.steps]
+    smallest = max(size.patch for phase in phases for size in phase.sizes)
     if not settings.photographed:
         images = open_images(settings.data, smallest, settings.seed, settings.held_out)
+        if settings.model in RECURRENT:
+            clips = held_out_clips(images.held_out(), HELD_OUT_FRAMES, smallest)
+            return Clips(images, settings, HeldOutPictures(clips))
         return Photos(images, settings, HeldOutPictures(tuple(images.held_out())))
     kind, folder = settings.photographed
     opening: Callable[..., Scenes] = open_pairs if kind == "pairs" else open_bursts

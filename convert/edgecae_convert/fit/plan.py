@@ -9,7 +9,7 @@ from typing import Any
 
 from edgecae_train import channels, devices, recipe, shipped, weights
 from edgecae_train.data.images import BUILTIN
-from edgecae_train.phase import Phase
+from edgecae_train.phase import Phase, picture_loss
 from edgecae_train.recipe import Recipe
 from edgecae_train.training_set import open_training_set
 
@@ -104,9 +104,10 @@ def seconds_per_step(settings: Recipe) -> float:
         network = start.architecture.build(chosen.policy)
         averaged = start.architecture.build(training=False)
         wanted = settings.float_phase
+        loss = picture_loss(network, start.architecture.loss, wanted.margin)
         phase = Phase(
-            network, averaged, chosen.strategy, start.architecture.loss, settings.optimizer,
-            settings.clip_norm, wanted.average, wanted.weight_decay, margin=wanted.margin,
+            network, averaged, chosen.strategy, loss, settings.optimizer, settings.clip_norm,
+            wanted.average, wanted.weight_decay,
         )  # fmt: skip
     batches = open_training_set(settings).batches(wanted.batch, wanted.patch, settings.seed)
     # The same batch again: its pictures are read or generated once for very many steps.

@@ -19,6 +19,7 @@ from edgecae.errors import ModelFileError
 
 __all__ = [
     "DEFAULT",
+    "VIDEO",
     "card",
     "figures",
     "find_model",
@@ -26,11 +27,17 @@ __all__ = [
     "names",
     "photo_credits",
     "sha256",
+    "still_names",
+    "video_names",
     "write_hashes",
 ]
 
 DEFAULT = "small"
 """What is used unless told otherwise."""
+
+VIDEO = "-video"
+"""How the name of a recurrent model ends; it begins with that of the model for single frames in
+it."""
 
 _FOLDER = Path(__file__).parent
 
@@ -39,6 +46,16 @@ def names() -> list[str]:
     """Names of the shipped models, the smallest file first."""
     files = sorted(_FOLDER.glob("*.tflite"), key=lambda path: (path.stat().st_size, path.stem))
     return [path.stem for path in files]
+
+
+def still_names() -> list[str]:
+    """Names of those for single frames."""
+    return [name for name in names() if not name.endswith(VIDEO)]
+
+
+def video_names() -> list[str]:
+    """Names of those that are recurrent."""
+    return [name for name in names() if name.endswith(VIDEO)]
 
 
 def find_model(model: str | Path) -> Path:

@@ -14,10 +14,11 @@ import msgspec
 
 from edgecae.errors import RecipeError
 from edgecae_train.architectures.classic import Classic
+from edgecae_train.architectures.fusion import Fusion
 from edgecae_train.architectures.links import Link
 from edgecae_train.architectures.unet import UNet
 
-__all__ = ["ARCHITECTURES", "Architecture", "describe", "get", "named", "restore"]
+__all__ = ["ARCHITECTURES", "RECURRENT", "Architecture", "describe", "get", "named", "restore"]
 
 
 class Architecture(Protocol):
@@ -65,7 +66,13 @@ ARCHITECTURES: dict[str, Architecture] = {
 """By the name that ``--model`` takes: that of the shipped model which has it. What a recipe trains
 on the way there differs in a few numbers, which the recipe gives (``[architecture]``)."""
 
-KINDS: dict[str, type[Any]] = {each.kind: type(each) for each in ARCHITECTURES.values()}
+RECURRENT: dict[str, Fusion] = {
+    f"{name}-video": Fusion(name) for name, still in ARCHITECTURES.items() if still.kind == "unet"
+}
+"""Gates, likewise: each goes before the model for single frames of that name."""
+
+EVERY: dict[str, Any] = {**ARCHITECTURES, **RECURRENT}
+KINDS: dict[str, type[Any]] = {each.kind: type(each) for each in EVERY.values()}
 """The class of each family."""
 
 
@@ -73,7 +80,7 @@ def get(name: str, latent: int = 0, numbers: Mapping[str, Any] | None = None) ->
     """Look up an architecture by its registered name.
 
     Args:
-        name: in ``ARCHITECTURES``.
+        name: in ``ARCHITECTURES`` or ``RECURRENT``.
         latent: channels of the variant's latent; 0: as it is registered.
         numbers: of a variant: fields of the registered architecture to replace, as TOML or JSON
             has them (a tuple is a list).
@@ -83,9 +90,9 @@ def get(name: str, latent: int = 0, numbers: Mapping[str, Any] | None = None) ->
             or it has no bottleneck to be a latent.
     """
     try:
-        architecture = ARCHITECTURES[name]
+        architecture: Architecture = EVERY[name]
     except KeyError:
-        known = ", ".join(sorted(ARCHITECTURES))
+        known = ", ".join(sorted(EVERY))
         raise RecipeError(f"no architecture is called {name!r}; there are {known}") from None
     if numbers:
         architecture = _variant(name, architecture, numbers)
@@ -121,7 +128,7 @@ def named(architecture: Architecture) -> tuple[str, int]:
         RecipeError: it is no registered one.
     """
     latent: int = getattr(architecture, "latent", 0)
-    for name, known in ARCHITECTURES.items():
+    for name, known in EVERY.items():
         if type(known) is type(architecture) and get(name, latent) == architecture:
             return name, latent
     raise RecipeError(
@@ -142,10 +149,12 @@ def restore(description: dict[str, Any]) -> Architecture:
     Raises:
         RecipeError: the kind is unknown or the numbers are not its own.
     """
-    numbers = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items()}
-    kind = numbers.pop("kind", None)
+    numbers = dict(description)
     try:
-        architecture: Architecture = KINDS[str(kind)](**numbers)
-    except (KeyError, TypeError) as error:
+        family = KINDS[str(numbers.pop("kind", None))]
+        if numbers.keys() - {field.name for field in dataclasses.fields(family)}:
+            raise KeyError(", ".join(numbers))
+        architecture: Architecture = msgspec.convert(numbers, family)
+    except (KeyError, msgspec.ValidationError) as error:
         raise RecipeError(f"architecture {description!r} is not one of edgecae's") from error
     return architecture

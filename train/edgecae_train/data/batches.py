@@ -20,8 +20,9 @@ from edgecae.errors import RecipeError
 from edgecae.noise import Mixture, Noise, fast_normals
 from edgecae_train.data import flat
 from edgecae_train.data.images import Images
+from edgecae_train.data.photo_window import PhotoWindow, patch_detail
 
-__all__ = ["LUMA", "Batches", "Drawn", "patch_detail", "prefetch"]
+__all__ = ["LUMA", "Batches", "Drawn", "prefetch"]
 
 TURNOVER = 40
 """After so many steps the oldest image of the window makes room for a new one."""
@@ -80,11 +81,6 @@ def _parts(noise: Noise, detail: int | Sequence[int]) -> list[_Part]:
     return [_Part(*each) for each in zip(kinds, shares, details, strict=True)]
 
 
-def patch_detail(patch: Pixels) -> float:
-    """How much neighbouring pixels of a patch differ, of the green of every other row."""
-    return float(np.abs(np.diff(patch[::2, :, 1].astype(np.int16), axis=1)).mean())
-
-
 @dataclass
 class Batches:
     """Pairs of noisy and clean patches for each step.
@@ -117,40 +113,12 @@ class Batches:
     gray: float = 0.0
     flat: float = 0.0
     detail: int | Sequence[int] = 1
-    _window: dict[int, Pixels] = field(default_factory=dict, repr=False)
     _noisy: dict[tuple[int, int], tuple[Pixels, Pixels]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Divide the noise into its parts."""
         self._parts = _parts(self.noise, self.detail)
-
-    def _image(self, index: int, oldest: int) -> Pixels:
-        if index not in self._window:
-            for gone in [i for i in self._window if i < oldest]:
-                del self._window[gone]
-            self._window[index] = self.images.load(index)
-        return self._window[index]
-
-    def _photo(self, rng: np.random.Generator, side: int, oldest: int, tries: int) -> Pixels:
-        """Draw a part of a photo, turned and mirrored, side×side×3 or what a small photo has."""
-        best, most = None, -1.0
-        for _ in range(tries):
-            draw = rng.random(3)
-            image = self._image(oldest + int(draw[0] * self.images.window), oldest)
-            height, width = (min(side, length) for length in image.shape[:2])
-            top = int(draw[1] * (image.shape[0] - height + 1))
-            left = int(draw[2] * (image.shape[1] - width + 1))
-            crop = image[top : top + height, left : left + width]
-            detail = patch_detail(crop) if tries > 1 else 0.0
-            if detail > most:
-                best, most = crop, detail
-        assert best is not None  # there is at least one try
-        turn = int(rng.integers(8))
-        if turn & 1:
-            best = best[::-1]
-        if turn & 2:
-            best = best[:, ::-1]
-        return best.transpose(1, 0, 2) if turn & 4 else best
+        self._photos = PhotoWindow(self.images)
 
     def _pairs(
         self, noise: Noise, rng: np.random.Generator, clean: list[Pixels], side: int
@@ -173,7 +141,7 @@ class Batches:
         if (part, index) not in self._noisy:
             rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, index, 1 + part]))
             side = max(NOISY_SIDE, self.patch)
-            photo = self._photo(rng, side, oldest, 1)
+            photo = self._photos.draw(rng, side, oldest, 1)
             noisy, target = self._pairs(self._parts[part].noise, rng, [photo], side)
             self._noisy[part, index] = noisy[0], target[0]
         return self._noisy[part, index]
@@ -219,7 +187,7 @@ class Batches:
                 for index in mine:
                     noisy[index], target[index] = self._cut(rng, part, first, oldest)
             elif len(mine):
-                clean = [self._photo(rng, self.patch, oldest, detail) for _ in mine]
+                clean = [self._photos.draw(rng, self.patch, oldest, detail) for _ in mine]
                 noisy[mine], target[mine] = self._pairs(noise, rng, clean, self.patch)
         return noisy, target
 

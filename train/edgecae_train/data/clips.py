@@ -84,9 +84,7 @@ def draw_motion(rng: np.random.Generator, frames: int) -> Motion:
     return Motion(shifts)
 
 
-def _layer(
-    rng: np.random.Generator, photo: Photo, side: int, motion: Motion
-) -> NDArray[np.uint8]:
+def _layer(rng: np.random.Generator, photo: Photo, side: int, motion: Motion) -> NDArray[np.uint8]:
     """Draw the frames of one layer, T×side×side×3."""
     reduction = 1 if motion.still and rng.random() < 0.5 else REDUCTION
     source = photo(rng, (side + 2 * MARGIN) * reduction)
@@ -99,7 +97,8 @@ def _layer(
     count, first = len(motion.shifts), MARGIN * reduction + beyond
     if motion.still:
         return np.stack([_moved(picture, side, reduction, motion, 0, first)] * count)
-    return np.stack([_moved(picture, side, reduction, motion, time, first) for time in range(count)])
+    times = range(count)
+    return np.stack([_moved(picture, side, reduction, motion, time, first) for time in times])
 
 
 def _moved(
@@ -160,7 +159,7 @@ def _with_object(
 
 
 def _light(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """Draw the brightness of each frame relative to the first: flicker, a step, or a slow change."""
+    """Draw the brightness of each frame: flicker, a step, a slow change, or always 1."""
     kind = rng.choice(4, p=(0.84, 0.06, 0.06, 0.04))
     light = np.ones(count)
     if kind == 1:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgecae.errors import DataError, SourceError
 from edgecae.media import images
-from edgecae_train.data.batches import patch_detail
+from edgecae_train.data.photo_window import patch_detail
 
 __all__ = [
     "HELD_OUT_SIDE",

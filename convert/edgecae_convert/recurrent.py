@@ -1,0 +1,159 @@
+"""Convert a trained gate: put it before the file of a model for single frames."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae import atomic, models
+from edgecae import noise as noise_models
+from edgecae.denoise.denoiser import Denoiser
+from edgecae.denoise.float_runner import Denoise
+from edgecae.errors import QualityError, RecipeError
+from edgecae.tflite import interpreter, model_file
+from edgecae_convert import fusion, verify
+from edgecae_convert.report.results import ConversionResults, TooMuchLostError
+from edgecae_train import architectures, evaluate, recipe, shipped, weights
+from edgecae_train.architectures import describe
+from edgecae_train.architectures.fusion import Fusion, clip_denoiser
+from edgecae_train.evaluate import HeldOut
+from edgecae_train.recipe import Recipe
+from edgecae_train.run import held_out_folder
+from edgecae_train.training_set import clip_validation, open_training_set, read_held_out
+
+__all__ = ["convert", "is_gate"]
+
+SIGMAS = (5, 15, 25, 50)
+THREADS = 2
+"""Of the interpreter that a file is measured with."""
+
+
+def is_gate(path: Path) -> bool:
+    """Whether a run, a weights file or a shipped name is that of a gate."""
+    if (path / "recipe.toml").exists():
+        return recipe.read(path / "recipe.toml").model in architectures.RECURRENT
+    if str(path) in shipped.names():
+        return str(path) in architectures.RECURRENT
+    if not path.is_file() or not path.name.endswith(".weights.h5"):
+        return False
+    try:
+        return isinstance(weights.read_weights(path)[0], Fusion)
+    except RecipeError:
+        return False
+
+
+def convert(
+    path: Path,
+    output: Path | None = None,
+    *,
+    still: Path | None = None,
+    max_drop: float = 0.1,
+    max_low_drop: float = verify.MAX_LOW_DROP,
+    overwrite: bool = False,
+) -> ConversionResults:
+    """Put a gate before a model for single frames, and check it against the float gate.
+
+    Both are measured on clips that the run holds out, over all their frames.
+
+    Args:
+        path: a run directory, a weights file or a shipped name, see :func:`is_gate`.
+        output: the file to write; ``RUN/MODEL-int8.tflite`` unless given.
+        still: file of a model for single frames; the shipped one that the gate was trained beside,
+            unless given.
+        max_drop: see :func:`edgecae_convert.convert`.
+        max_low_drop: likewise.
+        overwrite: replace an existing file.
+
+    Raises:
+        RecipeError: there is no such gate.
+        ModelFileError: ``still`` is no model that a gate fits.
+        QualityError: too much was lost; no file is written.
+        SinkError: the file exists, or can't be written.
+    """
+    found = shipped.find_weights(str(path) if str(path) in shipped.names() else path)
+    architecture, _, values = weights.read_weights(found)
+    assert isinstance(architecture, Fusion)  # see is_gate
+    name, _ = architectures.named(architecture)
+    settings, clips, where = _clips(path, name)
+    noises = evaluate.levels(noise_models.parse(settings.noise), SIGMAS)
+    validation = clip_validation(clips, noises)
+    if output is None:
+        output = (path if path.is_dir() else path.parent) / f"{settings.name or name}-int8.tflite"
+    atomic.check(output, overwrite)
+    before = model_file.read(still or models.find_model(architecture.still)).content
+
+    def encoded(quality: dict[str, dict[str, float]]) -> bytes:
+        return fusion.attach(
+            before,
+            architecture.layers,
+            values,
+            name=settings.name or name,
+            architecture=describe(architecture),
+            noise=str(noise_models.parse(settings.noise)),
+            recipe=recipe.digest(settings) if path.is_dir() else "unknown",
+            made_with=recipe.versions(),
+            quality=quality,
+        )
+
+    gate = architecture.build(training=False)
+    weights.load_weights(gate, values)
+    with atomic.writing(output, overwrite) as temporary:
+        temporary.write_bytes(encoded({}))
+        reference = validation.measure(clip_denoiser(gate, _single(architecture, still)))
+        measured = _measure(temporary, validation)
+        forms = {"float": reference, "int8": measured}
+        quality = {
+            form: {spec: round(value, 4) for spec, value in figures.items()}
+            for form, figures in forms.items()
+        }
+        temporary.write_bytes(encoded(quality))
+        results = ConversionResults(
+            model=dataclasses.replace(model_file.read(temporary), path=output),
+            refused=None,
+            noisy=validation.measure(None),
+            reference=reference,
+            converted=measured,
+            backend=str(interpreter.find_backend()),
+            ranges="those of the model for single frames; of the gate they are fixed",
+            measured_on=f"{validation.count} {where}",
+            quantized="",
+        )
+        try:
+            advice = "train the gate longer"
+            verify.check_quality(reference, measured, max_drop, max_low_drop, advice)
+        except QualityError as error:
+            raise TooMuchLostError(str(error), results) from error
+    return results
+
+
+def _clips(path: Path, name: str) -> tuple[Recipe, tuple[NDArray[np.uint8], ...], str]:
+    """The recipe of a gate, and the clips to measure on: those of its run, or generated ones."""
+    if path.is_dir():
+        held_out = read_held_out(held_out_folder(path)).clean
+        if not held_out:
+            raise RecipeError(f"{path} holds no held-out clips to measure on")
+        return recipe.read(path / "recipe.toml"), held_out, f"held-out clips of {path}"
+    settings = recipe.with_changes(Recipe(), {**recipe.OF_CLIPS, "model": name})
+    return settings, open_training_set(settings).held_out.clean, "clips of generated pictures"
+
+
+def _single(architecture: Fusion, still: Path | None) -> Denoise:
+    """The model for single frames: its float network, or a file of which there is no other form."""
+    if still is None:
+        return evaluate.float_denoiser(architecture.still)
+    return Denoiser(still, threads=THREADS).process
+
+
+def _measure(path: Path, validation: HeldOut) -> dict[str, float]:
+    """PSNR of a file by noise, through the runtime."""
+    with Denoiser(path, threads=THREADS) as denoiser:
+
+        def denoise(clip: NDArray[np.uint8]) -> NDArray[Any]:
+            denoiser.reset()
+            return np.stack([denoiser.process(frame) for frame in clip])
+
+        return validation.measure(denoise)

@@ -1,0 +1,152 @@
+"""The gate of recurrent models: what it learns from, and its training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from edgecae.errors import RecipeError
+from edgecae_train import architectures, command, evaluate, loop, recipe, weights
+from edgecae_train._tf import tf
+from edgecae_train.architectures.fusion import MIN_GAIN, Fusion, clip_denoiser, fused
+from edgecae_train.gain_loss import CAUTION, errors, gain_loss, loss_of_gain
+from edgecae_train.gate_layers import MAX_Q
+
+pytestmark = pytest.mark.slow
+
+TINY = {
+    "model": "nano-video",
+    "frames": 3,
+    "validate_every": 2,
+    "deterministic": True,
+    "float.steps": 4,
+    "float.batch": 2,
+    "float.patch": 64,
+    "float.learning_rate": 1e-3,
+    "qat.steps": 0,
+}
+
+
+def always(q: float):
+    """A gate that says the same everywhere."""
+    return lambda inputs: tf.fill(tf.shape(inputs[3]), np.float32(q))
+
+
+def test_while_nothing_changes_the_mean_is_that_of_all_frames() -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.random((6, 1, 4, 4, 12), np.float32)
+    mean, gain = tf.constant(frames[0]), tf.ones((1, 4, 4, 1))
+    for number, frame in enumerate(frames[1:], 2):
+        mean, _, gain = fused(always(0), frame, mean, gain)
+        assert np.allclose(gain, 1 / number)
+        assert np.allclose(mean, frames[:number].mean(0), atol=1e-6)
+    for _ in range(100):
+        mean, _, gain = fused(always(0), frames[0], mean, gain)
+    assert np.allclose(gain, MIN_GAIN)
+
+
+def test_a_large_q_begins_anew() -> None:
+    frame = np.full((1, 4, 4, 12), 0.8, np.float32)
+    mean, _, gain = fused(always(MAX_Q), frame, 0 * frame, tf.fill((1, 4, 4, 1), MIN_GAIN))
+    assert (gain.numpy() > 0.98).all()
+    assert np.allclose(mean, 0.8, atol=0.02)
+
+
+@pytest.mark.parametrize(("change", "before"), [(0.0, 0.1), (1e-4, 0.04), (1e-2, 1.0), (0.5, 0.04)])
+def test_the_best_gain_costs_least(change: float, before: float) -> None:
+    """By trying all: it weighs what is left of the noise and the change against a new frame."""
+    noise = 25.0**2 / 255**2
+    gains = np.geomspace(MIN_GAIN / 2, 1, 4000)
+    given = (tf.constant(x, tf.float64) for x in (np.log(gains), before, change, noise))
+    costs = loss_of_gain(*given).numpy()
+    error = (1 - gains) ** 2 * (change + before * noise) + gains**2 * noise
+    assert gains[costs.argmin()] == pytest.approx(gains[error.argmin()], rel=0.01)
+    assert costs.min() == pytest.approx(0.02, abs=1e-3)  # the root's rounding at its bottom
+
+
+def test_change_and_noise_are_told_from_a_clean_clip() -> None:
+    rng = np.random.default_rng(0)
+    clean = np.full((1, 64, 64, 12), 0.5)
+    noisy = clean + 0.1 * rng.standard_normal(clean.shape)
+    mean = clean.copy()
+    mean[:, :, 32:] += 0.2
+    change, noise = (x.numpy()[0, ..., 0] for x in errors(clean, mean, noisy))
+    assert np.allclose(change[:, :30], 0)
+    assert np.allclose(change[:, 34:], CAUTION * 0.04)
+    assert np.allclose(noise[16:-16, 16:-16], 0.01, rtol=0.1)
+
+
+def test_to_forget_a_still_scene_costs_more_than_to_keep_it() -> None:
+    clean = np.full((2, 4, 64, 64, 3), 120, np.uint8)
+    noisy = np.clip(clean + 20 * np.random.default_rng(0).standard_normal(clean.shape), 0, 255)
+    batch = noisy.astype(np.uint8), clean, np.array([1, 16], np.uint8)
+    nothing, all_ = (float(gain_loss(always(q), 4, 4)(*batch)) for q in (0, MAX_Q))
+    assert nothing < 0.3
+    assert all_ > 5 * nothing
+
+
+def test_a_gate_forgets_a_scene_that_was_cut() -> None:
+    clean = np.full((1, 4, 64, 64, 3), 40, np.uint8)
+    clean[:, 2:] = 200
+    nothing, all_ = (
+        float(gain_loss(always(q), 4, 4)(clean, clean, np.array([8]))) for q in (0, MAX_Q)
+    )
+    assert all_ < nothing
+
+
+def test_it_trains_and_goes_on_where_it_was_killed(tmp_path: Path, photos: Path) -> None:
+    settings = recipe.with_changes(recipe.Recipe(), {**TINY, "data": str(photos)})
+    whole = loop.train(settings, tmp_path / "whole")
+
+    def kill(event: loop.Event) -> None:
+        if event.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(settings, tmp_path / "run", report=kill)
+    loop.train(recipe.read(tmp_path / "run" / "recipe.toml"), tmp_path / "run", resume=True)
+    assert (tmp_path / "run/history.csv").read_text() == (whole / "history.csv").read_text()
+    architecture, phase, values = weights.read_weights(whole / "float.weights.h5")
+    assert (architecture, phase) == (Fusion("nano"), "float")
+    assert all(name.startswith("gate_") for name in values)
+    assert (whole / "samples.png").exists()
+    assert len(list((whole / "held_out").glob("*_clip.png"))) == 12
+
+
+def test_a_trained_gate_is_a_start_beside_another_model(tmp_path: Path, photos: Path) -> None:
+    given = [
+        *("--data", str(photos), "--steps", "1", "--batch", "1", "--patch", "64"),
+        *("--validate-every", "1"),
+    ]
+    first = CliRunner().invoke(
+        command.command, ["--model", "nano-video", "--out", str(tmp_path / "a"), *given]
+    )
+    assert first.exit_code == 0, first.output
+    second = ["--model", "small-video", "--init", str(tmp_path / "a"), "--learning-rate", "1e-9"]
+    done = CliRunner().invoke(command.command, [*second, "--out", str(tmp_path / "b"), *given])
+    assert done.exit_code == 0, done.output
+    (one, _, before), (other, _, after) = (
+        weights.read_weights(tmp_path / run / "float.weights.h5") for run in "ab"
+    )
+    assert (one, other) == (Fusion("nano"), Fusion("small"))
+    for name, value in before.items():
+        np.testing.assert_allclose(after[name], value, atol=1e-6)
+
+
+def test_a_clip_whose_gate_forgets_all_is_denoised_frame_by_frame() -> None:
+    rng = np.random.default_rng(0)
+    clip = rng.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    still = evaluate.float_denoiser("nano")
+    denoise = clip_denoiser(always(40.0), still)
+    expected = np.stack([still(frame) for frame in clip])
+    assert np.abs(denoise(clip).astype(int) - expected).max() <= 1
+
+
+def test_a_description_is_read_again_and_others_are_refused() -> None:
+    described = architectures.describe(Fusion("small", width=6))
+    assert architectures.restore(described) == Fusion("small", width=6)
+    with pytest.raises(RecipeError, match="not one of edgecae's"):
+        architectures.restore({**described, "high": 3})

@@ -1,0 +1,138 @@
+"""Batches of clips with noise, for recurrent networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecae.noise import Noise, fast_normals
+from edgecae_train.data.clips import clip
+from edgecae_train.data.images import Images
+from edgecae_train.data.photo_window import PhotoWindow
+
+__all__ = ["ClipBatches", "add_noise", "held_out_clips"]
+
+HELD = 64
+"""Clips that are held in memory at once."""
+USES = 4
+"""How often a clip is used on the mean: to draw one takes longer than to train on it. Each time it
+is turned and mirrored anew, and half of the time it runs backwards."""
+CLIPS_A_PHOTO = 10
+"""Clips after which the oldest photo of the window makes room for a new one."""
+BEGINS = 0.4
+"""Share of the clips that are the begin of a sequence."""
+MAX_BEFORE = 32
+"""Frames that a scene has been still for before another clip."""
+
+Pixels = NDArray[np.uint8]
+
+
+def add_noise(clean: Pixels, noise: Noise, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+    """Make a clip noisy, with one strength and one camera for all of it, anew in each frame.
+
+    To the noise, the clip is one tall picture of its frames.
+
+    Args:
+        clean: T×H×W×3.
+        noise: see :class:`edgecae.noise.Noise`.
+        rng: the only source of randomness.
+
+    Returns:
+        noisy and target, alike.
+    """
+    noisy, target = noise.pair(clean.reshape(-1, *clean.shape[2:]), rng, fast_normals)
+    return noisy.reshape(clean.shape), target.reshape(clean.shape)
+
+
+@dataclass
+class ClipBatches:
+    """Clips with and without noise for each step, a pure function of seed and step.
+
+    Attributes:
+        images: photos that clips are made from (:mod:`.clips`).
+        noise: drawn anew for every clip, strength included.
+        batch: clips a step (of this shard).
+        patch: their height and width.
+        frames: their length.
+        seed: of everything random here.
+        shard: which of the equal parts of the global batch this is.
+    """
+
+    images: Images
+    noise: Noise
+    batch: int
+    patch: int
+    frames: int
+    seed: int
+    shard: int = 0
+    _held: dict[int, tuple[Pixels, Pixels]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Begin without photos."""
+        self._photos = PhotoWindow(self.images)
+
+    def _clip(self, index: int) -> tuple[Pixels, Pixels]:
+        """Clip ``index`` of the endless series."""
+        if index not in self._held:
+            rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, index, 1]))
+            oldest = index // CLIPS_A_PHOTO
+
+            def photo(rng: np.random.Generator, side: int) -> Pixels:
+                return self._photos.draw(rng, side, oldest, 1)
+
+            clean = clip(rng, photo, self.frames, self.patch)
+            self._held[index] = add_noise(clean, self.noise, rng)
+        return self._held[index]
+
+    def at(self, step: int) -> tuple[Pixels, ...]:
+        """The batch of one step.
+
+        Returns:
+            noisy and target, uint8, N×T×patch×patch×3; and how many frames of the scene, as the
+            first one shows it, were before the clip, uint8, N: 1 where it is the begin.
+        """
+        rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, step]))
+        first = step * self.batch // USES
+        for gone in [index for index in self._held if index < first]:
+            del self._held[gone]
+        pairs = []
+        for _ in range(self.batch):
+            noisy, target = self._clip(first + int(rng.integers(HELD)))
+            turn = int(rng.integers(16))
+            for axis in range(3):
+                if turn & 1 << axis:
+                    noisy, target = (np.flip(x, axis) for x in (noisy, target))
+            if turn & 8:
+                noisy, target = (x.transpose(0, 2, 1, 3) for x in (noisy, target))
+            pairs.append((noisy, target))
+        before = rng.integers(2, MAX_BEFORE + 1, self.batch)
+        counts = np.where(rng.random(self.batch) < BEGINS, 1, before).astype(np.uint8)
+        return (*(np.stack(each) for each in zip(*pairs, strict=True)), counts)
+
+
+def held_out_clips(
+    photos: list[Pixels], frames: int, side: int, count: int = 12
+) -> tuple[Pixels, ...]:
+    """Make clips for validation, always the same.
+
+    Args:
+        photos: held-out ones, which take turns.
+        frames: of a clip.
+        side: of a clip, pixels.
+        count: of clips.
+    """
+    clips = []
+    for index in range(count):
+        rng = np.random.default_rng([2**31, index])
+
+        def photo(rng: np.random.Generator, side: int, index: int = index) -> Pixels:
+            picture = photos[(index + int(rng.integers(2))) % len(photos)]
+            height, width = (min(side, length) for length in picture.shape[:2])
+            top = int(rng.integers(picture.shape[0] - height + 1))
+            left = int(rng.integers(picture.shape[1] - width + 1))
+            return picture[top : top + height, left : left + width]
+
+        clips.append(clip(rng, photo, frames, side))
+    return tuple(clips)

@@ -1,0 +1,121 @@
+"""What a gate learns from: how much worse its gains are than the best, which a clean clip tells.
+
+A block's mean of earlier frames errs by what is left of their noise, k·σ², and by b², what the
+scene has changed in it. With the gain g, the new mean errs by (1 − g)²·(b² + k·σ²) + g²·σ², which
+is least where q = ln(1 + b²/(k·σ²)), as in a Kalman filter. The loss is the logarithm of the error
+over the least one. No step of the training looks through the network for single frames: the loss
+of its result is flat where there is no history yet, and a gate that is trained by that stays there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edgecae_train._tf import tf
+from edgecae_train.architectures.fusion import fused
+from edgecae_train.gate_layers import BLOCK
+
+__all__ = ["errors", "gain_loss", "loss_of_gain"]
+
+CAUTION = 8.0
+"""Weight of b²: the network for single frames removes most of the noise that is left, and takes
+what a scene has changed for a part of it; and a wrong mean is wrong in the next frames, too."""
+ROUNDING = 0.7 / 255
+"""What is added to the noise: no picture of 8 bits has less."""
+NEAR, AROUND = 3, 17
+"""Blocks, each way, that a change is taken over, and the noise."""
+NEARNESS = 0.2
+"""Weight of the error of the gain's logarithm: the other loss hardly minds a gain of 1/16 in place
+of 1/32, which in the long run doubles the noise."""
+
+
+def _mean(x: Any, side: int) -> Any:
+    """Mean over squares of blocks."""
+    for shape in ([side, 1], [1, side]):
+        x = tf.nn.avg_pool2d(x, shape, 1, "SAME")
+    return x
+
+
+def errors(clean: Any, mean: Any, noisy: Any) -> tuple[Any, Any]:
+    """Change and noise of each block.
+
+    Args:
+        clean: a frame without noise, in blocks, N×H/2×W/2×12 in [0, 1].
+        mean: of the earlier frames without noise, with the gains that the noisy ones had, alike.
+        noisy: the frame with noise, alike.
+
+    Returns:
+        b² times ``CAUTION``, and σ², each N×H/2×W/2×1.
+    """
+    change = tf.reduce_mean(tf.square(clean - mean), -1, keepdims=True)
+    change = tf.maximum(_mean(change, NEAR), 0.25 * change)
+    noise = _mean(tf.reduce_mean(tf.square(noisy - clean), -1, keepdims=True), AROUND)
+    return CAUTION * change, noise + ROUNDING**2
+
+
+def loss_of_gain(logarithm: Any, gain: Any, change: Any, noise: Any) -> Any:
+    """What a gain costs in comparison with the best one; 0 for that.
+
+    Args:
+        logarithm: of the gain that a block got, any shape, as all others.
+        gain: k before the frame.
+        change: of :func:`errors`.
+        noise: likewise.
+    """
+    before = change + gain * noise
+    best = before / (before + noise)
+    got = tf.exp(logarithm)
+    least = before * noise / (before + noise)
+    error = tf.square(1 - got) * before + tf.square(got) * noise
+    apart = logarithm - tf.math.log(best)
+    return tf.math.log(error / least) + NEARNESS * tf.sqrt(tf.square(apart) + 0.01)
+
+
+def _begun(noisy: Any, clean: Any, count: Any) -> tuple[Any, Any]:
+    """Make the mean and the gain that a clip begins with.
+
+    Where ``count`` is 1 the clip is the begin of a sequence. Else its scene has been still for so
+    many frames before, whose noise is made of the last frame's.
+    """
+    count = tf.cast(count, tf.float32)[:, None, None, None]
+    left = tf.reverse(noisy[:, -1] - clean[:, -1], [1, 2]) / tf.sqrt(count)
+    mean = tf.where(count == 1, noisy[:, 0], clean[:, 0] + left)
+    blocks = tf.nn.space_to_depth(mean, BLOCK)
+    return blocks, tf.ones_like(blocks[..., :1]) / count
+
+
+def gain_loss(gate: Any, frames: int, margin: int) -> Callable[..., Any]:
+    """Mean cost of the gains that a gate gives (:func:`loss_of_gain`), over all frames and blocks.
+
+    Args:
+        gate: of :func:`edgecae_train.architectures.gate.build`.
+        frames: of a clip.
+        margin: pixels at each side that count for nothing.
+
+    Returns:
+        A function of clips with and without noise, N×T×H×W×3 in 0–255, and of how many frames were
+        before, N.
+    """
+    edge = margin // BLOCK
+
+    def loss(noisy: Any, clean: Any, count: Any) -> Any:
+        noisy, clean = (tf.cast(x, tf.float32) / 255.0 for x in (noisy, clean))
+        mean, gain = _begun(noisy, clean, count)
+        clean_mean = tf.nn.space_to_depth(clean[:, 0], BLOCK)
+        total = 0.0
+        for time in range(frames):
+            now, target = (tf.nn.space_to_depth(x[:, time], BLOCK) for x in (noisy, clean))
+            before = gain
+            mean_before = clean_mean
+            mean, logarithm, gain = fused(gate, now, mean, gain)
+            # Each frame is learned by itself: what it leaves is input for the next.
+            mean, gain = tf.stop_gradient(mean), tf.stop_gradient(gain)
+            clean_mean += gain * (target - clean_mean)
+            cost = loss_of_gain(logarithm, before, *errors(target, mean_before, now))
+            if edge:
+                cost = cost[:, edge:-edge, edge:-edge]
+            total += tf.reduce_mean(cost)
+        return total / frames
+
+    return loss
