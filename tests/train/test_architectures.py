@@ -14,7 +14,7 @@ from edgecae.tflite.receptive_field import halo
 from edgecae_convert import export
 from edgecae_train import architectures, weights
 from edgecae_train._tf import keras, tf
-from edgecae_train.architectures import ARCHITECTURES, Architecture
+from edgecae_train.architectures import ARCHITECTURES, Architecture, every
 from edgecae_train.architectures.layers import LeakyReLU6
 from edgecae_train.quantization import quantize
 
@@ -35,7 +35,7 @@ def picture() -> np.ndarray:
 
 def test_every_family_is_registered() -> None:
     there = {m.name for m in pkgutil.iter_modules(architectures.__path__)}
-    assert {a.kind for a in ARCHITECTURES.values()} == there - {"layers", "links"}
+    assert {a.kind for a in every().values()} == there - {"gate", "layers", "links"}
 
 
 def test_size_and_range_are_kept(architecture: Architecture, picture: np.ndarray) -> None:
@@ -144,7 +144,7 @@ def test_an_architecture_that_is_not_registered_has_no_name() -> None:
 
 
 def test_unknown_names_and_numbers() -> None:
-    with pytest.raises(RecipeError, match=f"there are {', '.join(sorted(ARCHITECTURES))}"):
+    with pytest.raises(RecipeError, match=f"there are {', '.join(sorted(every()))}"):
         architectures.get("large")
     with pytest.raises(RecipeError):
         architectures.restore({"kind": "unet", "colour": "red"})

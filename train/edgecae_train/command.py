@@ -47,7 +47,7 @@ class _Setting:
 
 
 _SETTINGS = [
-    _Setting("--model", ("model",), click.Choice(sorted(architectures.EVERY)),
+    _Setting("--model", ("model",), click.Choice(sorted(architectures.every())),
              "Architecture."),
     _Setting("--latent", ("latent",), int,
              "Channels of a compressor's latent; for classic.  [default: none]"),

@@ -18,7 +18,16 @@ from edgecae_train.architectures.fusion import Fusion
 from edgecae_train.architectures.links import Link
 from edgecae_train.architectures.unet import UNet
 
-__all__ = ["ARCHITECTURES", "RECURRENT", "Architecture", "describe", "get", "named", "restore"]
+__all__ = [
+    "ARCHITECTURES",
+    "RECURRENT",
+    "Architecture",
+    "describe",
+    "every",
+    "get",
+    "named",
+    "restore",
+]
 
 
 class Architecture(Protocol):
@@ -71,8 +80,13 @@ RECURRENT: dict[str, Fusion] = {
 }
 """Gates, likewise: each goes before the model for single frames of that name."""
 
-EVERY: dict[str, Any] = {**ARCHITECTURES, **RECURRENT}
-KINDS: dict[str, type[Any]] = {each.kind: type(each) for each in EVERY.values()}
+
+def every() -> dict[str, Any]:
+    """Both, by name."""
+    return {**ARCHITECTURES, **RECURRENT}
+
+
+KINDS: dict[str, type[Any]] = {each.kind: type(each) for each in every().values()}
 """The class of each family."""
 
 
@@ -90,9 +104,9 @@ def get(name: str, latent: int = 0, numbers: Mapping[str, Any] | None = None) ->
             or it has no bottleneck to be a latent.
     """
     try:
-        architecture: Architecture = EVERY[name]
+        architecture: Architecture = every()[name]
     except KeyError:
-        known = ", ".join(sorted(EVERY))
+        known = ", ".join(sorted(every()))
         raise RecipeError(f"no architecture is called {name!r}; there are {known}") from None
     if numbers:
         architecture = _variant(name, architecture, numbers)
@@ -128,7 +142,7 @@ def named(architecture: Architecture) -> tuple[str, int]:
         RecipeError: it is no registered one.
     """
     latent: int = getattr(architecture, "latent", 0)
-    for name, known in EVERY.items():
+    for name, known in every().items():
         if type(known) is type(architecture) and get(name, latent) == architecture:
             return name, latent
     raise RecipeError(
