@@ -66,7 +66,7 @@ def cpu() -> str:
 def _psnr(
     sets: list[Path], kept_in: Path, only: list[str]
 ) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-    names = models.names()
+    names = models.still_names()
     by_protocol = {
         "8-bit": ["noisy", *names, *(f"{name}:float" for name in names), *PEERS],
         "float": [f"{name}:raw" for name in names],

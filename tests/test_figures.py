@@ -31,8 +31,8 @@ def test_tables_show_what_was_measured(page: str, monkeypatch: pytest.MonkeyPatc
 def test_a_reference_is_of_a_quiet_machine_and_of_all_that_is_shipped(path: Path) -> None:
     found = results.read_results(path)
     assert found.conditions.warnings == []
-    assert {row.method for row in found.latency} >= set(models.names())
-    assert {row.method for row in found.quality} >= {*models.names(), "noisy", "bilateral"}
+    assert {row.method for row in found.latency} >= set(models.still_names())
+    assert {row.method for row in found.quality} >= {*models.still_names(), "noisy", "bilateral"}
 
 
 MAX_LOSS = {5: 0.25, 15: 0.1, 25: 0.1, 50: 0.1}
@@ -40,7 +40,7 @@ MAX_LOSS = {5: 0.25, 15: 0.1, 25: 0.1, 50: 0.1}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in models.names() if name != "classic"])
+@pytest.mark.parametrize("name", [name for name in models.still_names() if name != "classic"])
 def test_int8_keeps_what_the_float_network_can(name: str, photos: Path) -> None:
     from edgecae_train import evaluate, shipped, weights
 

@@ -30,6 +30,7 @@ def only(monkeypatch: pytest.MonkeyPatch, motion: Motion) -> None:
     monkeypatch.setattr(clips, "draw_motion", lambda rng, frames: motion)
     monkeypatch.setattr(clips, "OBJECTS", 0.0)
     monkeypatch.setattr(clips, "CUTS", 0.0)
+    monkeypatch.setattr(clips, "BLURRED", 0.0)
     monkeypatch.setattr(clips, "_light", lambda rng, count: np.ones(count))
 
 
@@ -83,9 +84,9 @@ def test_a_batch_is_a_function_of_the_step(photos: Path) -> None:
     again = source().at(2)
     for one, other in zip(before, again, strict=True):
         np.testing.assert_array_equal(one, other)
-    noisy, target, counts = again
+    noisy, target, counts, led = again
     assert noisy.shape == target.shape == (3, FRAMES, SIDE, SIDE, 3)
-    assert counts.shape == (3,)
+    assert counts.shape == led.shape == (3,)
     assert counts.min() >= 1
 
 

@@ -232,7 +232,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 OF_CLIPS = {
-    "float.steps": 6000,
+    "float.steps": 5000,
     "float.batch": 6,
     "float.patch": 96,
     "float.margin": 4,

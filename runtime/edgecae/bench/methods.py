@@ -151,7 +151,7 @@ def float_method_of(name: str, among: Sequence[str]) -> str | None:
 
     Returns:
         A name for :func:`find_method`, whose network may be missing; None where the model is not
-        int8, or where nobody can know.
+        int8 or is recurrent, or where nobody can know.
     """
     about = _metadata(name)
     if about is None or about.precision != "int8":
@@ -160,7 +160,7 @@ def float_method_of(name: str, among: Sequence[str]) -> str | None:
         twin = _metadata(other)
         if twin is not None and twin.precision == "float32" and twin.recipe == about.recipe:
             return other
-    return f"{name}{FLOAT}" if name in models.names() else None
+    return f"{name}{FLOAT}" if name in models.still_names() else None
 
 
 def float_methods_of(names: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which shipped model denoises how many frames a second on this machine."""
+"""Which shipped model for single frames denoises how many frames a second on this machine."""
 
 from __future__ import annotations
 
@@ -68,12 +68,13 @@ class Advice:
 
 
 def candidates() -> list[str]:
-    """Shipped models worth measuring, the cheapest first.
+    """Shipped models for single frames worth measuring, the cheapest first.
 
     Left out is a model that another beats in both cost and quality.
     """
     cost = {
-        name: model_file.read(models.find_model(name)).macs_per_pixel for name in models.names()
+        name: model_file.read(models.find_model(name)).macs_per_pixel
+        for name in models.still_names()
     }
     good = quality()
     beaten = {

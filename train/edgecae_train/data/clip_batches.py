@@ -23,6 +23,9 @@ CLIPS_A_PHOTO = 10
 """Clips after which the oldest photo of the window makes room for a new one."""
 BEGINS = 0.4
 """Share of the clips that are the begin of a sequence."""
+LED = 0.5
+"""Share of the clips whose frames see the mean that the best gains would have left: a gate that
+forgets too much would else learn from short histories alone."""
 MAX_BEFORE = 32
 """Frames that a scene has been still for before another clip."""
 
@@ -90,8 +93,9 @@ class ClipBatches:
         """The batch of one step.
 
         Returns:
-            noisy and target, uint8, N×T×patch×patch×3; and how many frames of the scene, as the
-            first one shows it, were before the clip, uint8, N: 1 where it is the begin.
+            noisy and target, uint8, N×T×patch×patch×3; how many frames of the scene, as the first
+            one shows it, were before the clip, uint8, N: 1 where it is the begin; and whether
+            frames see the mean that the best gains would have left, uint8, N: else the gate's own.
         """
         rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, step]))
         first = step * self.batch // USES
@@ -109,7 +113,8 @@ class ClipBatches:
             pairs.append((noisy, target))
         before = rng.integers(2, MAX_BEFORE + 1, self.batch)
         counts = np.where(rng.random(self.batch) < BEGINS, 1, before).astype(np.uint8)
-        return (*(np.stack(each) for each in zip(*pairs, strict=True)), counts)
+        led = (rng.random(self.batch) < LED).astype(np.uint8)
+        return (*(np.stack(each) for each in zip(*pairs, strict=True)), counts, led)
 
 
 def held_out_clips(

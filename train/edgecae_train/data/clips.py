@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 __all__ = ["Motion", "clip", "draw_motion"]
 
@@ -28,6 +28,13 @@ MARGIN = 16
 REDUCTION = 2
 """A moving picture is drawn so many times larger and averaged down: it stays as sharp wherever it
 lies between two pixels."""
+
+BLURRED = 0.45
+"""Share of the layers that are out of focus, as much of what moves in videos is. Little of them
+differs from frame to frame, and a gate must see it nevertheless."""
+
+BLURS = 0.7, 6.0
+"""Radius of the blur, pixels, between."""
 
 OBJECTS = 0.55
 """Share of the clips that have an object before the background."""
@@ -94,6 +101,9 @@ def _layer(rng: np.random.Generator, photo: Photo, side: int, motion: Motion) ->
     beyond = reduction * max(0, int(np.ceil(np.abs(motion.shifts).max())) + 2 - MARGIN)
     around = ((beyond, beyond + short[0]), (beyond, beyond + short[1]), (0, 0))
     picture = Image.fromarray(np.pad(source, around, mode="symmetric"))
+    if rng.random() < BLURRED:
+        radius = float(np.exp(rng.uniform(*np.log(BLURS))))
+        picture = picture.filter(ImageFilter.GaussianBlur(radius * reduction))
     count, first = len(motion.shifts), MARGIN * reduction + beyond
     if motion.still:
         return np.stack([_moved(picture, side, reduction, motion, 0, first)] * count)
