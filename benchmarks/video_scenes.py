@@ -89,7 +89,8 @@ def from_photos(
     places = MOTIONS[motion](frames)
     low, travel = places.min(axis=0), np.ptp(places, axis=0)
     found = []
-    for path in evenly(sorted(p for p in folder.iterdir() if p.is_file()), count):
+    paths = sorted(path for path in folder.iterdir() if path.suffix in images.SUFFIXES)
+    for path in evenly(paths, count):
         photo = Image.fromarray(images.read(path).pixels)
         room = np.array(photo.size) - size - travel
         if room.min() < 0:
