@@ -68,6 +68,16 @@ def digest(method: str, noise: str) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
+def may_run(method: str, noise: str) -> bool:
+    """Whether a method can be measured with a noise; a line says why not."""
+    try:
+        digest(method, noise)
+    except ValueError as error:
+        click.echo(f"left out: {error}", err=True)
+        return False
+    return True
+
+
 def run(method: str, noise: str, source: Path, target: Path) -> None:
     """Denoise a folder of clips."""
     if method == NOISY:
@@ -227,7 +237,8 @@ def main(
             continue
         part = (scene, noise, f"{folder.name}, {frames} frames" + f", {size}" * (scene != CLIPS))
         start, known = time.perf_counter(), read_results(results)
-        keys = [(*part, method, digest(method, noise)) for method in (NOISY, *methods)]
+        able = [method for method in (NOISY, *methods) if may_run(method, noise)]
+        keys = [(*part, method, digest(method, noise)) for method in able]
         missing = [key[-2] for key in keys if key not in known]
         if missing:
             measure(clean_clips(scene, folder, size, frames), part, missing, results)

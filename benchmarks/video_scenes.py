@@ -53,12 +53,14 @@ def _still(frames: int) -> Places:
 
 
 def _pan(frames: int) -> Places:
-    return np.arange(frames)[:, None] * np.array([PAN, 0.0])
+    places: Places = np.arange(frames)[:, None] * np.array([PAN, 0.0])
+    return places
 
 
 def _shake(frames: int) -> Places:
-    off: Places = np.random.default_rng(0).normal(0, SHAKE, (frames, 2))
-    return off.clip(-MAX_SHAKE, MAX_SHAKE)
+    off = np.random.default_rng(0).normal(0, SHAKE, (frames, 2))
+    places: Places = np.clip(off, -MAX_SHAKE, MAX_SHAKE)
+    return places
 
 
 MOTIONS: dict[str, Callable[[int], Places]] = {"static": _still, "pan": _pan, "shake": _shake}
