@@ -14,14 +14,11 @@ pictures lost.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
+from clips_420 import LUMA, Pixels, denoise, read_lumas, write_clip
 from numpy.typing import NDArray
 
 from edgecae.media import images
@@ -30,40 +27,12 @@ from edgecae.noise import gaussian
 from edgecae.quality import psnr
 
 SIGMAS = (10, 25, 50)
-LUMA = np.array([0.299, 0.587, 0.114])
 NOISY, CLEAN = ("_real", "_noisy"), ("_mean", "_clean")
 
-Pixels = NDArray[np.uint8]
 
-
-def luma_psnr(clean: Pixels, result: Pixels) -> float:
-    """PSNR of the luma of two RGB pictures, in dB."""
-    return psnr(clean @ LUMA, result @ LUMA)
-
-
-def write_clip(path: Path, picture: Pixels) -> None:
-    """Write one frame, lossless in yuv420p, limited range and BT.601."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=Fraction(25))
-        stream.height, stream.width = picture.shape[:2]
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.color_range, stream.codec_context.colorspace = 1, 5
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        container.mux(stream.encode(frame.reformat(format="yuv420p")))
-        container.mux(stream.encode(None))
-
-
-def read_clip(path: Path) -> Pixels:
-    """The only frame of a clip that stores RGB."""
-    with av.open(str(path)) as container:
-        (frame,) = container.decode(video=0)
-        return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-
-
-def denoise(source: Path, target: Path, model: str, *more: str) -> None:
-    """Run the command on a folder."""
-    command = [sys.executable, "-m", "edgecae", "denoise", str(source), "-o", str(target)]
-    subprocess.run([*command, "--model", model, *more], check=True, capture_output=True)
+def luma_psnr(clean: Pixels, luma: NDArray[np.float64]) -> float:
+    """PSNR of a luma, H×W, against that of a clean RGB picture, in dB."""
+    return psnr(clean @ LUMA, luma)
 
 
 def video(folder: Path, models: list[str], work: Path) -> None:
@@ -83,18 +52,21 @@ def video(folder: Path, models: list[str], work: Path) -> None:
             even = np.s_[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
             clean.append(picture[even])
             noisy = np.ascontiguousarray(noisy[even])
-            write_clip(clips / f"{path.stem}.mkv", noisy)
+            write_clip(clips / f"{path.stem}.mkv", [noisy])
             images.write(pictures / f"{path.stem}.png", Picture(noisy))
-        noisy_pictures = [images.read(path).pixels for path in sorted(pictures.iterdir())]
-        before = [luma_psnr(*pair) for pair in zip(clean, noisy_pictures, strict=True)]
+        noisy_lumas = [images.read(path).pixels @ LUMA for path in sorted(pictures.iterdir())]
+        before = [luma_psnr(*pair) for pair in zip(clean, noisy_lumas, strict=True)]
         rows.setdefault(("noisy", "rgb"), []).append(float(np.mean(before)))
         for model in models:
             out = work / f"out-{Path(model).stem}-{sigma}"
             denoise(clips, out / "clips", model, "--codec", "ffv1")
             denoise(pictures, out / "pictures", model)
             for way, results in (
-                ("4:2:0", [read_clip(p) for p in sorted((out / "clips").iterdir())]),
-                ("rgb", [images.read(p).pixels for p in sorted((out / "pictures").iterdir())]),
+                ("4:2:0", [next(read_lumas(p)) for p in sorted((out / "clips").iterdir())]),
+                (
+                    "rgb",
+                    [images.read(p).pixels @ LUMA for p in sorted((out / "pictures").iterdir())],
+                ),
             ):
                 values = [luma_psnr(*pair) for pair in zip(clean, results, strict=True)]
                 rows.setdefault((model, way), []).append(float(np.mean(values)))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgecae.errors import FrameError
-from edgecae.quality import mse, psnr, ssim
+from edgecae.quality import flicker, mse, psnr, ssim
 
 IMAGES = hnp.arrays(np.uint8, st.tuples(*[st.integers(11, 20)] * 2, st.just(3)))
 
@@ -53,3 +53,31 @@ def test_shapes_must_agree(measure) -> None:
         measure(np.zeros((12, 12, 3)), np.zeros((12, 12)))
     with pytest.raises(FrameError):
         measure(np.zeros((0, 12)), np.zeros((0, 12)))
+
+
+def test_flicker_of_known_clips() -> None:
+    clean = [np.full((8, 6, 3), level, np.uint8) for level in (10, 60, 110)]
+    assert flicker(clean, clean) == 0
+    assert flicker(clean, [frame + np.uint8(9) for frame in clean]) == 0  # an error that stays
+    errors = (3, -1, -3)  # changes by 4, then by 2
+    assert flicker(clean, [c.astype(int) + e for c, e in zip(clean, errors, strict=True)]) == 3
+    half = np.zeros((8, 6, 3))
+    half[:4] = 6  # half of the pixels change by 6
+    assert flicker([half * 0] * 2, [half * 0, half]) == pytest.approx(6 / math.sqrt(2))
+
+
+def test_flicker_of_noise_that_is_new_in_each_frame() -> None:
+    rng = np.random.default_rng(0)
+    clean = [np.full((64, 64, 3), 128.0)] * 8
+    noisy = [frame + 10 * rng.standard_normal(frame.shape) for frame in clean]
+    assert flicker(clean, noisy) == pytest.approx(10 * math.sqrt(2), rel=0.02)
+
+
+def test_flicker_needs_two_frames_of_each() -> None:
+    frame = np.zeros((4, 4))
+    with pytest.raises(FrameError, match="fewer than two frames"):
+        flicker([frame], [frame])
+    with pytest.raises(FrameError, match="3 and 2 frames"):
+        flicker([frame] * 3, [frame] * 2)
+    with pytest.raises(FrameError, match="differ in shape"):
+        flicker([frame] * 2, [frame, frame[:2]])

@@ -1,15 +1,16 @@
-"""Full-reference picture quality: mean squared error, PSNR and SSIM, in numpy."""
+"""Full-reference quality of pictures (MSE, PSNR, SSIM) and of clips (flicker), in numpy."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgecae.errors import FrameError
 
-__all__ = ["mse", "psnr", "ssim"]
+__all__ = ["flicker", "mse", "psnr", "ssim"]
 
 PEAK = 255.0
 """Largest value of a frame: everything here is on the 0–255 scale."""
@@ -51,6 +52,39 @@ def psnr(reference: ArrayLike, image: ArrayLike) -> float:
     """
     error = mse(reference, image)
     return math.inf if error == 0 else 10 * math.log10(PEAK**2 / error)
+
+
+def flicker(reference: Sequence[ArrayLike], frames: Sequence[ArrayLike]) -> float:
+    """How much the error changes from one frame to the next: dtSSD, per pixel.
+
+    Erofeev et al., "Perceptually motivated benchmark for video matting", 2015: for successive
+    frames x, x' of a clip and c, c' of the clean one, the root mean square of (x' − x) − (c' − c)
+    over all pixels and channels, then the mean over the pairs of frames. What moves in the clean
+    clip, too, is no flicker, and neither is an error that stays.
+
+    Args:
+        reference: the clean frames, in order, values 0–255.
+        frames: the frames to judge, as many, of the same shapes.
+
+    Returns:
+        Levels of the 0–255 scale. White noise of σ that is new in each frame has σ·√2.
+
+    Raises:
+        FrameError: the shapes differ, or the numbers of frames, or there are fewer than two.
+    """
+    if len(reference) != len(frames):
+        raise FrameError(f"the two clips have {len(reference)} and {len(frames)} frames")
+    found: list[float] = []
+    before: NDArray[np.float64] | None = None
+    for clean, frame in zip(reference, frames, strict=True):
+        a, b = _pair(clean, frame)
+        error = b - a
+        if before is not None:
+            found.append(math.sqrt(mse(before, error)))
+        before = error
+    if not found:
+        raise FrameError("a clip of fewer than two frames has no flicker")
+    return float(np.mean(found))
 
 
 def _gaussian(size: int = 11, sigma: float = 1.5) -> NDArray[np.float64]:

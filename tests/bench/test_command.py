@@ -18,6 +18,7 @@ from PIL import Image
 
 from edgecae.bench import comparison, peers, plots, report, results
 from edgecae.bench.plots import Point
+from edgecae.bench.text import format_results
 from edgecae.commands.bench import command
 from edgecae.errors import SettingError, SinkError
 
@@ -244,6 +245,47 @@ def test_the_front() -> None:
     assert [point.name for point in plots.pareto_front(points)] == ["a", "c", "e"]
     assert plots.pareto_plot(points, "ms").startswith("<svg")
     assert plots.pareto_plot(points[:1], "ms", 10.0).startswith("<svg")
+
+
+CLIP = "test:96x64@30?frames=12"
+
+
+@pytest.fixture(scope="module")
+def clip_results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, str]:
+    """One run over a clip, in which its first frame is left without any error: JSON and text."""
+    done = edgecae("--model", "nano", "--rounds", "0", "--quality", CLIP, "--sigma", "25", "--json")
+    assert done.returncode == 0, done.stderr
+    about = json.loads(done.stdout)
+    about["quality"][0]["over_time"]["psnr"][0] = None
+    found = results.results_from_dict(about)
+    return about, format_results(found)
+
+
+@pytest.mark.slow
+def test_a_clip_is_shown_over_time(clip_results: tuple[dict, str]) -> None:
+    about, said = clip_results
+    rows = {row["method"]: row["over_time"] for row in about["quality"]}
+    assert len(rows["nano"]["psnr"]) == 12
+    lines = [line.split() for line in said.splitlines()]
+    place = next(number for number, words in enumerate(lines) if words[:1] == ["over"])
+    head, noisy, nano = lines[place : place + 3]
+    assert head == ["over", "time", "σ", "frame", "1", "frame", "10", "frame", "12", "flicker"]
+    assert (noisy[:3], nano[:2]) == (["noisy", "25", "∞"], ["nano", "25"])
+    first, tenth, last = (rows["nano"]["psnr"][index] for index in (0, 9, 11))
+    expected = [f"{value:.2f}" for value in (first, tenth, last, rows["nano"]["flicker"])]
+    assert nano[2:] == expected
+    page = report.render_page(results.results_from_dict(about))
+    table = page[page.index('<table class="time">') :]
+    assert table.count("<td>") >= 2 * 6
+    assert all(f"<td>{value}</td>" in table for value in ("∞", *expected))
+    assert "PSNR over time: σ 25" in page
+
+
+def test_what_an_earlier_edgecae_measured_has_no_time(made: tuple[dict, Path]) -> None:
+    quality = [{k: v for k, v in row.items() if k != "over_time"} for row in made[0]["quality"]]
+    found = results.results_from_dict({**made[0], "quality": quality})
+    assert {row.over_time for row in found.quality} == {None}
+    assert "over time" not in format_results(found)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,37 @@ def test_on_a_clip_it_has_its_neighbours(photo: np.ndarray) -> None:
     assert filtered.psnr is not None
     assert filtered.psnr > noisy.psnr + 2
     assert filtered.images == 9
+
+
+def test_a_clip_over_time_counted_by_hand(photo: np.ndarray) -> None:
+    """A scene that moves by two pixels a frame."""
+    gray = photo // 3 + np.uint8(85)  # so that no noise is cut
+    moving = tuple(np.roll(gray, 2 * number, axis=1) for number in range(12))
+    every = {"noisy": methods.find_method("noisy"), "nano": methods.find_method("nano")}
+    noisy, nano = quality.measure_quality(every, [quality.ImageSet("pan", (moving,))], [20])[0]
+    given = by_hand(list(moving), 20)
+    assert noisy.over_time is not None
+    expected = [psnr(a, b) for a, b in zip(moving, given, strict=True)]
+    np.testing.assert_allclose(np.array(noisy.over_time.psnr, float), expected, atol=1e-4)
+    errors = [b.astype(float) - a for a, b in zip(moving, given, strict=True)]
+    changes = [np.sqrt(np.mean(np.square(b - a))) for a, b in itertools.pairwise(errors)]
+    assert noisy.over_time.flicker == pytest.approx(np.mean(changes), abs=1e-4)
+    assert noisy.over_time.flicker == pytest.approx(20 * np.sqrt(2), rel=0.01)
+    assert nano.over_time is not None
+    assert nano.over_time.flicker < 0.5 * noisy.over_time.flicker
+    assert len(nano.over_time.psnr) == 12
+
+
+def test_pictures_have_no_time(tmp_path: Path, photo: np.ndarray) -> None:
+    clean = quality.read_set(folder(tmp_path, photo, photo))
+    (row,), _, _ = quality.measure_quality({"noisy": methods.find_method("noisy")}, [clean], [9])
+    assert row.over_time is None
+
+
+def test_tables_show_the_first_the_tenth_and_the_last_frame() -> None:
+    assert quality.shown_frames(40) == [0, 9, 39]
+    assert quality.shown_frames(10) == [0, 9]
+    assert quality.shown_frames(5) == [0, 4]
 
 
 def test_a_clip_is_one_group_and_a_folder_is_not() -> None:

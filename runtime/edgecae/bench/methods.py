@@ -60,7 +60,7 @@ class Method:
         macs_per_pixel: multiply-accumulates of the convolutions; None: it has none, or too many
             layers of other people's to count.
         precision: ``int8`` or ``float32`` of a model, empty for others.
-        temporal: whether it looks at several frames, and leaves a single one as it is.
+        temporal: whether it looks at several frames, so that it is measured on clips alone.
     """
 
     name: str

@@ -1,13 +1,14 @@
-"""The plots of the report: what a method costs and what it gives, as SVG (extra ``report``)."""
+"""The plots of the report: what a method costs and gives, and PSNR over time (extra ``report``)."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Point", "pareto_front", "pareto_plot"]
+__all__ = ["Point", "draw_curves", "pareto_front", "pareto_plot", "time_plot"]
 
 LINE_HEIGHT = 0.045
 """Height of a line of text, as a share of the plot's height."""
@@ -61,7 +62,6 @@ def pareto_plot(points: Sequence[Point], cost: str, floor: float | None = None) 
     Raises:
         ImportError: matplotlib is not installed.
     """
-    import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator
 
@@ -101,11 +101,58 @@ def pareto_plot(points: Sequence[Point], cost: str, floor: float | None = None) 
             xytext=(-7 if left_of else 7, up * PLOT_HEIGHT), textcoords="offset points",
             ha="right" if left_of else "left", color=_COLOURS[point.ours],
         )  # fmt: skip
+    return _svg(figure)
+
+
+def _svg(figure: Any) -> str:
+    import matplotlib
+
     text = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "edgecae"}):
         figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()
     return svg[svg.index("<svg") :]
+
+
+def draw_curves(axes: Any, curves: Mapping[str, Sequence[float | None]]) -> None:
+    """Draw PSNR over the number of the frame, with a legend in the order of the last frames.
+
+    Args:
+        axes: of matplotlib.
+        curves: by method, dB, one a frame from the first one on; None leaves a gap.
+    """
+    for number, (name, values) in enumerate(curves.items()):
+        heights = [math.nan if value is None else value for value in values]
+        axes.plot(
+            range(1, len(heights) + 1), heights, label=name, lw=1.3,
+            color=f"C{number % 10}", ls=("-", "--", ":")[number // 10 % 3],
+        )  # fmt: skip
+    axes.set(xlabel="frame", ylabel="PSNR, dB")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    lines = sorted(axes.lines, key=lambda line: -(line.get_ydata()[-1]))
+    axes.legend(
+        handles=lines, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)
+    )
+
+
+def time_plot(curves: Mapping[str, Sequence[float | None]]) -> str:
+    """Draw PSNR over time.
+
+    Args:
+        curves: as :func:`draw_curves` takes them, at least one.
+
+    Returns:
+        SVG, without a document's head.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+    draw_curves(figure.add_subplot(), curves)
+    return _svg(figure)
 
 
 def _labels(

@@ -2,7 +2,8 @@
 
 The 8-bit protocol: noisy = round(clip(clean + σ·n, 0, 255)) as uint8, n from
 ``numpy.random.default_rng(0)`` made anew for each set and σ, images in sorted order. PSNR, SSIM and
-MSE over all pixels and channels of an image, then the mean over the images.
+MSE over all pixels and channels of an image, then the mean over the images. A clip has the PSNR of
+each frame besides, and its flicker (:func:`edgecae.quality.flicker`).
 """
 
 from __future__ import annotations
@@ -22,17 +23,19 @@ from edgecae.bench.peers.base import Pixels
 from edgecae.errors import EdgecaeError, SourceError
 from edgecae.media import sources
 from edgecae.noise import gaussian
-from edgecae.quality import mse, psnr, ssim
+from edgecae.quality import flicker, mse, psnr, ssim
 
 __all__ = [
     "SIGMAS",
     "ImageSet",
+    "OverTime",
     "Quality",
     "Strip",
     "differences",
     "measure_quality",
     "noisy_groups",
     "read_set",
+    "shown_frames",
 ]
 
 SIGMAS = (5.0, 15.0, 25.0, 50.0)
@@ -60,6 +63,19 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
+class OverTime:
+    """The quality of a method on a clip, frame by frame.
+
+    Attributes:
+        psnr: dB, one a frame, in order; None where a frame is without any error.
+        flicker: :func:`edgecae.quality.flicker`, levels of the 0–255 scale.
+    """
+
+    psnr: tuple[float | None, ...]
+    flicker: float
+
+
+@dataclass(frozen=True)
 class Quality:
     """The quality of a method on a set, at a level of noise.
 
@@ -74,6 +90,7 @@ class Quality:
         float_method: the float network that this int8 model was made of, where it was measured.
         psnr_to_float: dB of the int8 result with the float one for reference; None: none, or equal.
         mse_to_float: MSE of the same two; None: there is no float result.
+        over_time: of a clip; None: the set is one of pictures.
     """
 
     method: str
@@ -86,6 +103,7 @@ class Quality:
     float_method: str | None = None
     psnr_to_float: float | None = None
     mse_to_float: float | None = None
+    over_time: OverTime | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes, for JSON."""
@@ -134,6 +152,11 @@ def noisy_groups(clean: ImageSet, sigma: float) -> Iterator[tuple[Pixels, ...]]:
         yield tuple(noise.add(frame, rng) for frame in group)
 
 
+def shown_frames(count: int) -> list[int]:
+    """The frames that tables show of a clip: the first, the tenth and the last, counted from 0."""
+    return sorted({index for index in (0, 9, count - 1) if index < count})
+
+
 def differences(
     reference: Sequence[Pixels], images: Sequence[Pixels]
 ) -> tuple[float | None, float, float]:
@@ -164,8 +187,8 @@ def measure_quality(
         tell: is told what is measured.
 
     Returns:
-        One :class:`Quality` a set, σ and method; crops of the first set's first picture, at the σ
-        nearest to 25; and what could not be measured, and why.
+        One :class:`Quality` a set, σ and method; crops of the first set's first picture, or of the
+        last frame of a clip, at the σ nearest to 25; and what could not be measured, and why.
     """
     found: list[Quality] = []
     strip: Strip | None = None
@@ -192,7 +215,8 @@ def measure_quality(
                 rows[name] = _row(name, clean, sigma, images, results, twins[name])
                 if clean is sets[0] and sigma == shown:
                     strip = strip or _strip(clean, sigma, given)
-                    strip.crops[name] = images[0][_place(reference[0])].copy()
+                    picture = len(clean.groups[0]) - 1
+                    strip.crops[name] = images[picture][_place(reference[picture])].copy()
             found += [rows[name] for name in every if name in rows]
     return found, strip, failed
 
@@ -218,12 +242,27 @@ def _row(
     twin: str | None,
 ) -> Quality:
     reference = [frame for group in clean.groups for frame in group]
-    row = Quality(name, clean.name, sigma, clean.images, *differences(reference, images))
+    row = Quality(
+        name,
+        clean.name,
+        sigma,
+        clean.images,
+        *differences(reference, images),
+        over_time=_over_time(reference, images) if len(clean.groups) < clean.images else None,
+    )
     if twin is None or twin not in results:
         return row
     to_float, _, mse_to_float = differences(results[twin], images)
     return dataclasses.replace(
         row, float_method=twin, psnr_to_float=to_float, mse_to_float=mse_to_float
+    )
+
+
+def _over_time(reference: Sequence[Pixels], images: Sequence[Pixels]) -> OverTime:
+    decibels = [psnr(a, b) for a, b in zip(reference, images, strict=True)]
+    return OverTime(
+        tuple(round(value, 4) if math.isfinite(value) else None for value in decibels),
+        round(flicker(reference, images), 4),
     )
 
 
@@ -241,6 +280,6 @@ def _place(frame: Pixels) -> tuple[slice, slice]:
 
 
 def _strip(clean: ImageSet, sigma: float, given: Sequence[tuple[Pixels, ...]]) -> Strip:
-    place = _place(clean.groups[0][0])
-    crops = {"clean": clean.groups[0][0][place], methods.NOISY: given[0][0][place]}
+    place = _place(clean.groups[0][-1])
+    crops = {"clean": clean.groups[0][-1][place], methods.NOISY: given[0][-1][place]}
     return Strip(clean.name, sigma, crops)

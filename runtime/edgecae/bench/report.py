@@ -15,7 +15,7 @@ from PIL import Image
 from edgecae import atomic
 from edgecae.bench import methods, peers, plots
 from edgecae.bench.peers.base import Pixels
-from edgecae.bench.quality import Quality, Strip
+from edgecae.bench.quality import Quality, Strip, shown_frames
 from edgecae.bench.results import Results
 from edgecae.errors import SettingError
 from edgecae.tflite.macs import CONVOLUTIONS
@@ -98,6 +98,20 @@ def _plots(results: Results) -> list[tuple[str, str]]:
     return made + draw(cost, "kMAC per pixel", f"Quality over multiply-accumulates: {level}")
 
 
+def _curves(rows: Sequence[Quality]) -> list[tuple[str, str]]:
+    """Caption and SVG of PSNR over time, for each clip, at the σ nearest to 25."""
+    made: list[tuple[str, str]] = []
+    for name in dict.fromkeys(row.set for row in rows if row.over_time):
+        sigma = min((row.sigma for row in rows if row.set == name), key=lambda s: abs(s - 25))
+        curves = {
+            row.method: row.over_time.psnr
+            for row in rows
+            if row.over_time and (row.set, row.sigma) == (name, sigma)
+        }
+        made.append((f"PSNR over time: σ {sigma:g}, {name}", plots.time_plot(curves)))
+    return made
+
+
 def _tables(rows: Sequence[Quality]) -> list[dict[str, object]]:
     tables: list[dict[str, object]] = []
     for name in dict.fromkeys(row.set for row in rows):
@@ -115,6 +129,8 @@ def _tables(rows: Sequence[Quality]) -> list[dict[str, object]]:
                 "methods": list(dict.fromkeys(row.method for row in of_set)),
                 "cells": cells,
                 "floats": [row for row in of_set if row.float_method],
+                "frames": shown_frames(of_set[0].images),
+                "clips": [row for row in of_set if row.over_time],
             }
         )
     return tables
@@ -149,6 +165,7 @@ def render_page(results: Results, strip: Strip | None = None) -> str:
         results=results,
         tables=_tables(results.quality),
         plots=_plots(results),
+        curves=_curves(results.quality),
         strip=strip,
         crops=[(n, _png(p), psnr.get(n)) for n, p in strip.crops.items()] if strip else [],
         peers=[peers.PEERS[n] for n in peers.PEERS if any(r.method == n for r in results.latency)

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgecae.bench.conditions import Conditions
 from edgecae.bench.latency import Latency
-from edgecae.bench.quality import Quality
+from edgecae.bench.quality import OverTime, Quality
 from edgecae.bench.roofline import Roofline, Step
 from edgecae.errors import SettingError
 
@@ -65,13 +65,21 @@ def results_from_dict(values: Mapping[str, Any]) -> Results:
         conditions=_made(Conditions, values["conditions"]),
         macs_per_pixel=dict(values["macs_per_pixel"]),
         latency=tuple(_made(Latency, each) for each in values["latency"]),
-        quality=tuple(_made(Quality, each) for each in values["quality"]),
+        quality=tuple(_quality(each) for each in values["quality"]),
         roofline=tuple(
             _made(Roofline, {**each, "steps": [_made(Step, step) for step in each["steps"]]})
             for each in values["roofline"]
         ),
         failed=dict(values["failed"]),
     )
+
+
+def _quality(values: Mapping[str, Any]) -> Quality:
+    """A row; those of an earlier edgecae say nothing about time."""
+    over_time = values.get("over_time")
+    made = None if over_time is None else _made(OverTime, over_time)
+    row: Quality = _made(Quality, {**values, "over_time": made})
+    return row
 
 
 def _made(kind: Any, values: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ import click
 
 from edgecae.bench.comparison import Change, QualityChange
 from edgecae.bench.latency import Latency
-from edgecae.bench.quality import Quality
+from edgecae.bench.quality import Quality, shown_frames
 from edgecae.bench.results import Results
 from edgecae.bench.roofline import Roofline
 from edgecae.tflite.macs import CONVOLUTIONS
@@ -65,6 +65,7 @@ def _quality(rows: Sequence[Quality]) -> Iterator[str]:
             texts = [_cell(cells.get(sigma)) for sigma in sigmas]
             yield f"  {method:<{wide}}{''.join(f'{text:>24}' for text in texts)}".rstrip()
         yield ""
+        yield from _over_time(of_set)
         yield from _int8(of_set)
 
 
@@ -74,6 +75,20 @@ def _cell(row: Quality | None) -> str:
 
 def _decibels(value: float | None) -> str:
     return "∞" if value is None else f"{value:.2f}"
+
+
+def _over_time(rows: Sequence[Quality]) -> Iterator[str]:
+    clips = [(row, row.over_time) for row in rows if row.over_time is not None]
+    if not clips:
+        return
+    frames = shown_frames(len(clips[0][1].psnr))
+    wide = _wide(["over time", *(row.method for row, _ in clips)])
+    heads = "".join(f"{f'frame {index + 1}':>11}" for index in frames)
+    yield f"  {'over time':<{wide}}{'σ':>6}{heads}{'flicker':>10}"
+    for row, clip in clips:
+        cells = "".join(f"{_decibels(clip.psnr[index]):>11}" for index in frames)
+        yield f"  {row.method:<{wide}}{row.sigma:>6g}{cells}{clip.flicker:>10.2f}"
+    yield ""
 
 
 def _int8(rows: Sequence[Quality]) -> Iterator[str]:

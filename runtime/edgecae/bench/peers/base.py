@@ -93,7 +93,7 @@ class Peer:
         open: takes σ on the 0–255 scale, threads and the settings of ``grid``; returns a context
             that gives a :data:`Stream`.
         grid: settings that are tuned; empty for one that needs σ alone.
-        temporal: whether it looks at several frames, and leaves a single one as it is.
+        temporal: whether it looks at several frames, so that it is measured on clips alone.
         check: raises SettingError where the package lacks the method.
         fallback: returns name and version of another program that computes where the package
             can't; None: the package does.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -21,7 +22,7 @@ from edgecae.bench.peers import ffmpeg_program
 from edgecae.bench.peers.base import Grid, Package, Peer, Pixels, Stream
 from edgecae.errors import SettingError
 
-__all__ = ["PEERS"]
+__all__ = ["FILTERS", "PEERS", "Filter"]
 
 
 def _graph(
@@ -125,61 +126,97 @@ def _fftdnoiz(sigma: float, strength: float, overlap: float) -> str:
     return f"sigma={min(100.0, strength * sigma):g}:overlap={overlap:g}"
 
 
+def _hqdn3d(sigma: float, temporal: float, spatial: float) -> str:
+    """The difference that weighs a quarter, in σ: between frames, and in the plane.
+
+    The filter takes 0 for 4 levels, so that nothing at all is a little more.
+    """
+    a, b = (max(0.01, of * sigma) for of in (spatial, temporal))
+    return f"{a:g}:{a:g}:{b:g}:{b:g}"
+
+
 def _vaguedenoiser(sigma: float, threshold: float) -> str:
     return f"threshold={threshold * sigma:g}"
 
 
-_PYAV = Package("av", "av", extra="video")
+@dataclass(frozen=True)
+class Filter:
+    """One of FFmpeg's filters, with its settings as multiples of σ.
+
+    Attributes:
+        name: as FFmpeg names it.
+        about: who described the method.
+        arguments: takes σ and the settings of ``grid``; returns the filter's arguments.
+        grid: settings that are tuned.
+        temporal: whether it looks at several frames.
+    """
+
+    name: str
+    about: str
+    arguments: Callable[..., str]
+    grid: Grid
+    temporal: bool = False
 
 
-def _peer(
-    name: str, about: str, arguments: Callable[..., str], grid: Grid, temporal: bool = False
-) -> Peer:
-    opener = _filter(name, arguments)
-    about = f"FFmpeg's {name} ({about})"
-    grid = {**grid, "yuv": (0, 1)}
-    return Peer(
-        f"ffmpeg-{name}",
-        _PYAV,
-        about,
-        opener,
-        grid,
-        temporal,
-        check=lambda: _check(name),
-        fallback=lambda: _fallback(name),
-    )
-
-
-PEERS = (
-    _peer(
+FILTERS: dict[str, Filter] = {
+    "nlmeans": Filter(
         "nlmeans",
         "Buades, Coll and Morel, 2005",
         _nlmeans,
         {"strength": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8), "patch": (3, 5, 7)},
     ),
-    _peer(
+    "bm3d": Filter(
         "bm3d",
         "Dabov et al., 2007; its first step, on each channel",
         _bm3d,
         {"strength": (8, 12, 16, 20, 24, 32, 48, 64)},
     ),
-    _peer(
+    "hqdn3d": Filter(
+        "hqdn3d",
+        "recursive averages in the plane and over time",
+        _hqdn3d,
+        {
+            "temporal": (0.3, 0.5, 0.7, 1, 1.4, 2, 3),
+            "spatial": (0, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 4),
+        },
+        temporal=True,
+    ),
+    "atadenoise": Filter(
         "atadenoise",
         "adaptive temporal averaging",
         _atadenoise,
         {"one": (0.5, 1, 1.5, 2, 3, 4), "all_": (1, 2, 4, 8, 16)},
         temporal=True,
     ),
-    _peer(
+    "fftdnoiz": Filter(
         "fftdnoiz",
         "Wiener filter on blocks",
         _fftdnoiz,
         {"strength": (0.7, 1, 1.3, 1.6, 2, 2.5, 3), "overlap": (0.5, 0.8)},
     ),
-    _peer(
+    "vaguedenoiser": Filter(
         "vaguedenoiser",
         "wavelet thresholds",
         _vaguedenoiser,
         {"threshold": (0.3, 0.5, 0.8, 1, 1.3, 1.6, 2, 3)},
     ),
-)
+}
+"""By the name of the peer, less ``ffmpeg-``."""
+
+_PYAV = Package("av", "av", extra="video")
+
+
+def _peer(name: str, of: Filter) -> Peer:
+    return Peer(
+        f"ffmpeg-{name}",
+        _PYAV,
+        f"FFmpeg's {of.name} ({of.about})",
+        _filter(of.name, of.arguments),
+        {**of.grid, "yuv": (0, 1)},
+        of.temporal,
+        check=lambda: _check(of.name),
+        fallback=lambda: _fallback(of.name),
+    )
+
+
+PEERS = tuple(_peer(name, of) for name, of in FILTERS.items())
