@@ -84,9 +84,10 @@ def test_a_batch_is_a_function_of_the_step(photos: Path) -> None:
     again = source().at(2)
     for one, other in zip(before, again, strict=True):
         np.testing.assert_array_equal(one, other)
-    noisy, target, counts, led = again
+    noisy, target, counts, led, strips = again
     assert noisy.shape == target.shape == (3, FRAMES, SIDE, SIDE, 3)
     assert counts.shape == led.shape == (3,)
+    assert strips.shape == (3, 4)
     assert counts.min() >= 1
 
 

@@ -30,6 +30,9 @@ TINY = {
 }
 
 
+NO_STRIPS = np.zeros((2, 4), np.uint8)
+
+
 def always(q: float):
     """A gate that says the same everywhere."""
     return lambda inputs: tf.fill(tf.shape(inputs[3]), np.float32(q))
@@ -82,7 +85,7 @@ def test_change_and_noise_are_told_from_a_clean_clip() -> None:
 def test_to_forget_a_still_scene_costs_more_than_to_keep_it() -> None:
     clean = np.full((2, 4, 64, 64, 3), 120, np.uint8)
     noisy = np.clip(clean + 20 * np.random.default_rng(0).standard_normal(clean.shape), 0, 255)
-    batch = noisy.astype(np.uint8), clean, np.array([1, 16]), np.array([0, 0])
+    batch = noisy.astype(np.uint8), clean, np.array([1, 16]), np.array([0, 0]), NO_STRIPS
     nothing, all_ = (float(gain_loss(always(q), 4, 4)(*batch)) for q in (0, MAX_Q))
     assert nothing < 0.3
     assert all_ > 5 * nothing
@@ -93,10 +96,32 @@ def test_a_gate_forgets_a_scene_that_was_cut(led: int) -> None:
     clean = np.full((1, 4, 64, 64, 3), 40, np.uint8)
     clean[:, 2:] = 200
     nothing, all_ = (
-        float(gain_loss(always(q), 4, 4)(clean, clean, np.array([8]), np.array([led])))
+        float(
+            gain_loss(always(q), 4, 4)(clean, clean, np.array([8]), np.array([led]), NO_STRIPS[:1])
+        )
         for q in (0, MAX_Q)
     )
     assert all_ < nothing
+
+
+def test_strips_begin_anew_with_each_frame() -> None:
+    """A gate is shown no history there, and the gain 1."""
+    seen = []
+
+    def gate(inputs):
+        seen.append([x.numpy() for x in inputs])
+        return 0.0 * inputs[3]
+
+    rng = np.random.default_rng(0)
+    noisy = rng.integers(0, 256, (1, 3, 64, 64, 3), dtype=np.uint8)
+    strips = np.array([[2, 0, 0, 5]], np.uint8)
+    gain_loss(gate, 3, 4)(noisy, 255 - noisy, np.array([9]), np.array([0]), strips)
+    for difference, _, _, gain in seen:
+        new = np.zeros((32, 32), bool)
+        new[:2] = new[:, -5:] = True
+        np.testing.assert_array_equal(gain[0, ..., 0] == 1, new)
+        assert (difference[0][new] == 0).all()
+        assert np.abs(difference[0][~new]).mean() > 0
 
 
 def test_it_trains_and_goes_on_where_it_was_killed(tmp_path: Path, photos: Path) -> None:

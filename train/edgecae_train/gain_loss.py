@@ -101,6 +101,15 @@ def _begun(noisy: Any, clean: Any, count: Any) -> tuple[Any, Any]:
     return blocks, tf.ones_like(blocks[..., :1]) / count
 
 
+def _inside(strips: Any, height: int, width: int) -> Any:
+    """Where no strip lies, N×height×width×1; strips are N×4: top, bottom, left, right."""
+    top, bottom, left, right = (x[:, None] for x in tf.unstack(tf.cast(strips, tf.int32), axis=1))
+    rows, columns = tf.range(height)[None], tf.range(width)[None]
+    down = tf.logical_and(rows >= top, rows < height - bottom)[:, :, None, None]
+    across = tf.logical_and(columns >= left, columns < width - right)[:, None, :, None]
+    return tf.logical_and(down, across)
+
+
 def gain_loss(gate: Any, frames: int, margin: int) -> Callable[..., Any]:
     """Mean cost of the gains that a gate gives (:func:`loss_of_gain`), over all frames and blocks.
 
@@ -114,14 +123,17 @@ def gain_loss(gate: Any, frames: int, margin: int) -> Callable[..., Any]:
     """
     edge = margin // BLOCK
 
-    def loss(noisy: Any, clean: Any, count: Any, led: Any) -> Any:
+    def loss(noisy: Any, clean: Any, count: Any, led: Any, strips: Any) -> Any:
         noisy, clean = (tf.cast(x, tf.float32) / 255.0 for x in (noisy, clean))
         mean, gain = _begun(noisy, clean, count)
         clean_mean = tf.nn.space_to_depth(clean[:, 0], BLOCK)
         led = tf.cast(led, tf.bool)[:, None, None, None]
+        inside = _inside(strips, *gain.shape[1:3])
         total = 0.0
         for time in range(frames):
             now, target = (tf.nn.space_to_depth(x[:, time], BLOCK) for x in (noisy, clean))
+            mean, gain = tf.where(inside, mean, now), tf.where(inside, gain, 1.0)
+            clean_mean = tf.where(inside, clean_mean, target)
             apart = errors(target, clean_mean, now)
             _, logarithm, own = fused(gate, now, mean, gain)
             cost = loss_of_gain(logarithm, gain, *apart)

@@ -26,6 +26,11 @@ BEGINS = 0.4
 LED = 0.5
 """Share of the clips whose frames see the mean that the best gains would have left: a gate that
 forgets too much would else learn from short histories alone."""
+STRIPS = 0.5
+"""Share of the clips with strips at their sides that begin anew with each frame, as what comes into
+view does where the camera moves: the mean is the frame there, and differs from it by no noise."""
+MAX_STRIP = 20
+"""Width of a strip, in blocks of 2 pixels."""
 MAX_BEFORE = 32
 """Frames that a scene has been still for before another clip."""
 
@@ -94,8 +99,9 @@ class ClipBatches:
 
         Returns:
             noisy and target, uint8, N×T×patch×patch×3; how many frames of the scene, as the first
-            one shows it, were before the clip, uint8, N: 1 where it is the begin; and whether
-            frames see the mean that the best gains would have left, uint8, N: else the gate's own.
+            one shows it, were before the clip, uint8, N: 1 where it is the begin; whether frames
+            see the mean that the best gains would have left, uint8, N: else the gate's own; and
+            how wide the strips are that begin anew, uint8, N×4: top, bottom, left, right.
         """
         rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, step]))
         first = step * self.batch // USES
@@ -114,7 +120,12 @@ class ClipBatches:
         before = rng.integers(2, MAX_BEFORE + 1, self.batch)
         counts = np.where(rng.random(self.batch) < BEGINS, 1, before).astype(np.uint8)
         led = (rng.random(self.batch) < LED).astype(np.uint8)
-        return (*(np.stack(each) for each in zip(*pairs, strict=True)), counts, led)
+        strips = rng.integers(1, MAX_STRIP + 1, (self.batch, 4)) * (
+            rng.random((self.batch, 4)) < 0.5
+        )
+        strips[rng.random(self.batch) >= STRIPS] = 0
+        stacked = (np.stack(each) for each in zip(*pairs, strict=True))
+        return *stacked, counts, led, strips.astype(np.uint8)
 
 
 def held_out_clips(
