@@ -262,18 +262,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=Path("results.jsonl"))
     parser.add_argument("--tables", action="store_true", help="only fill the tables")
+    parser.add_argument("--times", action="store_true", help="measure times alone")
     parser.add_argument("--model", action="append", default=[], help="measure these alone")
     parser.add_argument("sets", nargs="*", type=Path)
     options = parser.parse_args()
     if not options.tables:
-        packages = ("ai-edge-litert", "bm3d", "numpy", "opencv-python-headless", "tensorflow")
+        before = models.figures()
+        packages = ["ai-edge-litert", "numpy"]
+        if not options.times:
+            packages += ["bm3d", "opencv-python-headless", "tensorflow"]
         if options.model:  # times are of one day and one machine
-            before = models.figures()
             times = {name: before["milliseconds"][name] for name in models.names()}
             made_with = before["made_with"]
         else:
             times = milliseconds()
-            made_with = {
+            made_with = before["made_with"] | {
                 "cpu": cpu(),
                 "python": platform.python_version(),
                 **{package: importlib.metadata.version(package) for package in packages},
@@ -281,7 +284,9 @@ def main() -> None:
         measured = {
             "made_with": made_with,
             "milliseconds": times,
-            "psnr": _psnr(options.sets, options.results, options.model),
+            "psnr": before["psnr"]
+            if options.times
+            else _psnr(options.sets, options.results, options.model),
         }
         atomic.write_text(FIGURES, json.dumps(measured, indent=1) + "\n")
     for page in PAGES:

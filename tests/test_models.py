@@ -21,12 +21,20 @@ from edgecae.quality import psnr
 from edgecae.tflite import model_file
 
 LIMITS = {"nano": 2.5, "small": 8, "base": 25}
-"""kMAC per pixel of the weight classes."""
+"""kMAC per pixel of the weight classes, also of what is for video."""
 
 
 def test_these_are_shipped() -> None:
-    assert set(models.names()) == {*LIMITS, "classic"}
+    assert set(models.still_names()) == {*LIMITS, "classic"}
+    assert set(models.video_names()) == {"nano-video", "small-video"}
+    assert sorted(models.names()) == sorted(models.still_names() + models.video_names())
     assert models.DEFAULT in models.names()
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_name_says_whether_a_model_is_recurrent(name: str) -> None:
+    file = model_file.read(models.find_model(name))
+    assert bool(file.graph.states) == (name in models.video_names())
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -34,8 +42,11 @@ def test_a_shipped_model_has_a_card_and_figures(name: str) -> None:
     file = model_file.read(models.find_model(name))
     assert file.metadata.name == name
     assert file.dtypes <= {"int8", "int32", "bool"}
-    assert file.macs_per_pixel <= 1000 * LIMITS.get(name, 8)
+    assert file.macs_per_pixel <= 1000 * LIMITS.get(name.removesuffix(models.VIDEO), 8)
     assert models.card(name).startswith(f"# {name}\n")
+    assert describe(name)["milliseconds"]
+    if name in models.video_names():
+        return
     assert set(describe(name)["psnr_float"]) >= {"kodak24", "cbsd68"}
     psnr_by_set = describe(name)["psnr"]
     assert set(psnr_by_set) >= {"kodak24", "cbsd68"}
@@ -52,10 +63,10 @@ def test_the_float_weights_of_a_shipped_model_are_of_its_architecture(name: str)
     architecture, phase, _ = weights.read_weights(shipped.find_weights(name))
     assert phase == "float"
     assert architectures.restore(dict(file.metadata.architecture)) == architecture
-    assert architecture in architectures.ARCHITECTURES.values()
+    assert architecture == architectures.get(name)
 
 
-@pytest.mark.parametrize("name", [n for n in models.names() if n != "classic"])
+@pytest.mark.parametrize("name", [n for n in models.still_names() if n != "classic"])
 @pytest.mark.parametrize("sigma", [5, 15, 25, 50])
 def test_a_shipped_model_improves_real_pictures(name: str, sigma: int, photos: Path) -> None:
     rng = np.random.default_rng(0)

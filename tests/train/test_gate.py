@@ -12,7 +12,7 @@ from edgecae.errors import RecipeError
 from edgecae_train import architectures, command, evaluate, loop, recipe, weights
 from edgecae_train._tf import tf
 from edgecae_train.architectures.fusion import MIN_GAIN, Fusion, clip_denoiser, fused
-from edgecae_train.gain_loss import CAUTION, errors, gain_loss, loss_of_gain
+from edgecae_train.gain_loss import errors, gain_loss, loss_of_gain
 from edgecae_train.gate_layers import MAX_Q
 
 pytestmark = pytest.mark.slow
@@ -76,9 +76,9 @@ def test_change_and_noise_are_told_from_a_clean_clip() -> None:
     noisy = clean + 0.1 * rng.standard_normal(clean.shape)
     mean = clean.copy()
     mean[:, :, 32:] += 0.2
-    change, noise = (x.numpy()[0, ..., 0] for x in errors(clean, mean, noisy))
+    change, noise = (x.numpy()[0, ..., 0] for x in errors(clean, mean, noisy, 8.0))
     assert np.allclose(change[:, :30], 0)
-    assert np.allclose(change[:, 34:], CAUTION * 0.04)
+    assert np.allclose(change[:, 34:], 8 * 0.04)
     assert np.allclose(noise[16:-16, 16:-16], 0.01, rtol=0.1)
 
 
@@ -86,7 +86,7 @@ def test_to_forget_a_still_scene_costs_more_than_to_keep_it() -> None:
     clean = np.full((2, 4, 64, 64, 3), 120, np.uint8)
     noisy = np.clip(clean + 20 * np.random.default_rng(0).standard_normal(clean.shape), 0, 255)
     batch = noisy.astype(np.uint8), clean, np.array([1, 16]), np.array([0, 0]), NO_STRIPS
-    nothing, all_ = (float(gain_loss(always(q), 4, 4)(*batch)) for q in (0, MAX_Q))
+    nothing, all_ = (float(gain_loss(always(q), 4, 4, 32.0)(*batch)) for q in (0, MAX_Q))
     assert nothing < 0.3
     assert all_ > 5 * nothing
 
@@ -97,7 +97,9 @@ def test_a_gate_forgets_a_scene_that_was_cut(led: int) -> None:
     clean[:, 2:] = 200
     nothing, all_ = (
         float(
-            gain_loss(always(q), 4, 4)(clean, clean, np.array([8]), np.array([led]), NO_STRIPS[:1])
+            gain_loss(always(q), 4, 4, 32.0)(
+                clean, clean, np.array([8]), np.array([led]), NO_STRIPS[:1]
+            )
         )
         for q in (0, MAX_Q)
     )
@@ -115,7 +117,7 @@ def test_strips_begin_anew_with_each_frame() -> None:
     rng = np.random.default_rng(0)
     noisy = rng.integers(0, 256, (1, 3, 64, 64, 3), dtype=np.uint8)
     strips = np.array([[2, 0, 0, 5]], np.uint8)
-    gain_loss(gate, 3, 4)(noisy, 255 - noisy, np.array([9]), np.array([0]), strips)
+    gain_loss(gate, 3, 4, 32.0)(noisy, 255 - noisy, np.array([9]), np.array([0]), strips)
     for difference, _, _, gain in seen:
         new = np.zeros((32, 32), bool)
         new[:2] = new[:, -5:] = True

@@ -10,8 +10,9 @@ from conftest import ROOT
 from edgecae import models
 from edgecae.errors import RecipeError
 from edgecae_train import architectures, channels, recipe, shipped, weights
-from edgecae_train.architectures import ARCHITECTURES, Architecture
+from edgecae_train.architectures import ARCHITECTURES, RECURRENT, Architecture
 from edgecae_train.architectures.classic import Classic
+from edgecae_train.architectures.fusion import Fusion
 from edgecae_train.architectures.unet import UNet
 
 pytestmark = pytest.mark.slow
@@ -23,6 +24,9 @@ NETWORKS = {
     "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
     "small-last": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
     "base": UNet((96, 64, 96), (0, 0, 1), (1, 0), features=56),
+    "nano-video": Fusion("nano"),
+    "nano-video-last": Fusion("nano"),
+    "small-video": Fusion("small"),
     "classic": Classic(),
     "latent": Classic(latent=8),
     "demo": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
@@ -36,6 +40,8 @@ LEGS = [
     ("small", "small-last"),
     ("small-last", "base"),
     ("small-last", "fit"),
+    ("nano-video", "nano-video-last"),
+    ("nano-video-last", "small-video"),
 ]
 """Recipes that start from the weights of another."""
 
@@ -62,7 +68,8 @@ def test_a_leg_goes_on_with_the_weights_of_the_one_before(first: str, second: st
 def test_each_shipped_model_is_a_name_for_a_model_and_no_stage_is() -> None:
     """One may be registered that is not shipped, but not what a recipe trains on the way."""
     assert sorted(models.names()) == shipped.names()
-    assert set(models.names()) <= ARCHITECTURES.keys()
+    assert set(models.still_names()) <= ARCHITECTURES.keys()
+    assert set(models.video_names()) <= RECURRENT.keys()
     stages = NETWORKS.keys() - set(models.names())
     assert stages.isdisjoint(ARCHITECTURES)
 

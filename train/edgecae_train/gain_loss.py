@@ -18,11 +18,6 @@ from edgecae_train.gate_layers import BLOCK
 
 __all__ = ["best_gain", "errors", "gain_loss", "loss_of_gain"]
 
-CAUTION = 32.0
-"""Weight of b². The network for single frames removes noise, and takes what a scene has changed for
-a part of it; and a wrong mean is wrong in the next frames, too. Where all moves, the best gains by
-a weight of 4 made `nano` up to 1.4 dB worse than without history, by 16 up to 0.1, by 32 not at
-all; in still scenes all do the same."""
 ROUNDING = 0.7 / 255
 """What is added to the noise: no picture of 8 bits has less."""
 NEAR, AROUND = 3, 17
@@ -41,21 +36,22 @@ def _mean(x: Any, side: int) -> Any:
     return x
 
 
-def errors(clean: Any, mean: Any, noisy: Any) -> tuple[Any, Any]:
+def errors(clean: Any, mean: Any, noisy: Any, caution: float) -> tuple[Any, Any]:
     """Change and noise of each block.
 
     Args:
         clean: a frame without noise, in blocks, N×H/2×W/2×12 in [0, 1].
         mean: of the earlier frames without noise, with the gains that the noisy ones had, alike.
         noisy: the frame with noise, alike.
+        caution: see :class:`edgecae_train.recipe.Recipe`.
 
     Returns:
-        b² times ``CAUTION``, and σ², each N×H/2×W/2×1.
+        b² times ``caution``, and σ², each N×H/2×W/2×1.
     """
     change = tf.reduce_mean(tf.square(clean - mean), -1, keepdims=True)
     change = tf.maximum(_mean(change, NEAR), 0.25 * change)
     noise = _mean(tf.reduce_mean(tf.square(noisy - clean), -1, keepdims=True), AROUND)
-    return CAUTION * change, noise + ROUNDING**2
+    return caution * change, noise + ROUNDING**2
 
 
 def best_gain(gain: Any, change: Any, noise: Any) -> Any:
@@ -110,13 +106,14 @@ def _inside(strips: Any, height: int, width: int) -> Any:
     return tf.logical_and(down, across)
 
 
-def gain_loss(gate: Any, frames: int, margin: int) -> Callable[..., Any]:
+def gain_loss(gate: Any, frames: int, margin: int, caution: float) -> Callable[..., Any]:
     """Mean cost of the gains that a gate gives (:func:`loss_of_gain`), over all frames and blocks.
 
     Args:
         gate: of :func:`edgecae_train.architectures.gate.build`.
         frames: of a clip.
         margin: pixels at each side that count for nothing.
+        caution: weight of what a scene has changed, see :class:`edgecae_train.recipe.Recipe`.
 
     Returns:
         A function of a batch of :class:`.data.clip_batches.ClipBatches`.
@@ -134,7 +131,7 @@ def gain_loss(gate: Any, frames: int, margin: int) -> Callable[..., Any]:
             now, target = (tf.nn.space_to_depth(x[:, time], BLOCK) for x in (noisy, clean))
             mean, gain = tf.where(inside, mean, now), tf.where(inside, gain, 1.0)
             clean_mean = tf.where(inside, clean_mean, target)
-            apart = errors(target, clean_mean, now)
+            apart = errors(target, clean_mean, now, caution)
             _, logarithm, own = fused(gate, now, mean, gain)
             cost = loss_of_gain(logarithm, gain, *apart)
             if edge:

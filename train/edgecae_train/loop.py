@@ -69,7 +69,7 @@ def _build(run: Run, phase: str, start: dict[str, Any]) -> Phase:
             weights.load_weights(network, start)
         weights.copy_weights(network, averaged)
         measured = (
-            gain_loss(network, settings.frames, wanted.margin)
+            gain_loss(network, settings.frames, wanted.margin, settings.caution)
             if isinstance(run.architecture, Fusion)
             else picture_loss(network, loss, wanted.margin, wanted.flat_weight)
         )

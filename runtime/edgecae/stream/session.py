@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from edgecae import models, naming
 from edgecae.denoise.denoiser import Denoiser
@@ -15,8 +14,10 @@ from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding, Sink
 from edgecae.media.sound import Sound
 from edgecae.redact import redacted
 from edgecae.stream import metrics
+from edgecae.stream import threads as tune
 from edgecae.stream.capture import closing, open_lasting
 from edgecae.stream.control import StreamControl
+from edgecae.stream.model_choice import AUTO, choose_model
 from edgecae.stream.overload import Overload
 from edgecae.stream.pipeline import run
 from edgecae.stream.stats import Stats
@@ -24,9 +25,6 @@ from edgecae.stream.stop import Stop
 from edgecae.stream.watchdog import MAX_HANG_SECONDS, StreamHooks, Watchdog
 from edgecae.tflite import model_file
 from edgecae.tflite.model_file import ModelFile
-
-if TYPE_CHECKING:
-    from edgecae.stream import threads as tune
 
 __all__ = ["Session"]
 
@@ -46,7 +44,7 @@ class Session:
     Attributes:
         source: description, see :mod:`edgecae.media.sources`.
         sinks: descriptions, see :mod:`edgecae.media.sinks`.
-        model: name of a shipped model, or path of a model file.
+        model: name of a shipped model, path of a model file, or ``auto``: see :mod:`.model_choice`.
         backend: see :class:`edgecae.Denoiser`.
         strength: likewise.
         threads: of one interpreter; None: chosen by measuring, see :mod:`.threads`.
@@ -90,7 +88,8 @@ class Session:
         default=models.DEFAULT,
         metadata={
             "metavar": "NAME|FILE",
-            "help": "Shipped model, or a file that edgecae convert --int8 made.",
+            "help": "Shipped model, or a file that edgecae convert --int8 made. For edgecae stream "
+            "also auto: the best model for video that this device holds.",
         },
     )
     backend: str = field(default="auto", metadata={"help": "TFLite interpreter."})
@@ -182,7 +181,8 @@ class Session:
         camera = replace(self.camera, sound=Sound() if self.encoding.audio else None)
         with naming.named(self.name), contextlib.ExitStack() as stack:
             # First the model: a wrong one is found before a camera is waited for.
-            first = stack.enter_context(self._denoiser(self.threads or 1))
+            auto = self.model == AUTO
+            first = None if auto else stack.enter_context(self._denoiser(self.threads or 1))
             source = stack.enter_context(
                 closing(open_lasting(self.source, camera, stop, redacted(self.source)), stats)
             )
@@ -207,12 +207,12 @@ class Session:
                 url = stack.enter_context(metrics.serve(self.metrics, control.snapshot))
                 announce(f"metrics at {url}")
             how = "threads by measuring" if self.threads is None else f"{self.threads} threads"
-            announce(
-                f"{source.name} → {first.metadata.name} ({first.backend}, {how}) → "
-                f"{', '.join(sink.name for sink in opened)}"
+            model = (
+                f"{first.metadata.name} ({first.backend}, {how})" if first else "a model to choose"
             )
+            announce(f"{source.name} → {model} → {', '.join(sink.name for sink in opened)}")
             watchdog = Watchdog(self.hang, stats.summary, hooks)
-            overload = Overload(source, stats, first.metadata.name)
+            overload = Overload(source, stats, first.metadata.name if first else "")
 
             def each(stats: Stats) -> None:  # noqa: ARG001 - the same that control has
                 report(control)
@@ -220,14 +220,14 @@ class Session:
                     log.warning("%s", said)
 
             def choose(frame: Frame) -> list[Denoiser]:
-                if self.threads is not None:
+                if first is not None and self.threads is not None:
                     chosen = [first]
                 else:
-                    choice = self._choose(frame, source, announce, watchdog)
-                    chosen = []
-                    for _ in range(choice.interpreters):
-                        with watchdog.watching():
-                            chosen.append(stack.enter_context(self._denoiser(choice.threads)))
+                    session = self
+                    if auto:
+                        session = self._with_model(frame, source, announce, watchdog)
+                        overload.model = session.model
+                    chosen = session._interpreters(frame, source, announce, watchdog, stack)
                 for denoiser in chosen:
                     control.adopt(denoiser)
                 return chosen
@@ -243,6 +243,43 @@ class Session:
                 watchdog=watchdog,
             )
         return control
+
+    def _with_model(
+        self,
+        frame: Frame,
+        source: sources.Source,
+        announce: Callable[[str], None],
+        watchdog: Watchdog,
+    ) -> Session:
+        """Choose a model on the first frame's size, and say which."""
+        height, width = frame.pixels.shape[:2]
+        rate = float(source.rate) if source.live and source.rate else None
+        threads = self.threads or tune.cores()
+        with watchdog.watching():
+            name, why = choose_model(
+                (width, height), rate, threads, lambda n, t: replace(self, model=n)._denoiser(t)
+            )
+        announce(f"chosen: {name} ({why})")
+        return replace(self, model=name)
+
+    def _interpreters(
+        self,
+        frame: Frame,
+        source: sources.Source,
+        announce: Callable[[str], None],
+        watchdog: Watchdog,
+        stack: contextlib.ExitStack,
+    ) -> list[Denoiser]:
+        """Open as many denoisers as successive frames shall have."""
+        threads, count = self.threads, 1
+        if threads is None:
+            choice = self._choose(frame, source, announce, watchdog)
+            threads, count = choice.threads, choice.interpreters
+        opened = []
+        for _ in range(count):
+            with watchdog.watching():
+                opened.append(stack.enter_context(self._denoiser(threads)))
+        return opened
 
     def _denoiser(self, threads: int) -> Denoiser:
         denoiser = Denoiser(self.read_model(self.model), threads, self.backend, self.strength)
@@ -261,8 +298,6 @@ class Session:
         watchdog: Watchdog,
     ) -> tune.Choice:
         """Measure on the first frame's size, and say what came of it."""
-        from edgecae.stream import threads as tune
-
         measured = tune.measure_threads(
             self._denoiser, frame.pixels.shape, watching=watchdog.watching
         )

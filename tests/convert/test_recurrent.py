@@ -1,0 +1,90 @@
+"""A trained gate becomes a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from edgecae import Denoiser, models
+from edgecae.errors import ModelFileError, QualityError
+from edgecae.tflite import model_file
+from edgecae_convert import command, recurrent
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", models.video_names())
+def test_a_shipped_model_is_what_its_weights_make(name: str, tmp_path: Path) -> None:
+    results = recurrent.convert(Path(name), tmp_path / "made.tflite")
+    shipped, made = (
+        model_file.read(path) for path in (models.find_model(name), tmp_path / "made.tflite")
+    )
+    assert [t.name for t in made.graph.tensors] == [t.name for t in shipped.graph.tensors]
+    for one, other in zip(made.graph.tensors, shipped.graph.tensors, strict=True):
+        assert (one.data is None) == (other.data is None)
+        if one.data is not None:
+            np.testing.assert_array_equal(one.data, other.data)
+    assert made.metadata.architecture == shipped.metadata.architecture
+    for sigma, reference in results.reference.items():
+        assert results.converted[sigma] > results.noisy[sigma]
+        assert abs(reference - results.converted[sigma]) < 0.3
+
+
+def test_a_gate_goes_before_another_model(tmp_path: Path) -> None:
+    """And the first frame is that model's own."""
+    made = tmp_path / "mine-video.tflite"
+    still = models.find_model("small")
+    given = ["nano-video", "--int8", "--still", str(still), "-o", str(made)]
+    done = CliRunner().invoke(command.command, given)
+    assert done.exit_code == 0, done.output
+    assert "clips of generated pictures" in done.output
+    frame = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    with Denoiser(made) as video, Denoiser(still) as single:
+        np.testing.assert_array_equal(video.process(frame), single.process(frame))
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (["nano-video"], "give --int8"),
+        (["nano-video", "--float32"], "goes with --int8, --still and -o"),
+        (["nano-video", "--int8", "--ptq"], "goes with --int8, --still and -o"),
+        (["nano-video", "--int8", "--size", "64x64"], "goes with --int8, --still and -o"),
+    ],
+)
+def test_what_a_gate_does_not_go_with_is_refused(given: list[str], why: str) -> None:
+    done = CliRunner().invoke(command.command, given)
+    assert done.exit_code == 2
+    assert why in done.output
+
+
+def test_a_still_model_goes_with_a_gate_alone(tmp_path: Path) -> None:
+    given = [str(tmp_path), "--int8", "--still", "nano.tflite"]
+    done = CliRunner().invoke(command.command, given)
+    assert done.exit_code == 2
+    assert "--still goes with a gate" in done.output
+
+
+def test_models_that_a_gate_does_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="takes no fusion front"):
+        recurrent.convert(
+            Path("nano-video"), tmp_path / "x.tflite", still=models.find_model("classic")
+        )
+    assert not (tmp_path / "x.tflite").exists()
+
+
+def test_a_gate_that_loses_too_much_is_not_written(tmp_path: Path) -> None:
+    """Here any loss is too much, and a gain too small."""
+    with pytest.raises(QualityError, match="worse than the float network"):
+        recurrent.convert(Path("nano-video"), tmp_path / "x.tflite", max_drop=-1.0)
+    assert not (tmp_path / "x.tflite").exists()
+
+
+def test_what_is_no_gate(tmp_path: Path) -> None:
+    (tmp_path / "x.weights.h5").write_bytes(b"nothing")
+    for path in (tmp_path, tmp_path / "x.weights.h5", tmp_path / "none", Path("nano")):
+        assert not recurrent.is_gate(path)
+    assert recurrent.is_gate(Path("nano-video"))
