@@ -157,7 +157,7 @@ def measure(camera: Camera, options: argparse.Namespace, work: Path) -> dict[str
     rng = np.random.default_rng(0)
     tested = [camera.noise.pair(images.read(path).pixels, rng) for path in _files(options.test)]
     shipped = models.find_model(options.model)
-    psnr = {}
+    psnr: dict[str, float] = {}
     for name, file in (("fitted", own / "fitted.tflite"), ("truth", truth), ("written", output)):
         (gain,) = judging.judge(shipped, file, {"test": tested}, threads=1)
         psnr |= {"noisy": gain.noisy, "shipped": gain.shipped, name: gain.fitted}
@@ -200,7 +200,8 @@ def main(arguments: list[str] | None = None) -> None:
             f"{' | '.join(f'{each:.2f}' for each in cells)} | {row['kept']} |",
             flush=True,
         )
-        print("\n".join(f"  {each}" for each in row["warnings"]))
+        for warning in row["warnings"]:
+            print(f"  warning: {warning}")
 
 
 if __name__ == "__main__":
