@@ -151,7 +151,7 @@ def measure(camera: Camera, options: argparse.Namespace, work: Path) -> dict[str
     if not frames.exists():
         take_frames(camera, options.photos, work / "unfinished")
         (work / "unfinished").rename(frames)
-    asked = Fit(str(frames), data=str(options.photos), model=options.model, minutes=options.minutes)
+    asked = Fit(str(frames), data=str(options.photos), model=options.model, steps=options.steps)
     result = fit(asked, output, own, overwrite=True, announce=print)
     truth = fit_to_truth(camera, own / "run", work / "truth")
     rng = np.random.default_rng(0)
@@ -183,20 +183,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("test", type=Path, help="folder of other photos to test on")
     parser.add_argument("--work", type=Path, required=True, help="folder for all that is made")
     parser.add_argument("--model", default="nano")
-    parser.add_argument("--minutes", type=float, default=5, help="as of edgecae fit, each camera")
+    parser.add_argument("--steps", type=int, default=400, help="of each training")
     names = [f"{where}/{kind}" for where in LEVELS for kind in KINDS]
     parser.add_argument("--cameras", nargs="*", choices=names, default=names)
     options = parser.parse_args(arguments)
-    print(f"{options.model}, int8, PSNR in dB")
-    print("| camera | σ | grain | steps | noisy | shipped | fitted | with the truth | written |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(f"{options.model}, {options.steps} steps, int8, PSNR in dB")
+    print("| camera | σ | grain | noisy | shipped | fitted | with the truth | written |")
+    print("|---|---|---|---|---|---|---|---|")
     for name in options.cameras:
         where, kind = name.split("/")
         camera = draw_camera(kind, where)
         row = measure(camera, options, options.work / name)
         cells = [row["psnr"][each] for each in ("noisy", "shipped", "fitted", "truth")]
         print(
-            f"| {camera.name} | {camera.sigma:.1f} | {camera.grain:.2f} | {row['steps']} | "
+            f"| {camera.name} | {camera.sigma:.1f} | {camera.grain:.2f} | "
             f"{' | '.join(f'{each:.2f}' for each in cells)} | {row['kept']} |",
             flush=True,
         )

@@ -29,7 +29,6 @@ def fit_cameras(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(FOLDER)
     quick = {"float.batch": 2, "float.patch": 32, "float.warmup": 0, "qat.patch": 32}
     monkeypatch.setattr(plan, "TRAINING", {**plan.TRAINING, **quick})
-    monkeypatch.setattr(plan, "MAX_STEPS", 20)
     monkeypatch.setattr(data_images.Folder, "window", 2)
     return importlib.import_module("fit_cameras")
 
@@ -68,7 +67,7 @@ def test_a_camera_is_fitted_twice_and_not_again(
     for name in ("hat.png", "face.png"):
         (tested / name).symlink_to(photos / name)
     given = [str(photos), str(tested), "--work", str(tmp_path / "work")]
-    given += ["--minutes", "0.1", "--cameras", "inside/4:2:0"]
+    given += ["--steps", "20", "--cameras", "inside/4:2:0"]
     fit_cameras.main(given)
     row = capsys.readouterr().out.splitlines()[-1]
     assert row.startswith("| 4:2:0, inside |")
