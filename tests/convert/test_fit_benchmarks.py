@@ -78,6 +78,7 @@ def test_a_camera_is_fitted_twice_and_not_again(
     measured, true = map(recipe.read, runs)
     assert true.noise == found["noise"]
     assert measured.noise.startswith("measured:")
+    assert measured.float_phase.steps == found["steps"] == 20
     assert recipe.with_changes(true, {"noise": measured.noise}) == measured
     # Noisy pictures and targets are those of the camera: colour that it loses counts for nobody.
     camera, rng = noise.parse(found["noise"]), np.random.default_rng(0)
