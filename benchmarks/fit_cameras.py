@@ -200,8 +200,9 @@ def main(arguments: list[str] | None = None) -> None:
             f"{' | '.join(f'{each:.2f}' for each in cells)} | {row['kept']} |",
             flush=True,
         )
-        for warning in row["warnings"]:
-            print(f"  warning: {warning}")
+        times = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in row["seconds"].items())
+        for line in (*(f"warning: {each}" for each in row["warnings"]), f"fit: {times}"):
+            print(f"  {line}", flush=True)
 
 
 if __name__ == "__main__":

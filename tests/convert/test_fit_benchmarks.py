@@ -69,8 +69,9 @@ def test_a_camera_is_fitted_twice_and_not_again(
     given = [str(photos), str(tested), "--work", str(tmp_path / "work")]
     given += ["--steps", "20", "--cameras", "inside/4:2:0"]
     fit_cameras.main(given)
-    row = capsys.readouterr().out.splitlines()[-1]
+    row, times = capsys.readouterr().out.splitlines()[-2:]
     assert row.startswith("| 4:2:0, inside |")
+    assert times.startswith("  fit: record ")
     folder = tmp_path / "work" / "inside" / "4:2:0"
     found = json.loads((folder / "result.json").read_text())
     assert len(list((folder / "frames").glob("*.png"))) == 30
@@ -91,7 +92,7 @@ def test_a_camera_is_fitted_twice_and_not_again(
     assert found["psnr"]["written"] == found["psnr"][found["kept"]]
     (folder / "fit" / "fitted.tflite").unlink()
     fit_cameras.main(given)
-    assert capsys.readouterr().out.splitlines()[-1] == row
+    assert capsys.readouterr().out.splitlines()[-2:] == [row, times]
 
 
 def test_the_oracle_takes_the_best_sigma_of_each_picture(
