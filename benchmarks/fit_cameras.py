@@ -65,12 +65,14 @@ class Camera:
         noise: what it does to pictures.
         sigma: of its luma noise on a plain field of medium brightness, 0–255 scale.
         grain: correlation of that noise with the pixels to the right and below.
+        shift: of the field's mean, 0–255 scale: all frames have it, so that none shows it.
     """
 
     name: str
     noise: CameraNoise
     sigma: float
     grain: float
+    shift: float
 
 
 def _camera(kind: str, where: str, seed: int) -> Camera:
@@ -79,9 +81,11 @@ def _camera(kind: str, where: str, seed: int) -> Camera:
     # Gray alone would be a monochrome camera's.
     plain = np.broadcast_to(np.array([136, 128, 120], np.uint8), (256, 256, 3))
     luma = (made.add(plain, np.random.default_rng(0)) - plain.astype(float)) @ LUMA
-    luma -= luma.mean()
+    shift = float(luma.mean())
+    luma -= shift
     shared = [np.mean(luma[:, 1:] * luma[:, :-1]), np.mean(luma[1:] * luma[:-1])]
-    return Camera(f"{kind}, {where}", made, float(luma.std()), float(np.mean(shared) / luma.var()))
+    grain = float(np.mean(shared) / luma.var())
+    return Camera(f"{kind}, {where}", made, float(luma.std()), grain, shift)
 
 
 def draw_camera(kind: str, where: str) -> Camera:
@@ -188,15 +192,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cameras", nargs="*", choices=names, default=names)
     options = parser.parse_args(arguments)
     print(f"{options.model}, {options.steps} steps, int8, PSNR in dB")
-    print("| camera | σ | grain | noisy | shipped | fitted | with the truth | written |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| camera | σ | grain | mean | noisy | shipped | fitted | with the truth | written |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name in options.cameras:
         where, kind = name.split("/")
         camera = draw_camera(kind, where)
         row = measure(camera, options, options.work / name)
         cells = [row["psnr"][each] for each in ("noisy", "shipped", "fitted", "truth")]
         print(
-            f"| {camera.name} | {camera.sigma:.1f} | {camera.grain:.2f} | "
+            f"| {camera.name} | {camera.sigma:.1f} | {camera.grain:.2f} | {camera.shift:+.1f} | "
             f"{' | '.join(f'{each:.2f}' for each in cells)} | {row['kept']} |",
             flush=True,
         )
