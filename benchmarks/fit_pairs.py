@@ -6,8 +6,8 @@ on the other, of which it sees no scene.
 
 ``--cbm3d`` adds CBM3D (pip install 'edgecae[bm3d-noncommercial]'), which is told a σ for each
 picture: the one of 5, 10, 14 and 20 whose result has the highest PSNR. Only who has the clean
-picture knows that one, so this is an oracle. It takes 15 s for 256×256 pixels and σ, so ``--crop``
-tests on the middle of the pictures, by all methods.
+picture knows that one, so this is an oracle. It is slow, so ``--crop`` tests on the middle of the
+pictures, by all methods.
 """
 
 from __future__ import annotations
