@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from edgecae import models, noise
 from edgecae.errors import SettingError, SinkError
 from edgecae_convert.fit import command, fitting, frames, judging, plan
 from edgecae_convert.fit.plan import Fit
-from edgecae_train import recipe
+from edgecae_train import recipe, run
 from edgecae_train.data import images as data_images
 
 pytestmark = pytest.mark.slow
@@ -73,6 +75,29 @@ def test_a_camera_becomes_a_model_and_never_a_worse_one(tmp_path: Path) -> None:
     again = CliRunner().invoke(command.command, [*given, "--overwrite"])
     assert json.loads(again.stdout)["kept"] == result["kept"]
     assert json.loads(again.stdout)["seconds"]["record"] < 1
+
+
+def test_steps_that_are_asked_for_need_no_plan(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = []
+
+    class EnoughError(Exception): ...
+
+    def enough(event: run.Event) -> None:
+        seen.append((event.step, event.steps))
+        raise EnoughError
+
+    @contextlib.contextmanager
+    def progress(console: object) -> Iterator[Callable[[run.Event], None]]:
+        yield enough
+
+    monkeypatch.setattr(command, "progress", progress)
+    given = [CAMERA, "-o", str(tmp_path / "mine.tflite"), "--model", "nano", "--steps", "70"]
+    done = CliRunner().invoke(command.command, given)
+    assert isinstance(done.exception, EnoughError), done.output
+    assert seen == [(1, 70)]
+    assert "steps of" not in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["pairs", "bursts"])

@@ -13,7 +13,7 @@ from edgecae.commands import credentials, options, terminal
 from edgecae.commands.option_objects import options_of
 from edgecae.media import sources
 from edgecae_convert.fit.fitting import Fitted, fit
-from edgecae_convert.fit.plan import Fit
+from edgecae_convert.fit.plan import MAX_STEPS, Fit
 from edgecae_train import shipped
 from edgecae_train._tf import find_devices
 from edgecae_train.command import progress
@@ -80,6 +80,12 @@ def render(result: Fitted) -> str:
     help="Time for all of it.",
 )
 @click.option(
+    "--steps",
+    type=click.IntRange(1, MAX_STEPS),
+    metavar="N",
+    help="Train so many steps, however long they take.",
+)
+@click.option(
     "--frames",
     type=click.IntRange(1, 1000),
     default=40,
@@ -103,6 +109,7 @@ def command(
     data: str,
     model: str,
     minutes: float,
+    steps: int | None,
     frames: int,
     work: Path | None,
     source_settings: sources.SourceSettings,
@@ -125,8 +132,9 @@ def command(
     find_devices()
     console = Console(stderr=True)
     asked = Fit(
-        credentials.expanded(source) if source else "", pairs, bursts, data, model, minutes, frames
-    )
+        credentials.expanded(source) if source else "", pairs, bursts, data, model, minutes,
+        frames, steps or 0,
+    )  # fmt: skip
     with progress(console) as report:
         result = fit(
             asked,

@@ -132,10 +132,12 @@ def _train(
             loop.train(settings, run, resume=True, announce=announce, report=report)
         return settings.float_phase.steps
     settings = fit_recipe(asked, work / "noise.toml" if asked.source else None)
-    began = time.monotonic()
-    each = seconds_per_step(settings)
-    steps = steps_within(seconds_left - (time.monotonic() - began), each)
-    announce(f"{steps} steps of {each:.2f} s")
+    steps = asked.steps
+    if not steps:
+        began = time.monotonic()
+        each = seconds_per_step(settings)
+        steps = steps_within(seconds_left - (time.monotonic() - began), each)
+        announce(f"{steps} steps of {each:.2f} s")
     changes = {"float.steps": steps, "validate_every": -(-steps // VALIDATIONS)}
     settings = recipe.with_changes(settings, changes)
     start = start_of(asked.model)

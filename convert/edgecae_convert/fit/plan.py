@@ -50,6 +50,7 @@ class Fit:
         data: folder of clean photos, or ``builtin``; for a source alone.
         model: name of the shipped model to start from.
         minutes: that all of it may take.
+        steps: of training; 0: as many as the time allows.
         frames: of the source, to record.
     """
 
@@ -60,6 +61,7 @@ class Fit:
     model: str = "small"
     minutes: float = 10.0
     frames: int = 40
+    steps: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """For ``json.dumps``."""

@@ -82,7 +82,7 @@ class CameraNoise(Noise):
         noisy = self._exposed(batch, rng, normals or standard_normals, gray)
         target = batch.copy()
         for index in range(len(batch)):
-            storage = self._storage(rng)
+            storage = self.storage(rng)
             picture = storage.store(noisy[index], batch[index], rng)
             if gray[index]:
                 noisy[index] = picture[..., 1:2]
@@ -127,7 +127,7 @@ class CameraNoise(Noise):
         result[gray] = result[gray][..., 1:2]
         return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
-    def _storage(self, rng: np.random.Generator) -> Storage:
+    def storage(self, rng: np.random.Generator) -> Storage:
         """Draw how the next picture is stored, or what the one camera always does."""
         camera = rng if self.seed is None else np.random.default_rng([self.seed, 1])
         return draw_storage(camera, self.jpeg, self.video, self.chroma)
@@ -153,7 +153,7 @@ class CameraNoise(Noise):
         exposed = (
             camera._exposed(clean[None], rng, standard_normals, gray)[0] for _ in range(count)
         )
-        stored = camera._storage(rng).store_all(exposed)
+        stored = camera.storage(rng).store_all(exposed)
         return (np.repeat(each[..., 1:2], 3, axis=-1) for each in stored) if gray[0] else stored
 
 
