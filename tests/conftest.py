@@ -263,6 +263,13 @@ def shipped(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.fixture(scope="session", params=models.still_names())
+def still(request: pytest.FixtureRequest) -> str:
+    """Each shipped model for single frames in turn."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture(scope="module")
 def denoiser() -> Iterator[Denoiser]:
     """The default model."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def convert(
         return fusion.attach(
             before,
             architecture.layers,
-            values,
+            _boosted(architecture, values),
             name=settings.name or name,
             architecture=describe(architecture),
             noise=str(noise_models.parse(settings.noise)),
@@ -103,7 +104,9 @@ def convert(
     weights.load_weights(gate, values)
     with atomic.writing(output, overwrite) as temporary:
         temporary.write_bytes(encoded({}))
-        reference = validation.measure(clip_denoiser(gate, _single(architecture, still)))
+        reference = validation.measure(
+            clip_denoiser(gate, _single(architecture, still), architecture.boost)
+        )
         measured = _measure(temporary, validation)
         forms = {"float": reference, "int8": measured}
         quality = {
@@ -128,6 +131,17 @@ def convert(
         except QualityError as error:
             raise TooMuchLostError(str(error), results) from error
     return results
+
+
+def _boosted(
+    architecture: Fusion, values: Mapping[str, NDArray[np.float32]]
+) -> dict[str, NDArray[np.float32]]:
+    """Weights whose last layer makes q as large as :class:`Fusion` says."""
+    last = architecture.layers[-1].name
+    return {
+        name: value * architecture.boost if name.startswith(f"{last}/") else value
+        for name, value in values.items()
+    }
 
 
 def _clips(path: Path, name: str) -> tuple[Recipe, tuple[NDArray[np.uint8], ...], str]:

@@ -350,7 +350,7 @@ def test_a_shell_completes_a_line() -> None:
     assert complete("edgecae --log") == (["plain,--log-format"], "")
     assert complete("edgecae --log-format j")[0] == ["plain,json"]
     assert "plain,--sink" in complete("edgecae stream --")[0]
-    assert complete("edgecae stream --model n")[0] == ["file,n", "plain,nano"]
+    assert complete("edgecae stream --model n")[0] == ["file,n", "plain,nano", "plain,nano-video"]
     assert complete("edgecae stream --source /dev/v")[0] == ["file,/dev/v"]
     assert complete("edgecae denoise pic")[0] == ["file,pic"]
     assert complete("edgecae none x")[0] in ([], [""])
@@ -386,7 +386,7 @@ def test_bash_completes(tmp_path: Path) -> None:
     assert done.stderr == ""
     shown, *replies = done.stdout.splitlines()
     assert "_edgecae_completion edgecae" in shown
-    assert replies == ["small"]
+    assert replies == ["small", "small-video"]
 
 
 def test_what_the_program_says_is_not_silenced_with_its_libraries() -> None:

@@ -278,6 +278,7 @@ def test_a_graph_of_tensorflow_1(tmp_path: Path) -> None:
     """Its variables become constants, and nothing of it is run to restore them."""
     v1 = tf.compat.v1
     with tf.Graph().as_default() as graph, v1.Session(graph=graph) as session:
+        v1.set_random_seed(0)  # other tests make TensorFlow deterministic
         x = v1.placeholder(tf.float32, [None, None, None, 3], name="x")
         y = x
         for resource, name in ((False, "a"), (True, "b")):

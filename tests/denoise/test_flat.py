@@ -25,9 +25,9 @@ def flat(height: int, width: int, colour: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.full((height, width, 3), colour, np.uint8)
 
 
-def test_the_edge_is_like_the_middle(shipped: str) -> None:
+def test_the_edge_is_like_the_middle(still: str) -> None:
     """What lies beyond the edge, zeros to a convolution, is far enough away."""
-    with Denoiser(shipped) as denoiser:
+    with Denoiser(still) as denoiser:
         for colour in COLOURS:
             result = denoiser.process(flat(136, 136, colour)).astype(int)
             middle = np.tile(result[64:72, 64:72], (17, 17, 1))
@@ -37,16 +37,16 @@ def test_the_edge_is_like_the_middle(shipped: str) -> None:
 @pytest.mark.parametrize(
     ("size", "every"), [((1, 1), 1), ((3, 5), 1), ((16, 16), 1), ((61, 97), 3), ((480, 640), 30)]
 )
-def test_flat_colours_come_back(shipped: str, size: tuple[int, int], every: int) -> None:
-    with Denoiser(shipped, threads=2) as denoiser:
+def test_flat_colours_come_back(still: str, size: tuple[int, int], every: int) -> None:
+    with Denoiser(still, threads=2) as denoiser:
         for colour in COLOURS[1::every]:
             result = denoiser.process(flat(*size, colour)).astype(int)
-            assert np.abs(result - colour).max() <= OFF[shipped], colour
+            assert np.abs(result - colour).max() <= OFF[still], colour
 
 
-def test_flat_colours_come_back_in_tiles(shipped: str) -> None:
+def test_flat_colours_come_back_in_tiles(still: str) -> None:
     frame = flat(230, 310, (255, 0, 128))
-    with Denoiser(shipped) as whole, Denoiser(shipped, largest_area=40_000) as tiled:
+    with Denoiser(still) as whole, Denoiser(still, largest_area=40_000) as tiled:
         result = tiled.process(frame)
         np.testing.assert_array_equal(result, whole.process(frame))
-    assert np.abs(result.astype(int) - frame).max() <= OFF[shipped]
+    assert np.abs(result.astype(int) - frame).max() <= OFF[still]

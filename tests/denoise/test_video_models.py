@@ -74,7 +74,7 @@ def test_a_moving_object_leaves_no_trail(
     trained = video in SHIPPED + GIVEN
     assert found.excess[0] < (2 if trained else 6)
     assert max(found.excess[1:]) < (0.5 if trained else 3)
-    assert found.worst < (1 if trained else 6)
+    assert found.worst < (2 if trained else 6)
     assert max(found.left) < 0.05
 
 

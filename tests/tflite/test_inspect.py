@@ -286,11 +286,13 @@ def test_the_picture_has_every_operation_and_every_connection(shipped: str, tmp_
     report = inspect.inspect(shipped)
     drawn = [op for op in report.graph.operators if op.output.dtype != "int32"]
     names = [text.text for text in svg.iter(f"{space}text") if text.get("class") != "small"]
-    assert names == ["frame", *(op.name for op in drawn)]
+    inputs = ["frame", *(state.name for state in report.graph.states)]
+    assert names == [*inputs, *(op.name for op in drawn)]
     shapes = [text.text or "" for text in svg.iter(f"{space}text") if text.get("class") == "small"]
-    for op, shape in zip(drawn, shapes[1:], strict=True):
+    for op, shape in zip(drawn, shapes[len(inputs) :], strict=True):
         assert shape.startswith("×".join(map(str, op.output.shape[1:])) + " int8")
-    made = {report.graph.frame.index, *(op.output.index for op in drawn)}
+    states = (state.before.index for state in report.graph.states)
+    made = {report.graph.frame.index, *states, *(op.output.index for op in drawn)}
     read = [each for op in drawn for each in op.inputs if each.index in made]
     assert len(list(svg.iter(f"{space}path"))) == len(read)
     before = picture.read_bytes()

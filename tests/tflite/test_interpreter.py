@@ -55,7 +55,7 @@ def test_tflite_runtime_is_used_where_litert_can_not_be(old_python: Path) -> Non
 
 @pytest.mark.parametrize("sigma", [5, 25, 50])
 def test_both_agree_within_rounding(
-    shipped: str,
+    still: str,
     sigma: float,
     old_python: Path,
     photos: Path,
@@ -68,13 +68,13 @@ def test_both_agree_within_rounding(
     noisy = {name: noise.gaussian(sigma).add(image, rng) for name, image in clean.items()}
     np.savez(tmp_path / "noisy.npz", **noisy)
     done = subprocess.run(
-        [old_python, "-c", RUN, shipped, tmp_path / "noisy.npz", tmp_path / "out.npz",
+        [old_python, "-c", RUN, still, tmp_path / "noisy.npz", tmp_path / "out.npz",
          "tflite-runtime"],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout.startswith("tflite-runtime 2.14")
     theirs = np.load(tmp_path / "out.npz")
-    with Denoiser(shipped, backend="litert") as denoiser:
+    with Denoiser(still, backend="litert") as denoiser:
         ours = {name: denoiser.process(frame) for name, frame in noisy.items()}
     differences = np.concatenate(
         [np.abs(ours[n].astype(int) - theirs[n].astype(int)).ravel() for n in clean]
@@ -88,7 +88,7 @@ def test_both_agree_within_rounding(
     for name, value in figures.items():
         record_property(name, value)
     with capsys.disabled():
-        print(f"\n{shipped}, sigma {sigma}: {json.dumps(figures)}", file=sys.stderr)
+        print(f"\n{still}, sigma {sigma}: {json.dumps(figures)}", file=sys.stderr)
     assert abs(figures["psnr_litert"] - figures["psnr_tflite_runtime"]) < 0.02
 
 

@@ -46,10 +46,10 @@ def test_noise_that_was_measured_fits_into_a_file() -> None:
                 Metadata.from_json(text)
 
 
-def test_height_and_width_are_open(shipped: str) -> None:
+def test_height_and_width_are_open(still: str) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(models.find_model(shipped)))
+    interpreter = Interpreter(str(models.find_model(still)))
     interpreter.allocate_tensors()  # as it is stored, without a resize
     (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert interpreter.get_signature_list() == {

@@ -141,8 +141,8 @@ def test_the_window_moves_and_stays_small() -> None:
     batches = Batches(Endless(), NOISE, 1, 32, seed=0)
     for step in range(0, 5 * data.TURNOVER, data.TURNOVER // 2):
         batches.at(step)
-    assert len(batches._window) <= 4
-    assert max(batches._window) >= 4
+    assert len(batches._photos._held) <= 4
+    assert max(batches._photos._held) >= 4
 
 
 def test_prefetch_gives_the_same_in_order(photos: Path) -> None:

@@ -58,6 +58,15 @@ def test_a_large_q_begins_anew() -> None:
     assert np.allclose(mean, 0.8, atol=0.02)
 
 
+def test_a_boosted_gate_forgets_more_where_it_forgets() -> None:
+    frame = np.full((1, 4, 4, 12), 0.8, np.float32)
+    gain = tf.fill((1, 4, 4, 1), 0.1)
+    for q in (0.0, 0.5, 5.0):
+        _, once, _ = fused(always(min(2 * q, MAX_Q)), frame, 0 * frame, gain)
+        _, boosted, _ = fused(always(q), frame, 0 * frame, gain, boost=2.0)
+        np.testing.assert_allclose(boosted, once)
+
+
 @pytest.mark.parametrize(("change", "before"), [(0.0, 0.1), (1e-4, 0.04), (1e-2, 1.0), (0.5, 0.04)])
 def test_the_best_gain_costs_least(change: float, before: float) -> None:
     """By trying all: it weighs what is left of the noise and the change against a new frame."""

@@ -81,7 +81,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
 def test_a_stage_is_no_model(stage: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(command.command, ["--model", stage, "--out", str(tmp_path / "run")])
     assert done.exit_code == 2
-    assert f"'{stage}' is not one of 'base', 'classic', 'nano', 'small'" in done.output
+    assert f"'{stage}' is not one of 'base', 'base-video', 'classic', 'nano', " in done.output
 
 
 def test_another_model_has_its_own_numbers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def _build(run: Run, phase: str, start: dict[str, Any]) -> Phase:
 def _denoiser(network: Any, architecture: Architecture) -> evaluate.Denoise:
     """What validation measures: of frames, or of clips."""
     if isinstance(architecture, Fusion):
-        return clip_denoiser(network, evaluate.float_denoiser(architecture.still))
+        still = evaluate.float_denoiser(architecture.still)
+        return clip_denoiser(network, still, architecture.boost)
     return evaluate.keras_denoiser(network, architecture.stride)
 
 
