@@ -18,6 +18,7 @@ from edgecae import atomic
 from edgecae.errors import ModelFileError
 
 __all__ = [
+    "AUTO",
     "DEFAULT",
     "VIDEO",
     "card",
@@ -34,6 +35,9 @@ __all__ = [
 
 DEFAULT = "small"
 """What is used unless told otherwise."""
+
+AUTO = "auto"
+"""In the place of a name: the best recurrent model that a device holds."""
 
 VIDEO = "-video"
 """How the name of a recurrent model ends; it begins with that of the model for single frames in

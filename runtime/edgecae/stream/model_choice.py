@@ -9,10 +9,7 @@ from edgecae.denoise.denoiser import Denoiser
 from edgecae.device.speeds import HEADROOM, measure_speeds
 from edgecae.tflite import model_file
 
-__all__ = ["AUTO", "by_cost", "choose_model"]
-
-AUTO = "auto"
-"""In the place of a model's name."""
+__all__ = ["by_cost", "choose_model"]
 
 _SECONDS = 1.0
 """How long each model is measured."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from edgecae import models, naming
 from edgecae.denoise.denoiser import Denoiser
@@ -14,10 +15,8 @@ from edgecae.media.sinks.base import DEFAULT_CODEC, Encoding, Sink
 from edgecae.media.sound import Sound
 from edgecae.redact import redacted
 from edgecae.stream import metrics
-from edgecae.stream import threads as tune
 from edgecae.stream.capture import closing, open_lasting
 from edgecae.stream.control import StreamControl
-from edgecae.stream.model_choice import AUTO, choose_model
 from edgecae.stream.overload import Overload
 from edgecae.stream.pipeline import run
 from edgecae.stream.stats import Stats
@@ -25,6 +24,9 @@ from edgecae.stream.stop import Stop
 from edgecae.stream.watchdog import MAX_HANG_SECONDS, StreamHooks, Watchdog
 from edgecae.tflite import model_file
 from edgecae.tflite.model_file import ModelFile
+
+if TYPE_CHECKING:
+    from edgecae.stream import threads as tune
 
 __all__ = ["Session"]
 
@@ -181,7 +183,7 @@ class Session:
         camera = replace(self.camera, sound=Sound() if self.encoding.audio else None)
         with naming.named(self.name), contextlib.ExitStack() as stack:
             # First the model: a wrong one is found before a camera is waited for.
-            auto = self.model == AUTO
+            auto = self.model == models.AUTO
             first = None if auto else stack.enter_context(self._denoiser(self.threads or 1))
             source = stack.enter_context(
                 closing(open_lasting(self.source, camera, stop, redacted(self.source)), stats)
@@ -252,6 +254,9 @@ class Session:
         watchdog: Watchdog,
     ) -> Session:
         """Choose a model on the first frame's size, and say which."""
+        from edgecae.stream import threads as tune
+        from edgecae.stream.model_choice import choose_model
+
         height, width = frame.pixels.shape[:2]
         rate = float(source.rate) if source.live and source.rate else None
         threads = self.threads or tune.cores()
@@ -298,6 +303,8 @@ class Session:
         watchdog: Watchdog,
     ) -> tune.Choice:
         """Measure on the first frame's size, and say what came of it."""
+        from edgecae.stream import threads as tune
+
         measured = tune.measure_threads(
             self._denoiser, frame.pixels.shape, watching=watchdog.watching
         )
