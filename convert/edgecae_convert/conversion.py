@@ -12,7 +12,7 @@ from edgecae import noise as noise_models
 from edgecae.denoise import tiling
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.denoise.float_runner import Denoise, file_denoiser
-from edgecae.errors import ModelFileError, QualityError, SettingError
+from edgecae.errors import ModelFileError, QualityError, RecipeError, SettingError
 from edgecae.tflite import interpreter, receptive_field
 from edgecae.tflite.graph import Graph
 from edgecae.tflite.metadata import PRECISIONS, Metadata
@@ -22,6 +22,7 @@ from edgecae_convert import export, verify
 from edgecae_convert import split as splitting
 from edgecae_convert.networks import Networks, denoiser, prepare, to_tflite
 from edgecae_convert.picture_size import fitted
+from edgecae_convert.recurrent import is_gate
 from edgecae_convert.report.analysis import analyse
 from edgecae_convert.report.results import ConversionResults, Details, TooMuchLostError
 from edgecae_convert.trained_model import TrainedModel, open_trained
@@ -109,6 +110,8 @@ def convert(
         raise SettingError(f"ptq goes with int8; {precision} has no other form")
     if split and precision != "int8":
         raise SettingError(f"only int8 files are split, not {precision}")
+    if is_gate(path):
+        raise RecipeError(f"{path} is a gate: edgecae_convert.recurrent.convert takes it")
     after_training = ptq or precision == "int16x8"
     with open_trained(
         path,

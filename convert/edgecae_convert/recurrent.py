@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,14 @@ THREADS = 2
 """Of the interpreter that a file is measured with."""
 
 
+def _is_run(path: Path) -> bool:
+    """Whether it is a run directory; one may have the name of a shipped model."""
+    return (path / "recipe.toml").exists()
+
+
 def is_gate(path: Path) -> bool:
     """Whether a run, a weights file or a shipped name is that of a gate."""
-    if (path / "recipe.toml").exists():
+    if _is_run(path):
         return recipe.read(path / "recipe.toml").model in architectures.RECURRENT
     if str(path) in shipped.names():
         return str(path) in architectures.RECURRENT
@@ -75,7 +81,7 @@ def convert(
         QualityError: too much was lost; no file is written.
         SinkError: the file exists, or can't be written.
     """
-    found = shipped.find_weights(str(path) if str(path) in shipped.names() else path)
+    found = path / "float.weights.h5" if _is_run(path) else shipped.find_weights(path)
     architecture, _, values = weights.read_weights(found)
     assert isinstance(architecture, Fusion)  # see is_gate
     name, _ = architectures.named(architecture)
@@ -83,7 +89,7 @@ def convert(
     noises = evaluate.levels(noise_models.parse(settings.noise), SIGMAS)
     validation = clip_validation(clips, noises)
     if output is None:
-        output = (path if path.is_dir() else path.parent) / f"{settings.name or name}-int8.tflite"
+        output = (path if _is_run(path) else path.parent) / f"{settings.name or name}-int8.tflite"
     atomic.check(output, overwrite)
     before = model_file.read(still or models.find_model(architecture.still)).content
 
@@ -95,18 +101,19 @@ def convert(
             name=settings.name or name,
             architecture=describe(architecture),
             noise=str(noise_models.parse(settings.noise)),
-            recipe=recipe.digest(settings) if path.is_dir() else "unknown",
+            recipe=recipe.digest(settings) if _is_run(path) else "unknown",
             made_with=recipe.versions(),
             quality=quality,
         )
 
     gate = architecture.build(training=False)
     weights.load_weights(gate, values)
-    with atomic.writing(output, overwrite) as temporary:
+    with (
+        atomic.writing(output, overwrite) as temporary,
+        _single(architecture, still) as single,
+    ):
         temporary.write_bytes(encoded({}))
-        reference = validation.measure(
-            clip_denoiser(gate, _single(architecture, still), architecture.boost)
-        )
+        reference = validation.measure(clip_denoiser(gate, single, architecture.boost))
         measured = _measure(temporary, validation)
         forms = {"float": reference, "int8": measured}
         quality = {
@@ -146,7 +153,7 @@ def _boosted(
 
 def _clips(path: Path, name: str) -> tuple[Recipe, tuple[NDArray[np.uint8], ...], str]:
     """The recipe of a gate, and the clips to measure on: those of its run, or generated ones."""
-    if path.is_dir():
+    if _is_run(path):
         held_out = read_held_out(held_out_folder(path)).clean
         if not held_out:
             raise RecipeError(f"{path} holds no held-out clips to measure on")
@@ -155,11 +162,14 @@ def _clips(path: Path, name: str) -> tuple[Recipe, tuple[NDArray[np.uint8], ...]
     return settings, open_training_set(settings).held_out.clean, "clips of generated pictures"
 
 
-def _single(architecture: Fusion, still: Path | None) -> Denoise:
+@contextlib.contextmanager
+def _single(architecture: Fusion, still: Path | None) -> Iterator[Denoise]:
     """The model for single frames: its float network, or a file of which there is no other form."""
     if still is None:
-        return evaluate.float_denoiser(architecture.still)
-    return Denoiser(still, threads=THREADS).process
+        yield evaluate.float_denoiser(architecture.still)
+        return
+    with Denoiser(still, threads=THREADS) as denoiser:
+        yield denoiser.process
 
 
 def _measure(path: Path, validation: HeldOut) -> dict[str, float]:

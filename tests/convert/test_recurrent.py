@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from edgecae import Denoiser, models
-from edgecae.errors import ModelFileError, QualityError
+from edgecae.errors import ModelFileError, QualityError, RecipeError
 from edgecae.tflite import model_file
-from edgecae_convert import command, recurrent
+from edgecae_convert import command, conversion, recurrent
+from edgecae_train import evaluate, loop, recipe
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +95,32 @@ def test_a_gate_that_loses_too_much_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(QualityError, match="worse than the float network"):
         recurrent.convert(Path("nano-video"), tmp_path / "x.tflite", max_drop=-1.0)
     assert not (tmp_path / "x.tflite").exists()
+
+
+def test_a_run_counts_before_a_shipped_model_of_its_name(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes = {
+        **recipe.OF_CLIPS,
+        **{"model": "nano-video", "data": str(photos), "validate_every": 1},
+        **{"float.steps": 1, "float.batch": 1, "float.patch": 64},
+    }
+    run = loop.train(recipe.with_changes(recipe.Recipe(), changes), Path("nano-video"))
+    made = recurrent.convert(run, max_drop=99, max_low_drop=99).model
+    assert made.path == Path("nano-video/nano-video-int8.tflite")
+    shipped = model_file.read(models.find_model("nano-video"))
+    assert any(
+        not np.array_equal(one.data, other.data)
+        for one, other in zip(made.graph.tensors, shipped.graph.tensors, strict=True)
+    )
+
+
+def test_other_ways_refuse_a_gate(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"recurrent\.convert takes it"):
+        conversion.convert(Path("nano-video"), tmp_path / "x.tflite")
+    with pytest.raises(RecipeError, match="no network for single frames"):
+        evaluate.float_denoiser("nano-video")
 
 
 def test_what_is_no_gate(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from recurrent import noisy, scene, video_model
 
 from edgecae import Denoiser, noise
 from edgecae.errors import FrameError
+from edgecae.media import images
 from edgecae.quality import psnr
 from edgecae.tflite import writer
 from edgecae.tflite.graph import decode
@@ -108,6 +109,18 @@ def test_tiles_give_the_bytes_of_the_whole_frame(watchful: Path, step: tuple[int
             in_place.process(frame, frame)
             np.testing.assert_array_equal(frame, expected)
         assert tiled._plan.tiles > 1
+
+
+def test_chroma_samples_keep_their_place_in_the_blocks(photos: Path) -> None:
+    """Why states move by blocks, and the frame in its plane does not."""
+    photo = images.read(photos / "face.png").pixels
+    camera = noise.parse("camera:level=15,rest=0,chroma=1")
+    dirty, clean = camera.pair(photo, np.random.default_rng(0))
+    inner = np.s_[16:-16, 16:-16]
+    with Denoiser("nano") as still:
+        in_place = psnr(clean[inner], still.process(dirty)[inner])
+        moved = np.roll(still.process(np.roll(dirty, 1, axis=(0, 1))), -1, axis=(0, 1))
+    assert in_place > psnr(clean[inner], moved[inner]) + 0.1
 
 
 @pytest.mark.parametrize("step", [(0, 2), (2, 0), (-4, 8), (0, 30), (-18, 12)])

@@ -154,6 +154,12 @@ def test_it_trains_and_goes_on_where_it_was_killed(tmp_path: Path, photos: Path)
     assert len(list((whole / "held_out").glob("*_clip.png"))) == 12
 
 
+def test_pairs_and_bursts_teach_it_nothing(tmp_path: Path, photos: Path) -> None:
+    settings = recipe.with_changes(recipe.Recipe(), {**TINY, "pairs": str(photos)})
+    with pytest.raises(RecipeError, match="nano-video learns from photos"):
+        loop.train(settings, tmp_path / "run")
+
+
 def test_a_trained_gate_is_a_start_beside_another_model(tmp_path: Path, photos: Path) -> None:
     given = [
         *("--data", str(photos), "--steps", "1", "--batch", "1", "--patch", "64"),

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from edgecae.denoise import tiling
 from edgecae.denoise.float_runner import Denoise, frame_denoiser
+from edgecae.errors import RecipeError
 from edgecae.noise import Mixture, Noise, PoissonGaussian, gaussian
 from edgecae.quality import psnr
 from edgecae_train import shipped
 from edgecae_train import weights as weights_files
 from edgecae_train._tf import tf
+from edgecae_train.architectures.fusion import Fusion
 
 __all__ = [
     "Denoise",
@@ -173,6 +175,8 @@ def float_network(weights: str | Path) -> tuple[Any, int]:
         RecipeError: there are no such weights.
     """
     architecture, _, values = weights_files.read_weights(shipped.find_weights(weights))
+    if isinstance(architecture, Fusion):
+        raise RecipeError(f"{weights} is a gate, which has no network for single frames")
     network = architecture.build(training=False)
     weights_files.load_weights(network, values)
     return network, architecture.stride

@@ -156,9 +156,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             (:mod:`.data.clips`); ``gray``, ``detail`` and ``flat`` mean nothing to them.
         caution: of a recurrent model: weight of what a scene has changed against noise. The
             network for single frames removes noise, and takes the change for a part of the
-            picture. Where all moves, the best gains by a weight of 4 made `nano` up to 1.4 dB
-            worse than without history, by 16 up to 0.1, by 32 not at all; a gate, which does not
-            see the change itself, needs more.
+            picture; and a wrong mean is wrong in the next frames, too.
         gray: share of the patches that are gray, with the same noise in all channels, as frames
             of a gray camera come to a colour network.
         detail: patches drawn for each that is used, the one with most detail: much of a photo is

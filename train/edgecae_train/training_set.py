@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from edgecae import noise as noise_models
+from edgecae.errors import RecipeError
 from edgecae.media import images as picture_files
 from edgecae.media.images import Picture
 from edgecae.noise import Noise
@@ -111,7 +112,7 @@ class TrainingSet(Protocol):
 
 
 @dataclass(frozen=True)
-class Photos:
+class _Made:
     """Photos or generated pictures, whose noise is made as the recipe says."""
 
     images: Images
@@ -122,6 +123,15 @@ class Photos:
     def fingerprint(self) -> str:
         """See :class:`TrainingSet`."""
         return self.images.fingerprint
+
+    @property
+    def levels(self) -> list[Noise]:
+        """What is measured at."""
+        return evaluate.levels(noise_models.parse(self.recipe.noise))
+
+
+class Photos(_Made):
+    """Patches of them."""
 
     def batches(self, batch: int, patch: int, seed: int, shard: int = 0) -> Batches:
         """See :class:`TrainingSet`."""
@@ -139,22 +149,11 @@ class Photos:
 
     def validation(self, stride: int) -> HeldOut:
         """See :class:`TrainingSet`."""
-        noises = evaluate.levels(noise_models.parse(self.recipe.noise))
-        return evaluate.held_out(self.held_out.clean, stride, noises)
+        return evaluate.held_out(self.held_out.clean, stride, self.levels)
 
 
-@dataclass(frozen=True)
-class Clips:
-    """Clips made from photos, whose noise is made as the recipe says."""
-
-    images: Images
-    recipe: Recipe
-    held_out: HeldOutPictures
-
-    @property
-    def fingerprint(self) -> str:
-        """See :class:`TrainingSet`."""
-        return self.images.fingerprint
+class Clips(_Made):
+    """Clips made from them."""
 
     def batches(self, batch: int, patch: int, seed: int, shard: int = 0) -> ClipBatches:
         """See :class:`TrainingSet`."""
@@ -163,8 +162,7 @@ class Clips:
 
     def validation(self, stride: int) -> HeldOut:  # noqa: ARG002
         """See :class:`TrainingSet`."""
-        noises = evaluate.levels(noise_models.parse(self.recipe.noise))
-        return clip_validation(self.held_out.clean, noises)
+        return clip_validation(self.held_out.clean, self.levels)
 
 
 def clip_validation(clips: Sequence[Pixels], noises: Sequence[Noise]) -> HeldOut:
@@ -221,6 +219,8 @@ def open_training_set(settings: Recipe) -> TrainingSet:
             return Clips(images, settings, HeldOutPictures(clips))
         return Photos(images, settings, HeldOutPictures(tuple(images.held_out())))
     kind, folder = settings.photographed
+    if settings.model in RECURRENT:
+        raise RecipeError(f"{settings.model} learns from photos (data), not from {kind}")
     opening: Callable[..., Scenes] = open_pairs if kind == "pairs" else open_bursts
     scenes = opening(folder, smallest, settings.seed, settings.held_out)
     pairs = tuple(scenes.held_out())

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from edgecae import models
 from edgecae.commands import credentials, options, terminal
 from edgecae.commands.option_objects import options_of
 from edgecae.media import sources
 from edgecae_convert.fit.fitting import Fitted, fit
 from edgecae_convert.fit.plan import MAX_STEPS, Fit
-from edgecae_train import shipped
 from edgecae_train._tf import find_devices
 from edgecae_train.command import progress
 
@@ -67,7 +67,7 @@ def render(result: Fitted) -> str:
 )
 @click.option(
     "--model",
-    type=click.Choice(shipped.names()),
+    type=click.Choice(sorted(models.still_names())),
     default="small",
     show_default=True,
     help="Shipped model to start from and to compare with.",

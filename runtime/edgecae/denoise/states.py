@@ -151,8 +151,8 @@ class States:
             self._valid, self._shift, self._place = _Area(0, 0, 0, 0), (0, 0), (border, border)
             return self._place
         # The frame stays where it is in its plane, so that the chroma samples of 4:2:0 video keep
-        # their place in the blocks: moved by a pixel, such a frame is denoised worse by up to half
-        # a decibel. Pixel p of the plane shows what was at p + shift.
+        # their place in the blocks: moved by a pixel, such a frame is denoised worse.
+        # Pixel p of the plane shows what was at p + shift.
         block = self._block
         rows, columns = (round(by / block) * block for by in (motion.rows, motion.columns))
         self._shift = rows, columns

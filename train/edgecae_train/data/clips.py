@@ -1,7 +1,7 @@
 """Short clips with motion made from photos, for networks that carry a state through time.
 
-What such a network sees is the motion that is left after the runtime has shifted the state by
-whole pixels: nothing before a camera on a stand, half a pixel for one in a hand, and everything
+What such a network sees is the motion that is left after the state has been shifted by whole
+pixels: nothing before a camera on a stand, half a pixel for one in a hand, and everything
 for what moves by itself. So a clip is drawn as that rest: a background that moves, turns and grows
 by little, and often an object before it that moves by more. Now and then the scene is cut, or its
 light changes.
