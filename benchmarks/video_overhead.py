@@ -15,7 +15,8 @@ import click
 import numpy as np
 
 from edgecae import Denoiser
-from edgecae.denoise.alignment import Aligner, Kept
+from edgecae.denoise.alignment import Aligner
+from edgecae.denoise.kept import Kept
 from edgecae.tflite.interpreter import Interpreter
 
 PAN = 3
@@ -47,14 +48,18 @@ def measure(model: Path, still: str, size: tuple[int, int], threads: int, rounds
     """Print milliseconds a frame and ratios."""
     width, height = size
     large = scene(height, width + PAN)
-    frames = [np.ascontiguousarray(large[:, by : by + width]) for by in (0, PAN)]
+    frames = [np.ascontiguousarray(large[:, by : by + width]) for by in (0, PAN, 1)]
+    between = frames[0].astype(np.uint16) + frames[2]  # half a pixel further, and as much down
+    between[1:] = (between[1:] + between[:-1]) // 2
+    frames[2] = (between // 2).astype(np.uint8)
     out = np.empty_like(frames[0])
     with (
         Denoiser(still, threads) as alone,
         Denoiser(model, threads) as denoiser,
         Denoiser(model, threads) as moving,
+        Denoiser(model, threads) as shaking,
     ):
-        for each in (alone, denoiser, moving):
+        for each in (alone, denoiser, moving, shaking):
             each.process(frames[0], out)
         place = denoiser._border
         bare, recurrent = interpreter_of(alone), interpreter_of(denoiser)
@@ -64,6 +69,11 @@ def measure(model: Path, still: str, size: tuple[int, int], threads: int, rounds
             nonlocal turn
             turn += 1
             moving.process(frames[turn % 2], out)
+
+        def shake() -> None:
+            nonlocal turn
+            turn += 1
+            shaking.process(frames[turn % 2 * 2], out)
 
         def align() -> None:
             kept = Kept(recurrent.output(1)[0], 2, place, place)
@@ -77,6 +87,7 @@ def measure(model: Path, still: str, size: tuple[int, int], threads: int, rounds
             "still model, process": lambda: alone.process(frames[0], out),
             "process": lambda: denoiser.process(frames[0], out),
             f"process, pan of {PAN} pixels": pan,
+            "process, shaken by half a pixel": shake,
             "still model, interpreter": bare.invoke,
             "interpreter": recurrent.invoke,
             "alignment": align,

@@ -13,7 +13,7 @@ from edgecae import models
 from edgecae_convert.fusion import attach
 from edgecae_train.gate_layers import AMPLIFIED, DIFFERENCE, GAIN, STATE, Layer
 
-__all__ = ["STILL_SCENE", "WATCHFUL", "Frame", "noisy", "scene", "video_model"]
+__all__ = ["STILL_SCENE", "WATCHFUL", "Frame", "moved", "noisy", "scene", "video_model"]
 
 Frame = NDArray[np.uint8]
 
@@ -84,6 +84,14 @@ def scene(height: int, width: int, seed: int = 0) -> NDArray[np.float64]:
     total = np.fft.irfft2(spectrum, (height, width), axes=(0, 1))
     total = (total - total.mean()) / total.std()
     return np.clip(128 + 45 * total, 20, 235)
+
+
+def moved(clean: NDArray[np.float64], down: float, right: float) -> NDArray[np.float64]:
+    """Pixel (y, x) shows what was at (y + down, x + right); what goes out comes in again."""
+    height, width = clean.shape[:2]
+    turns = down * np.fft.fftfreq(height)[:, None] + right * np.fft.rfftfreq(width)[None]
+    spectrum = np.fft.rfft2(clean, axes=(0, 1)) * np.exp(2j * np.pi * turns)[..., None]
+    return np.fft.irfft2(spectrum, (height, width), axes=(0, 1))
 
 
 def noisy(clean: NDArray[np.float64], sigma: float, rng: np.random.Generator) -> Frame:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae.denoise.states import RUNNING_MEAN
 from edgecae.errors import ModelFileError
 from edgecae.tflite import model_file, writer
 from edgecae.tflite.graph import DENOISED, FRAME, decode, from_model
@@ -45,7 +46,6 @@ HALF = 0.5
 """Of the gain, so that it has the scale of differences."""
 RELU = 1
 """TFLite's number of it."""
-STATES = "state_high", "state_low", "state_gain"
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ def attach(
         op.inputs = np.array([after[0] if i == noisy else i for i in op.inputs], np.int32)
     subgraph.operators += rest
     writer.set_ends(model, [graph.frame.index, *states], [graph.denoised.index, *after])
-    writer.sign(model, (FRAME, DENOISED), STATES)
+    writer.sign(model, (FRAME, DENOISED), RUNNING_MEAN)
     channels = fold.output.shape[3]
     stride = math.lcm(metadata.stride, BLOCK * max(front.reductions.values()))
     values = {

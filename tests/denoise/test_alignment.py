@@ -7,9 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from recurrent import Frame, noisy, scene
+from recurrent import Frame, moved, noisy, scene
 
-from edgecae.denoise.alignment import Aligner, Kept, Motion
+from edgecae.denoise.alignment import Aligner, Motion
+from edgecae.denoise.kept import Kept
 from edgecae.denoise.tiling import pad_edges
 
 SIZE = 240, 360
@@ -46,6 +47,18 @@ def test_a_shift_is_found(shift: tuple[int, int], sigma: float, place: tuple[int
     before = noisy(view(LARGE, 40, 40), sigma / frames**0.5, rng)
     frame = noisy(view(LARGE, 40 + shift[0], 40 + shift[1]), sigma, rng)
     assert Aligner().find(frame, kept(before, place)) == Motion(*shift)
+
+
+@pytest.mark.parametrize("sigma", [1, 10, 25])
+@pytest.mark.parametrize("shift", [(0.5, 0), (0.25, -0.25), (-3.375, 7.5), (0, 12.25), (1, 0.75)])
+def test_parts_of_a_pixel_are_found(shift: tuple[float, float], sigma: float) -> None:
+    rng = np.random.default_rng(0)
+    before = noisy(view(LARGE, 40, 40), sigma / 2, rng)
+    frame = noisy(view(moved(LARGE, *shift), 40, 40), sigma, rng)
+    found = Aligner().find(frame, kept(before))
+    assert not found.cut
+    assert found.rows == pytest.approx(shift[0], abs=0.13)
+    assert found.columns == pytest.approx(shift[1], abs=0.13)
 
 
 @pytest.mark.parametrize("sigma", [1, 10, 50])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recurrent import noisy, scene, video_model
+from recurrent import moved, noisy, scene, video_model
 
 from edgecae import Denoiser, noise
 from edgecae.errors import FrameError
@@ -88,31 +88,33 @@ def test_sequences_take_turns(watchful: Path, area: int) -> None:
                 np.testing.assert_array_equal(result, alone[sequence][number])
 
 
-def panned(number: int, step: tuple[int, int], size: tuple[int, int]) -> tuple[slice, slice]:
-    top, left = 40 + step[0] * number, 40 + step[1] * number
-    return slice(top, top + size[0]), slice(left, left + size[1])
-
-
-@pytest.mark.parametrize("step", [(0, 0), (0, 1), (-1, 3), (2, -5)])
-def test_tiles_give_the_bytes_of_the_whole_frame(watchful: Path, step: tuple[int, int]) -> None:
+@pytest.mark.parametrize("dark", [0, 90])
+@pytest.mark.parametrize("step", [(0, 0), (0, 1), (-1, 3), (2, -5), (0.5, 0.25), (-1.25, 2)])
+def test_tiles_give_the_bytes_of_the_whole_frame(
+    watchful: Path, step: tuple[float, float], dark: float
+) -> None:
     """At any place in the plane, in place or not, and with memory that does not grow."""
-    rng, large, size = np.random.default_rng(0), scene(280, 330), (197, 241)
+    rng, large, size = np.random.default_rng(0), scene(280, 330) - dark, (197, 241)
     with (
         Denoiser(watchful) as whole,
         Denoiser(watchful, largest_area=160 * 160) as tiled,
         Denoiser(watchful, largest_area=160 * 160) as in_place,
     ):
-        for number in range(5):
-            frame = noisy(large[panned(number, step, size)], 20, rng)
+        for number in range(8):
+            by = step[0] * number, step[1] * number
+            clean = moved(large, *by)[40 : 40 + size[0], 40 : 40 + size[1]]
+            frame = noisy(np.clip(clean, 0, 255), 20, rng)
             expected = whole.process(frame)
             np.testing.assert_array_equal(tiled.process(frame), expected)
             in_place.process(frame, frame)
             np.testing.assert_array_equal(frame, expected)
         assert tiled._plan.tiles > 1
+        assert whole._active is not None
+        assert whole._active._declipping.needed or not dark
 
 
 def test_chroma_samples_keep_their_place_in_the_blocks(photos: Path) -> None:
-    """Why states move by blocks, and the frame in its plane does not."""
+    """Why states move, and the frame in its plane does not."""
     photo = images.read(photos / "face.png").pixels
     camera = noise.parse("camera:level=15,rest=0,chroma=1")
     dirty, clean = camera.pair(photo, np.random.default_rng(0))
@@ -123,16 +125,49 @@ def test_chroma_samples_keep_their_place_in_the_blocks(photos: Path) -> None:
     assert in_place > psnr(clean[inner], moved[inner]) + 0.1
 
 
-@pytest.mark.parametrize("step", [(0, 2), (2, 0), (-4, 8), (0, 30), (-18, 12)])
-def test_a_pan_gains_as_a_still_scene_does(watchful: Path, step: tuple[int, int]) -> None:
+@pytest.mark.parametrize("sigma", [10, 25])
+def test_a_scene_in_a_shaking_hand_gains_as_a_still_one_does(watchful: Path, sigma: float) -> None:
+    rng, large = np.random.default_rng(0), scene(210, 260, 4)
+    inner = np.s_[24:-24, 24:-24]
+    gains = {"still": [], "shaken": []}
+    for kind, found in gains.items():
+        with Denoiser(watchful) as denoiser, Denoiser("nano") as still:
+            for _ in range(16):
+                by = rng.normal(0, 1.5, 2) if kind == "shaken" else (0, 0)
+                clean = moved(large, *by)[40:-40, 40:-40]
+                frame = noisy(clean, sigma, rng)
+                result, alone = denoiser.process(frame), still.process(frame)
+                found.append(psnr(clean[inner], result[inner]) - psnr(clean[inner], alone[inner]))
+    still_scene, shaken = (np.mean(gains[kind][4:]) for kind in ("still", "shaken"))
+    assert still_scene > 0.5
+    assert shaken > 0.6 * still_scene
+
+
+@pytest.mark.parametrize("sigma", [15, 40])
+def test_blacks_stay_black_where_noise_is_cut(watchful: Path, sigma: float) -> None:
+    """The mean of frames is too bright there, and too dark at white."""
+    rng = np.random.default_rng(0)
+    dark = np.clip(scene(128, 192) / 4 - 20, 0, 255)
+    for clean in (dark, 255 - dark):
+        with Denoiser(watchful) as denoiser:
+            for _ in range(30):
+                frame = noisy(clean, sigma, rng)
+                result = denoiser.process(frame)
+        added = abs(frame.mean() - clean.mean())
+        assert added > 2
+        assert abs(result.mean() - clean.mean()) < 0.3 * added
+
+
+@pytest.mark.parametrize("step", [(0, 2), (2, 0), (-4, 8), (0, 30), (-18, 12), (0, 1), (0.5, 1.75)])
+def test_a_pan_gains_as_a_still_scene_does(watchful: Path, step: tuple[float, float]) -> None:
     """Except at the side that comes into view."""
     rng, size = np.random.default_rng(0), (128, 192)
     large = scene(330, 480)
     top = 40 if step[0] >= 0 else large.shape[0] - 40 - size[0]
     with Denoiser(watchful) as denoiser, Denoiser("nano") as still:
         for number in range(8):
-            y, x = top + step[0] * number, 10 + step[1] * number
-            clean = large[y : y + size[0], x : x + size[1]]
+            shown = moved(large, step[0] * number, step[1] * number)
+            clean = np.clip(shown[top : top + size[0], 10 : 10 + size[1]], 0, 255)
             frame = noisy(clean, 20, rng)
             result, alone = denoiser.process(frame), still.process(frame)
     inner = np.s_[32:-32, 32:-32]

@@ -1,9 +1,11 @@
 """Find how far a frame has moved against what a recurrent network keeps of earlier ones.
 
-One shift of the whole frame, in whole pixels. Phase correlation of small pictures (Kuglin and
-Hines, "The phase correlation image alignment method", 1975) finds it roughly; the mean absolute
-difference of some rows of the full resolution, walked downhill, makes it exact. Where no shift is
-clearly better than none, it is none. The same small pictures tell whether the scene is another one.
+One shift of the whole frame. Phase correlation of small pictures (Kuglin and Hines, "The phase
+correlation image alignment method", 1975) finds it roughly; the mean absolute difference of some
+rows of the full resolution, walked downhill, gives whole pixels; and what is left, a part of a
+pixel, follows from gradients (Lucas and Kanade, "An iterative image registration technique", 1981).
+Where no shift is clearly better than none, it is none. The same small pictures tell whether the
+scene is another one.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Aligner", "Kept", "Motion"]
+from edgecae.denoise.kept import Kept, Pixels, means
+from edgecae.denoise.subpixel import part_of_a_pixel
 
-Pixels = NDArray[np.float32]
+__all__ = ["Aligner", "Motion"]
 
 MAX_SMALL = 160 * 90
 """Pixels of a small picture."""
@@ -53,81 +56,9 @@ class Motion:
         cut: whether it is another scene; the shift is 0 then.
     """
 
-    rows: int = 0
-    columns: int = 0
+    rows: float = 0
+    columns: float = 0
     cut: bool = False
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Earlier frames as a recurrent network keeps them.
-
-    Attributes:
-        blocks: int8, H/block×W/block×(block² · 3): the RGB pixels of a plane after space-to-depth.
-        block: side of a block.
-        top: row of the plane where the frame begins.
-        left: column, likewise.
-    """
-
-    blocks: NDArray[np.int8]
-    block: int
-    top: int
-    left: int
-
-    def rows(self, first: int, step: int, count: int, width: int) -> NDArray[np.int16]:
-        """Green of some rows of the frame, 0–255.
-
-        Args:
-            first: the first row; it may lie outside of the frame, but not of the plane.
-            step: from one to the next, a multiple of ``block``.
-            count: how many.
-            width: of the frame.
-
-        Returns:
-            count×width.
-        """
-        block, start = self.block, self.top + first
-        inside = start % block
-        band = self.blocks[start // block :: step // block][:count]
-        row = np.empty((len(band), band.shape[1] * block), np.int16)
-        for column in range(block):
-            np.add(
-                band[..., 3 * (inside * block + column) + 1],
-                np.int16(128),
-                out=row[:, column::block],
-                dtype=np.int16,
-            )
-        return row[:, self.left : self.left + width]
-
-    def small(self, factor: int, height: int, width: int) -> tuple[Pixels, int, int]:
-        """Make a small picture of the frame, of one pixel in each block.
-
-        Args:
-            factor: how much smaller, a multiple of ``block``.
-            height: of the small picture.
-            width: likewise.
-
-        Returns:
-            The picture, 0–255, and the row and column of the frame where it begins.
-        """
-        block = self.block
-        row, column = (-(-start // block) for start in (self.top, self.left))
-        parts = factor // block
-        green = self.blocks[row : row + height * parts, column : column + width * parts, 1]
-        picture = _means(green, parts, parts) + np.float32(128)
-        return picture, row * block - self.top, column * block - self.left
-
-
-def _means(plane: NDArray[np.int8] | NDArray[np.uint8], tall: int, wide: int) -> Pixels:
-    """Means of cells of a plane, H×W, whose sides are multiples of the cell's."""
-    whole = np.zeros((len(plane) // tall, plane.shape[1]), np.int16)
-    for row in range(tall):
-        whole += plane[row::tall]
-    total = np.zeros((len(whole), whole.shape[1] // wide), np.float32)
-    for column in range(wide):
-        total += whole[:, column::wide]
-    total /= tall * wide
-    return total
 
 
 def _quick(length: int) -> int:
@@ -175,7 +106,7 @@ class Aligner:
         green = frame[..., frame.shape[2] // 2]
         before, top, left = kept.small(factor, tall, wide)
         skip = max(1, factor // 4)
-        now = _means(
+        now = means(
             green[top : top + tall * factor : skip, left : left + wide * factor],
             factor // skip,
             factor,
@@ -188,7 +119,8 @@ class Aligner:
             self._judged = known
             return Motion(cut=True)
         self._last = shift
-        return Motion(*shift)
+        down, right = part_of_a_pixel(green, kept, shift)
+        return Motion(shift[0] + down, shift[1] + right)
 
     def _rough(self, now: Pixels, before: Pixels, factor: int) -> tuple[int, int]:
         """Shift in pixels of the frame, by phase correlation of the small pictures."""

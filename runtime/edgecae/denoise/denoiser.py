@@ -238,7 +238,7 @@ class Denoiser:
         except BaseException:
             states.forget()
             raise
-        states.end()
+        states.end(interpreter)
 
     def _run(
         self,
@@ -285,14 +285,20 @@ class Denoiser:
                     states.take(interpreter, row.plane, column.plane)
                 kept = row.kept, column.kept
                 noisy = rows[row.first - top : row.stop - top, column.first : column.stop]
+                result = interpreter.output()[0]
+                if states is None:
+                    result = result[kept]
+                else:
+                    result = states.corrected(interpreter, result, kept)
                 if parts is None:
-                    parts = self._settle(interpreter.output()[0][kept], noisy)
+                    parts = self._settle(result, noisy)
                 self._writer.write(
-                    interpreter.output()[0][kept],
+                    result,
                     noisy,
                     target[row.first : row.stop, column.first : column.stop],
                     parts,
                 )
+                del result  # a view, as above
         return parts
 
     def _choose(self, frame: NDArray[np.uint8]) -> float | None:

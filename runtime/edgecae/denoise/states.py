@@ -1,8 +1,9 @@
 """What a recurrent network keeps from one frame of a sequence to the next.
 
 States lie in the coordinates of the *plane*: the frame with its mirrored border, as the interpreter
-sees it. They are of blocks of pixels, and are moved by whole blocks. What comes into view begins as
-the first frame of a sequence does.
+sees it. When the scene moves, they are moved with it: those that hold a picture by parts of a pixel
+(:mod:`.resampling`), others by whole blocks. What comes into view begins as the first frame of a
+sequence does.
 """
 
 from __future__ import annotations
@@ -13,13 +14,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecae.denoise.alignment import Aligner, Kept, Motion
+from edgecae.denoise import resampling
+from edgecae.denoise.alignment import Aligner, Motion
+from edgecae.denoise.declipping import Declipping
+from edgecae.denoise.kept import Kept
 from edgecae.denoise.tiling import Span
 from edgecae.tflite.interpreter import Interpreter
 from edgecae.tflite.model_file import ModelFile
 from edgecae.tflite.quantization import quantize
 
-__all__ = ["States"]
+__all__ = ["RUNNING_MEAN", "States"]
+
+RUNNING_MEAN = "state_high", "state_low", "state_gain"
+"""Names of the states of a model that keeps the running mean of the frames: whole levels of it,
+what is left, and the gain that a new frame has in each block."""
 
 State = NDArray[np.int8]
 
@@ -32,11 +40,13 @@ class _Kind:
         reduction: how many times higher the plane is.
         channels: of it.
         start: what all its elements are where there is no history; None: the frame's pixels.
+        scale: of its values.
     """
 
     reduction: int
     channels: int
     start: int | None
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -83,13 +93,45 @@ class _Area:
         return self.top >= self.bottom or self.left >= self.right
 
 
+@dataclass(frozen=True)
+class _Mean:
+    """Numbers of the states that hold the running mean of the frames; see ``docs/video.md``.
+
+    Attributes:
+        high: of that of whole levels.
+        low: of what is left of it.
+        gain: of the gain of each block.
+        fine: steps of ``low`` in a level.
+    """
+
+    high: int
+    low: int
+    gain: int
+    fine: int
+
+
+def _mean(names: list[str], kinds: list[_Kind]) -> _Mean | None:
+    """Find the running mean; None: these states are something else."""
+    if not set(RUNNING_MEAN) <= set(names):
+        return None
+    numbers = [names.index(name) for name in RUNNING_MEAN]
+    high, low, gain = (kinds[number] for number in numbers)
+    alike = (high.reduction, high.channels) == (low.reduction, low.channels)
+    one = (gain.reduction, gain.channels) == (high.reduction, 1)
+    fine = round(high.scale / low.scale)
+    exact = math.isclose(high.scale, fine * low.scale, rel_tol=1e-5) and 1 <= fine <= 16
+    if high.start is not None or not (alike and one and exact):
+        return None
+    return _Mean(numbers[0], numbers[1], numbers[2], fine)
+
+
 class States:
     """The states of one sequence of frames of one size.
 
-    For each frame call :meth:`begin`, then for each tile :meth:`give` before the interpreter runs
-    and :meth:`take` after, then :meth:`end`. Where a frame is a single tile, the states stay in the
-    interpreter's outputs and are copied once, into its inputs. Else they are in two sets of
-    arrays as large as the plane: tiles read one and write the other, which take turns.
+    For each frame call :meth:`begin`, then for each tile :meth:`give` before the interpreter runs,
+    :meth:`take` and :meth:`corrected` after, then :meth:`end`. Where a frame is a single tile, the
+    states stay in the interpreter's outputs and are copied once, into its inputs. Else they are in
+    two sets of arrays as large as the plane: tiles read one and write the other, which take turns.
 
     Args:
         model: whose states they are.
@@ -100,14 +142,17 @@ class States:
         for state in model.graph.states:
             reduction, channels, start = model.metadata.states[state.name]
             value = None if start == "frame" else int(quantize(state.before, np.array(start)))
-            self._kinds.append(_Kind(reduction, channels, value))
+            scale = float(state.before.scale[0])
+            self._kinds.append(_Kind(reduction, channels, value, scale))
+        self._mean = _mean([state.name for state in model.graph.states], self._kinds)
+        self._declipping = Declipping()
         self._block = math.lcm(*(kind.reduction for kind in self._kinds))
         self._aligner = Aligner()
         self._sets: list[list[State]] = [[], []]
         self._size = self._plane = (0, 0)
-        self._place = self._shift = (0, 0)
+        self._place, self._shift = (0, 0), (0.0, 0.0)
         self._empty, self._held = True, False
-        self._valid = _Area(0, 0, 0, 0)
+        self._valid = self._frame = _Area(0, 0, 0, 0)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -118,6 +163,7 @@ class States:
         """Begin the next frame as the first one of a sequence."""
         self._empty, self._held = True, False
         self._aligner.reset()
+        self._declipping.reset()
 
     def begin(
         self,
@@ -141,6 +187,8 @@ class States:
         if (self._size, self._plane) != (size, plane):
             self.forget()
             self._size, self._plane = size, plane
+        if self._mean is not None:
+            self._declipping.see(frame, self._kinds[self._mean.high].reduction, border)
         motion = Motion(cut=self._empty)
         first = self._frames_kind()
         if not self._empty and first is not None:
@@ -148,20 +196,26 @@ class States:
             kept = Kept(source, self._kinds[first].reduction, *self._place)
             motion = self._aligner.find(frame, kept)
         if motion.cut:
-            self._valid, self._shift, self._place = _Area(0, 0, 0, 0), (0, 0), (border, border)
+            self._declipping.reset()
+            self._valid, self._shift, self._place = _Area(0, 0, 0, 0), (0.0, 0.0), (border, border)
             return self._place
         # The frame stays where it is in its plane, so that the chroma samples of 4:2:0 video keep
         # their place in the blocks: moved by a pixel, such a frame is denoised worse.
         # Pixel p of the plane shows what was at p + shift.
-        block = self._block
-        rows, columns = (round(by / block) * block for by in (motion.rows, motion.columns))
-        self._shift = rows, columns
+        self._shift = motion.rows, motion.columns
         whole = _Area(0, plane[0], 0, plane[1])
+        self._frame = _Area(0, size[0], 0, size[1]).moved(*self._place)
         if self._shift == (0, 0):
             self._valid = whole
             return self._place
-        frame_area = _Area(0, size[0], 0, size[1]).moved(*self._place)
-        self._valid = frame_area.moved(-rows, -columns).within(frame_area).blocks(block)
+        down, right = self._shift
+        seen = _Area(
+            math.ceil(self._frame.top - down),
+            math.floor(self._frame.bottom - down),
+            math.ceil(self._frame.left - right),
+            math.floor(self._frame.right - right),
+        )
+        self._valid = seen.within(self._frame).blocks(self._block)
         return self._place
 
     def give(
@@ -182,11 +236,13 @@ class States:
             valid = _Area(tile.top, tile.top, tile.left, tile.left)
         inside = valid.moved(-top, -left)
         sources = None if self._empty else self._sources(interpreter)
+        moved: dict[int, State] = {}
+        if not valid.empty and sources is not None:
+            moved = self._moved(sources, valid)
         for number, kind in enumerate(self._kinds):
             target = interpreter.input(number + 1)[0]
-            if not valid.empty and sources is not None:
-                moved = valid.moved(*self._shift)
-                target[inside.of(kind.reduction)] = sources[number][moved.of(kind.reduction)]
+            if number in moved:
+                target[inside.of(kind.reduction)] = moved[number]
             for strip in _around(inside, *noisy.shape[:2]):
                 _begin(target[strip.of(kind.reduction)], kind, noisy, strip)
 
@@ -209,11 +265,43 @@ class States:
             result = interpreter.output(number + 1)[0]
             self._sets[1][number][area.of(kind.reduction)] = result[local.of(kind.reduction)]
 
-    def end(self) -> None:
-        """Finish a frame."""
+    def corrected(
+        self, interpreter: Interpreter, result: State, kept: tuple[slice, slice]
+    ) -> State:
+        """Take from a result what the cut of noise at black and white has added to the mean.
+
+        Args:
+            interpreter: after it ran.
+            result: what it made of a tile, H×W×C.
+            kept: the part of the tile that is needed.
+
+        Returns:
+            That part.
+        """
+        if self._mean is None or not self._declipping.needed:
+            return result[kept]
+        block = self._kinds[self._mean.high].reduction
+        gain = interpreter.output(self._mean.gain + 1)[0]
+        blocks = tuple(slice(side.start // block, -(-side.stop // block)) for side in kept)
+        whole = tuple(slice(side.start * block, side.stop * block) for side in blocks)
+        inside = tuple(
+            slice(side.start - around.start, side.stop - around.start)
+            for side, around in zip(kept, whole, strict=True)
+        )
+        return self._declipping.corrected(result[whole], gain[blocks], block)[inside]
+
+    def end(self, interpreter: Interpreter) -> None:
+        """Finish a frame.
+
+        Args:
+            interpreter: that holds the states, if it does.
+        """
         if not self._held:
             self._sets.reverse()
         self._empty = False
+        if self._mean is not None:
+            sources = self._sources(interpreter)
+            self._declipping.learn(sources[self._mean.high], sources[self._mean.gain])
 
     def park(self, interpreter: Interpreter) -> None:
         """Copy states that are in the interpreter, which is to be used for something else."""
@@ -222,6 +310,31 @@ class States:
             for number, kept in enumerate(self._sets[0]):
                 kept[...] = interpreter.output(number + 1)[0]
         self._held = False
+
+    def _moved(self, sources: list[State], area: _Area) -> dict[int, State]:
+        """Read the states of an area as they lay before the motion."""
+        found = {}
+        for number, kind in enumerate(self._kinds):
+            rows, columns = (round(by / kind.reduction) * kind.reduction for by in self._shift)
+            found[number] = sources[number][area.moved(rows, columns).of(kind.reduction)]
+        mean = self._mean
+        if mean is None:
+            return found
+        block = self._kinds[mean.high].reduction
+        if all(by % block == 0 for by in self._shift):
+            return found
+        rows, columns = (math.floor(by) for by in self._shift)
+        frame, place = self._frame, area.moved(rows, columns)
+        found[mean.high], found[mean.low] = resampling.moved(
+            sources[mean.high],
+            sources[mean.low],
+            mean.fine,
+            block,
+            (range(frame.top, frame.bottom), range(frame.left, frame.right)),
+            (range(place.top, place.bottom), range(place.left, place.right)),
+            (self._shift[0] - rows, self._shift[1] - columns),
+        )
+        return found
 
     def _frames_kind(self) -> int | None:
         """Number of a state that is made of the frame's pixels."""

@@ -1,9 +1,9 @@
 """Short clips with motion made from photos, for networks that carry a state through time.
 
-What such a network sees is the motion that is left after the state has been shifted by whole
-pixels: nothing before a camera on a stand, half a pixel for one in a hand, and everything
-for what moves by itself. So a clip is drawn as that rest: a background that moves, turns and grows
-by little, and often an object before it that moves by more. Now and then the scene is cut, or its
+What such a network sees is the motion that is left after the state has been moved with the scene:
+nothing before a camera on a stand, a tenth of a pixel for one in a hand, and everything for what
+moves by itself. So a clip is drawn as that rest: a background that moves, turns and grows by
+little, and often an object before it that moves by more. Now and then the scene is cut, or its
 light changes.
 """
 
@@ -62,8 +62,18 @@ class Motion:
         return not (self.shifts.any() or self.turn or self.growth)
 
 
-def _rest(shifts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What whole pixels leave of a motion."""
+FOLLOWED = 0.6
+"""Share of a camera's motions that are followed by parts of pixels; in strong noise or little
+contrast, it is whole pixels."""
+
+MISSED = 0.12
+"""Pixels that a motion which is followed by parts of pixels is missed by, at most (σ)."""
+
+
+def _rest(rng: np.random.Generator, shifts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the states do not follow of a motion."""
+    if rng.random() < FOLLOWED:
+        return rng.normal(0, rng.uniform(0, MISSED), shifts.shape)
     return shifts - np.rint(shifts)
 
 
@@ -75,13 +85,14 @@ def draw_motion(rng: np.random.Generator, frames: int) -> Motion:
         frames: T.
     """
     time = np.arange(frames)[:, None]
-    kind = rng.choice(5, p=(0.3, 0.25, 0.2, 0.15, 0.1))
+    kind = rng.choice(5, p=(0.2, 0.2, 0.1, 0.3, 0.2))
     if kind == 0:
         shifts = np.zeros((frames, 2))
     elif kind == 1:
-        shifts = _rest(np.cumsum(rng.normal(0, rng.uniform(0.1, 2.5), (frames, 2)), axis=0))
+        speed = rng.uniform(0.1, 2.5)
+        shifts = _rest(rng, np.cumsum(rng.normal(0, speed, (frames, 2)), axis=0))
     elif kind == 2:
-        shifts = _rest(time * rng.uniform(-4, 4, 2))
+        shifts = _rest(rng, time * rng.uniform(-4, 4, 2))
     elif kind == 3:
         shifts = time * rng.normal(0, 1, 2) * rng.choice([0.15, 0.5, 1.5, 4])
     else:
