@@ -106,7 +106,7 @@ class Fusion:
     still: str
     width: int = 8
     low: int = 12
-    boost: float = 2.0
+    boost: float = 1.5
 
     kind = "fusion"
     loss = "gain"

@@ -62,7 +62,7 @@ class Motion:
         return not (self.shifts.any() or self.turn or self.growth)
 
 
-FOLLOWED = 0.6
+FOLLOWED = 0.3
 """Share of a camera's motions that are followed by parts of pixels; in strong noise or little
 contrast, it is whole pixels."""
 
@@ -85,7 +85,7 @@ def draw_motion(rng: np.random.Generator, frames: int) -> Motion:
         frames: T.
     """
     time = np.arange(frames)[:, None]
-    kind = rng.choice(5, p=(0.2, 0.2, 0.1, 0.3, 0.2))
+    kind = rng.choice(5, p=(0.25, 0.25, 0.2, 0.2, 0.1))
     if kind == 0:
         shifts = np.zeros((frames, 2))
     elif kind == 1:
