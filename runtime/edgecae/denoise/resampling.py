@@ -119,15 +119,14 @@ def moved(
         for side, within in zip(place, inside, strict=True)
     )
     first, last = int(columns[0]) // block, int(columns[-1]) // block + 1
-    across = _index(columns - first * block)
     for top in range(0, height, ROWS):
         tall = min(ROWS, height - top)
         needed = rows[top : top + tall + TAPS - 1]
         above = int(needed[0]) // block
         cells = np.s_[above : int(needed[-1]) // block + 1, first:last]
         band = _pixels(high[cells], low[cells], fine, block)
-        band = band[_index(needed - above * block)]
-        band = band.reshape(len(band), -1, each)[:, across].reshape(len(band), -1)
+        band = _taken(band, needed - above * block)
+        band = _taken(band.T, columns - first * block, each).T
         if part[0]:
             band = _interpolated(band, part[0], 0, each)
             band *= np.float32(FINER / UNIT)
@@ -146,7 +145,13 @@ def moved(
     return results[0], results[1]
 
 
-def _index(numbers: NDArray[np.int64]) -> slice | NDArray[np.int64]:
-    """Index of rows or columns: a slice, which copies nothing, where they follow one another."""
+def _taken(pixels: Plane, numbers: NDArray[np.int64], step: int = 1) -> Plane:
+    """Take rows that follow one another, of ``step`` each, where the first and last may repeat."""
     first, last = int(numbers[0]), int(numbers[-1])
-    return slice(first, last + 1) if last - first + 1 == len(numbers) else numbers
+    view = pixels[first * step : (last + 1) * step]
+    missing = len(numbers) - (last + 1 - first)
+    if not missing:
+        return view
+    before = min(missing, int(np.count_nonzero(numbers == first)) - 1)
+    ends = [view[:step]] * before, [view[-step:]] * (missing - before)
+    return np.concatenate([*ends[0], view, *ends[1]])
