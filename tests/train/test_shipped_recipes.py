@@ -26,6 +26,7 @@ NETWORKS = {
     "small-last": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
     "base": UNet((96, 64, 96), (0, 0, 1), (1, 0), features=56),
     "nano-video": Fusion("nano"),
+    "nano-video-second": Fusion("nano"),
     "nano-video-last": Fusion("nano"),
     "classic": Classic(),
     "latent": Classic(latent=8),
@@ -40,7 +41,8 @@ LEGS = [
     ("small", "small-last"),
     ("small-last", "base"),
     ("small-last", "fit"),
-    ("nano-video", "nano-video-last"),
+    ("nano-video", "nano-video-second"),
+    ("nano-video-second", "nano-video-last"),
 ]
 """Recipes that start from the weights of another."""
 
