@@ -51,7 +51,6 @@ def test_it_moves_as_a_sinc_does(part: tuple[float, float]) -> None:
     away = (result - shifted(clean, *part))[inner]
     # What is finest, a kernel of eight pixels can't carry over.
     assert np.sqrt(np.mean(away**2)) < (3 if any(part) else 0.05)
-
     assert abs(away.mean()) < 0.02
 
 

@@ -13,6 +13,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae.denoise.blend import SIGN_BIT
+
 __all__ = ["Declipping"]
 
 LEVELS = 256
@@ -139,9 +141,9 @@ class Declipping:
             return result
         classes = ((gain[..., 0].astype(np.int16) + 128) * CLASSES // 256).astype(np.uint16)
         base = np.repeat(np.repeat(classes * LEVELS, block, 0), block, 1)
-        levels = result.view(np.uint8) ^ 0x80
+        levels = result.view(np.uint8) ^ SIGN_BIT
         found = np.empty_like(levels)
         for channel in range(3):
             table = self._tables[:, channel].reshape(-1)
             np.take(table, base + levels[..., channel], out=found[..., channel])
-        return (found ^ 0x80).view(np.int8)
+        return (found ^ SIGN_BIT).view(np.int8)

@@ -229,12 +229,11 @@ class Denoiser:
         in_place: bool,
     ) -> None:
         """Denoise a frame with the states of those before it; see :meth:`_run`."""
-        (height, width), border = pixels.shape[:2], self._border
-        plane = tiling.padded_size(height, width, self.metadata.stride, border)
-        place = states.begin(pixels, plane, border, interpreter)
+        height, width = pixels.shape[:2]
+        plane = tiling.padded_size(height, width, self.metadata.stride, self._border)
+        states.begin(pixels, plane, self._border, interpreter)
         try:
-            moved = self._plan.placed(plane, border, place, (height, width))
-            self._run(interpreter, pixels, target, parts, in_place, moved, states)
+            self._run(interpreter, pixels, target, parts, in_place, states)
         except BaseException:
             states.forget()
             raise
@@ -247,7 +246,6 @@ class Denoiser:
         target: NDArray[np.uint8],
         parts: int | None,
         in_place: bool,
-        plan: tiling.Plan | None = None,
         states: States | None = None,
     ) -> int | None:
         """Denoise a frame, or one channel of it, tile by tile.
@@ -260,13 +258,12 @@ class Denoiser:
                 decides.
             in_place: whether ``target`` is ``pixels``, and later tiles read what earlier ones
                 write.
-            plan: where the tiles lie, if not at their usual places.
             states: of a recurrent model.
 
         Returns:
             The weight.
         """
-        plan = plan or self._plan
+        plan = self._plan
         if in_place:
             self._kept.begin(plan.height, pixels)
         for row in plan.rows:
@@ -346,6 +343,9 @@ class Denoiser:
             self._planned = None
             interpreter.resize(plan.height, plan.width)
             self._planned = plan.height, plan.width
+        if self._block:
+            plane = tiling.padded_size(height, width, stride, border)
+            plan = plan.in_plane(plane, border, (height, width))
         self._plan, self._border = plan, border
         self._frame_size = height, width
 

@@ -150,7 +150,7 @@ class States:
         self._aligner = Aligner()
         self._sets: list[list[State]] = [[], []]
         self._size = self._plane = (0, 0)
-        self._place, self._shift = (0, 0), (0.0, 0.0)
+        self._shift = (0.0, 0.0)
         self._empty, self._held = True, False
         self._valid = self._frame = _Area(0, 0, 0, 0)
 
@@ -171,17 +171,14 @@ class States:
         plane: tuple[int, int],
         border: int,
         interpreter: Interpreter,
-    ) -> tuple[int, int]:
+    ) -> None:
         """Find where the frame lies against those before it.
 
         Args:
             frame: uint8, H×W×3 or H×W×1, as it comes.
             plane: height and width of what holds the frame and its border.
-            border: pixels at the top and the left, when nothing moves.
+            border: pixels of it at the top and the left.
             interpreter: that holds the states, if it does.
-
-        Returns:
-            The row and the column of the plane where the frame begins.
         """
         size = frame.shape[:2]
         if (self._size, self._plane) != (size, plane):
@@ -193,21 +190,21 @@ class States:
         first = self._frames_kind()
         if not self._empty and first is not None:
             source = self._sources(interpreter)[first]
-            kept = Kept(source, self._kinds[first].reduction, *self._place)
+            kept = Kept(source, self._kinds[first].reduction, border, border)
             motion = self._aligner.find(frame, kept)
         if motion.cut:
             self._declipping.reset()
-            self._valid, self._shift, self._place = _Area(0, 0, 0, 0), (0.0, 0.0), (border, border)
-            return self._place
+            self._valid, self._shift = _Area(0, 0, 0, 0), (0.0, 0.0)
+            return
         # The frame stays where it is in its plane, so that the chroma samples of 4:2:0 video keep
         # their place in the blocks: moved by a pixel, such a frame is denoised worse.
         # Pixel p of the plane shows what was at p + shift.
         self._shift = motion.rows, motion.columns
         whole = _Area(0, plane[0], 0, plane[1])
-        self._frame = _Area(0, size[0], 0, size[1]).moved(*self._place)
+        self._frame = _Area(0, size[0], 0, size[1]).moved(border, border)
         if self._shift == (0, 0):
             self._valid = whole
-            return self._place
+            return
         down, right = self._shift
         seen = _Area(
             math.ceil(self._frame.top - down),
@@ -216,7 +213,6 @@ class States:
             math.floor(self._frame.right - right),
         )
         self._valid = seen.within(self._frame).blocks(self._block)
-        return self._place
 
     def give(
         self, interpreter: Interpreter, noisy: State, rows: Span | None, columns: Span | None

@@ -11,7 +11,7 @@ All tiles have one size, since planning an interpreter anew takes longer than a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -126,45 +126,30 @@ class Plan:
         """How many there are."""
         return len(self.rows) * len(self.columns)
 
-    def placed(
-        self,
-        plane: tuple[int, int],
-        border: int,
-        place: tuple[int, int],
-        size: tuple[int, int],
-    ) -> Plan:
-        """Have the frame begin somewhere else in its plane, and the tiles where they were.
+    def in_plane(self, plane: tuple[int, int], border: int, size: tuple[int, int]) -> Plan:
+        """Say of each tile where it lies in the plane, unless there is one tile alone.
 
         Args:
             plane: height and width of the frame with its border.
             border: that this plan was made with.
-            place: row and column of the plane where the frame begins.
             size: height and width of the frame.
 
         Returns:
-            A plan whose spans have a ``plane``, unless there is one tile alone.
+            A plan whose spans have a ``plane``.
         """
+        if self.tiles == 1:
+            return self
         rows, columns = (
-            tuple(_placed(span, *about, self.tiles > 1) for span in spans)
-            for spans, about in zip(
-                (self.rows, self.columns),
-                ((side, border, at, own) for side, at, own in zip(plane, place, size, strict=True)),
-                strict=True,
-            )
+            tuple(_in_plane(span, padded, border, length) for span in spans)
+            for spans, padded, length in zip((self.rows, self.columns), plane, size, strict=True)
         )
         return Plan(self.height, self.width, rows, columns)
 
 
-def _placed(span: Span, padded: int, border: int, place: int, length: int, tiled: bool) -> Span:
+def _in_plane(span: Span, padded: int, border: int, length: int) -> Span:
     first = span.first + border if span.first else 0
     stop = span.stop + border if span.stop < length else padded
-    start = span.start + border
-    return Span(
-        start - place,
-        max(0, first - place),
-        min(length, stop - place),
-        Span(start, first, stop) if tiled else None,
-    )
+    return replace(span, plane=Span(span.start + border, first, stop))
 
 
 def _spans(length: int, size: int, overlap: int, stride: int, border: int) -> tuple[Span, ...]:
