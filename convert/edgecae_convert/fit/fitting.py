@@ -17,6 +17,7 @@ from edgecae import noise as noise_models
 from edgecae.errors import SettingError
 from edgecae.media.sources import SourceSettings
 from edgecae.noise import measure, noise_file
+from edgecae.noise.measured import MeasuredNoise
 from edgecae.redact import redacted
 from edgecae_convert.conversion import convert
 from edgecae_convert.fit import frames, judging
@@ -108,13 +109,12 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 
 def _measured(asked: Fit, work: Path) -> tuple[str, ...]:
-    """Measure the noise of the recorded frames, unless that is done; return the warnings."""
+    """Measure the noise of the recorded frames, unless that is done; return its warnings."""
     path = work / "noise.toml"
-    if path.exists():
-        return ()
-    found = measure.measure_noise(frames.read_frames(work / "frames"))
-    noise_file.write_noise_file(path, found, redacted(asked.source))
-    return tuple(found.warnings)
+    if not path.exists():
+        found = measure.measure_noise(frames.read_frames(work / "frames"))
+        noise_file.write_noise_file(path, found, redacted(asked.source))
+    return noise_file.read_warnings(path)
 
 
 def _train(
@@ -154,6 +154,9 @@ def _judged_on(asked: Fit, work: Path, held_out: HeldOutPictures) -> dict[str, P
     rng = np.random.default_rng(0)
     made = {f"held-out {MADE}": [noise.pair(image, rng) for image in held_out.clean]}
     real = frames.judging_pairs(work / "frames")
+    if isinstance(noise, MeasuredNoise):
+        # Black, white and the tone curve shift the mean of frames: that is no picture of the scene.
+        real = [(noisy, noise.scene(mean)) for noisy, mean in real]
     return {f"{REAL}, against the mean of the others": real, **made} if real else {**made}
 
 

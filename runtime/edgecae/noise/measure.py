@@ -30,6 +30,7 @@ from edgecae.noise.measured import LEVELS, MeasuredNoise, measured_noise
 from edgecae.noise.spectrum import Spectrum
 from edgecae.noise.still import StillNoise, measure_still
 from edgecae.noise.tiles import SIDE, Tiles
+from edgecae.noise.tone import fit_gamma
 
 __all__ = ["Measurement", "measure_noise"]
 
@@ -66,6 +67,9 @@ class Measurement:
         read: standard deviation in the dark, likewise; variance = gain · mean + read² is the line
             that fits the curves best.
         curves: σ over brightness of red, green, blue.
+        gamma: of the tone curve that explains how lopsided the noise is; 1 where none does, or
+            where it was not measured. The mean of frames is off by what it shifts
+            (:mod:`.tone`).
         spectrum: of the noise, brought to variance 1.
         spectrum_error: relative error of its densities, root of the mean square; 1 where it was not
             measured, and is taken for that of white noise.
@@ -87,6 +91,7 @@ class Measurement:
     gain: tuple[float, float, float]
     read: tuple[float, float, float]
     curves: tuple[Curve, Curve, Curve]
+    gamma: float
     spectrum: Spectrum
     spectrum_error: float
     time: tuple[float, ...]
@@ -120,7 +125,7 @@ class Measurement:
         """A model that makes this noise."""
         curves = zip(self.curves, self.gain, self.read, strict=True)
         sigma = np.stack([curve.at(np.array(LEVELS), *line) for curve, *line in curves])
-        return measured_noise(sigma, self.spectrum)
+        return measured_noise(sigma, self.spectrum, self.gamma)
 
     def to_dict(self) -> dict[str, Any]:
         """For ``json.dumps``; ``sigma`` is by per cent of brightness."""
@@ -137,6 +142,7 @@ class Measurement:
                 for percent in (10, 50, 90)
             },
             "curve": {n: c.to_dict() for n, c in zip(names, self.curves, strict=True)},
+            "tone": {"gamma": self.gamma},
             "spectrum": self.spectrum.to_dict(),
             "spectrum_error": round(self.spectrum_error, 4),
             "channels": [[round(float(v), 3) for v in row] for row in self.spectrum.channels()],
@@ -281,6 +287,7 @@ def _of_still_frames(found: StillNoise, count: int) -> Measurement:
     rows = spectrum.rows()
     return _measurement(
         points,
+        gamma=fit_gamma(found.level, found.variance, found.third, found.pixels),
         spectrum=spectrum,
         spectrum_error=error,
         time=found.time,
@@ -321,6 +328,7 @@ def _of_pictures(blocks: Blocks, tiles: Tiles) -> Measurement:
     return _measurement(
         points.smoothed(lines),
         lines,
+        gamma=1.0,
         spectrum=spectrum,
         spectrum_error=spectrum_error,
         time=(),

@@ -19,6 +19,7 @@ from edgecae.noise.curve import EDGES
 from edgecae.noise.normals import Normals, standard_normals
 from edgecae.noise.spectrum import NODES, PAIRS, Spectrum
 from edgecae.noise.tiles import SIDE
+from edgecae.noise.tone import MAX_GAMMA, Tone
 
 __all__ = ["LEVELS", "MeasuredNoise", "measured_noise", "parse_measured"]
 
@@ -28,7 +29,8 @@ Floats = NDArray[np.floating]
 LEVELS = (0.0, *(float(edge) for edge in EDGES), 255.0)
 """Brightness at which a description has σ, 0–255."""
 
-_VERSION = 1
+_VERSION = 2
+_GAMMA_STEP = 0.01
 _MIN_SIGMA, _MAX_SIGMA = 0.02, 255.0
 _SIGMA_STEP = math.log(_MAX_SIGMA / _MIN_SIGMA) / 65535
 _POWER_STEP = 0.05
@@ -56,13 +58,28 @@ class MeasuredNoise(Noise):
 
         Rounding to whole numbers and clipping at black and white are in it.
         """
-        curve, _ = _decoded(self.spec)
+        curve, _, _ = _decoded(self.spec)
         red, green, blue = (float(np.interp(level, LEVELS, each)) for each in curve)
         return red, green, blue
 
     def spectrum(self) -> Spectrum:
         """Of the noise, brought to variance 1 at each brightness."""
         return _decoded(self.spec)[1]
+
+    def scene(self, mean: Pixels) -> Pixels:
+        """What a camera with this noise saw, where the mean of its frames is known.
+
+        Black, white and the tone curve shift the mean of noise (:mod:`.tone`).
+
+        Args:
+            mean: uint8, …×3.
+
+        Returns:
+            uint8, of the same shape.
+        """
+        every = np.arange(256.0)
+        tables = [np.rint(tone.scene(every)).astype(np.uint8) for tone in _tones(self.spec)]
+        return np.stack([table[mean[..., c]] for c, table in enumerate(tables)], axis=-1)
 
     def pair(
         self, clean: Pixels, rng: np.random.Generator, normals: Normals | None = None
@@ -78,27 +95,27 @@ class MeasuredNoise(Noise):
         field = field[..., : batch.shape[1], : batch.shape[2]]
         noisy = np.empty(batch.shape, np.uint8)
         for plane, channel in enumerate((0, 1, 2) if colour else (1,)):
-            value = field[channel] * _before_rounding(self.spec)[channel][batch[..., plane]]
-            value += batch[..., plane]
+            value = _tones(self.spec)[channel].add(batch[..., plane], field[channel])
             np.rint(value, out=value)
             np.clip(value, 0, 255, out=value)
             noisy[..., plane] = value
         return noisy.reshape(clean.shape), clean
 
 
-def measured_noise(sigma: Floats, spectrum: Spectrum) -> MeasuredNoise:
+def measured_noise(sigma: Floats, spectrum: Spectrum, gamma: float = 1.0) -> MeasuredNoise:
     """Noise of given σ and spectrum, as exactly as a description says it (σ 0.02 %, density 3 %).
 
     Args:
         sigma: of red, green and blue at :data:`LEVELS`, 3×L, 0–255 scale, rounding and clipping
             included.
         spectrum: of the noise.
+        gamma: of the tone curve behind which noise is added to light, 1 to :data:`.tone.MAX_GAMMA`.
     """
     spectrum = spectrum.with_equal_channels()
     curve = np.rint(np.log(np.clip(sigma, _MIN_SIGMA, _MAX_SIGMA) / _MIN_SIGMA) / _SIGMA_STEP)
     power = 255 - np.rint((_TOP_POWER - np.log(spectrum.power)) / _POWER_STEP).clip(0, 255)
     coherence = np.rint(127 * spectrum.coherence)
-    content = bytes([_VERSION]) + b"".join(
+    content = bytes([_VERSION, round(gamma / _GAMMA_STEP)]) + b"".join(
         [curve.astype("<u2").tobytes(), power.astype(np.uint8).tobytes(),
          coherence.astype(np.int8).tobytes()]
     )  # fmt: skip
@@ -116,21 +133,24 @@ def parse_measured(_: str, spec: str) -> MeasuredNoise:
 
 
 @functools.lru_cache(maxsize=16)
-def _decoded(spec: str) -> tuple[Floats, Spectrum]:
-    """Curve of σ, 3×L, and spectrum of a description."""
+def _decoded(spec: str) -> tuple[Floats, Spectrum, float]:
+    """Curve of σ, 3×L, spectrum and γ of a description."""
     nodes = len(NODES) ** 2
     sizes = [2 * 3 * len(LEVELS), 3 * nodes, len(PAIRS) * nodes]
     try:
         content = base64.b64decode(spec.partition(":")[2], altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         content = b""
-    if len(content) != 1 + sum(sizes) or content[0] != _VERSION:
+    if len(content) == 1 + sum(sizes) and content[0] == 1:  # without a tone curve
+        content = bytes([_VERSION, round(1 / _GAMMA_STEP)]) + content[1:]
+    gamma = content[1] * _GAMMA_STEP if len(content) == 2 + sum(sizes) else 0.0
+    if content[:1] != bytes([_VERSION]) or not 1 <= gamma <= MAX_GAMMA:
         shown = spec if len(spec) < 40 else f"{spec[:36]}…"
         raise NoiseError(
             f"noise {shown!r} was cut off or comes from another version: measured: is followed by "
             "what edgecae wrote into a recipe or a model; name the file of edgecae noise instead"
         )
-    ends = np.cumsum([1, *sizes])
+    ends = np.cumsum([2, *sizes])
     first, second, third = (content[a:b] for a, b in itertools.pairwise(ends))
     steps = np.frombuffer(first, "<u2").reshape(3, -1)
     sigma = np.where(steps, _MIN_SIGMA * np.exp(_SIGMA_STEP * steps), 0)
@@ -138,7 +158,7 @@ def _decoded(spec: str) -> tuple[Floats, Spectrum]:
     logarithm = _TOP_POWER - _POWER_STEP * (255.0 - np.frombuffer(second, np.uint8))
     power = np.exp(logarithm.reshape(shape))
     coherence = np.clip(np.frombuffer(third, np.int8).reshape(shape) / 127, -1, 1)
-    return sigma, Spectrum(power, coherence)
+    return sigma, Spectrum(power, coherence), gamma
 
 
 def _field(
@@ -183,47 +203,9 @@ def _transfer(spec: str, height: int, width: int) -> Floats:
     return np.ascontiguousarray(transfer.transpose(2, 3, 0, 1), np.float32)
 
 
-@functools.lru_cache(maxsize=1)
-def _rounded_and_clipped() -> tuple[Floats, Floats, Floats]:
-    """Mean and variance of normal numbers after rounding and clipping to 0–255.
-
-    Returns:
-        σ, S; mean and variance by σ and by the mean before, 0, 1 … 255, S×256 each.
-    """
-    sigma = np.geomspace(0.05, 400, 120)
-    edges = np.arange(-255, 255) + 0.5
-    # What lies above each edge, seen from the mean. A whole number is the sum of 1 for each edge
-    # below it, its square that of 1, 3, 5 …: so sums over edges are mean and mean square.
-    above = np.array([[0.5 * math.erfc(e / s / math.sqrt(2)) for e in edges] for s in sigma])
-    sums, weighted = (
-        np.pad(np.cumsum(each, axis=1), ((0, 0), (1, 0)))
-        for each in (above, above * (2 * np.arange(-255, 255) + 1))
-    )
-    level = np.arange(256)
-    first, last = 255 - level, 510 - level
-    mean = sums[:, last] - sums[:, first]
-    square = weighted[:, last] - weighted[:, first] + 2 * level * mean
-    return sigma, mean, np.maximum(square - mean**2, 0)
-
-
 @functools.lru_cache(maxsize=16)
-def _before_rounding(spec: str) -> NDArray[np.float32]:
-    """σ to add at each brightness, so that the curve is what is left after rounding, 3×256.
-
-    At black and white, noise is cut off, and what is left of it is weaker and has another mean
-    (Foi, "Clipped noisy images", 2009).
-    """
-    sigma, mean, variance = _rounded_and_clipped()
-    table = np.zeros((3, 256), np.float32)
-    for channel, curve in enumerate(_decoded(spec)[0]):
-        enough = np.sqrt(variance) >= np.interp(mean, LEVELS, curve)
-        for level in range(256):
-            index = int(np.argmax(enough[:, level])) if enough[:, level].any() else len(sigma) - 1
-            if not index:
-                continue  # weaker than any noise that rounding shows
-            wanted = np.interp(mean[index - 1 : index + 1, level], LEVELS, curve)
-            low, high = np.sqrt(variance[index - 1 : index + 1, level]) - wanted
-            part = float(np.clip(-low / max(high - low, 1e-9), 0, 1))
-            table[channel, level] = sigma[index - 1] * (sigma[index] / sigma[index - 1]) ** part
-    table.setflags(write=False)
-    return table
+def _tones(spec: str) -> tuple[Tone, Tone, Tone]:
+    """How red, green and blue get the noise of which the curves are left after rounding."""
+    curves, _, gamma = _decoded(spec)
+    red, green, blue = (Tone.of_curve(gamma, np.array(LEVELS), curve) for curve in curves)
+    return red, green, blue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from edgecae.noise.measured import LEVELS, measured_noise
 from edgecae.noise.numbers import MAX_LEVEL
 from edgecae.noise.poisson_gaussian import of_channels
 from edgecae.noise.spectrum import FREQUENCIES, PAIRS, PLANES, Spectrum
+from edgecae.noise.tone import MAX_GAMMA
 
-__all__ = ["parse_file", "require_writable", "write_noise_file"]
+__all__ = ["parse_file", "read_warnings", "require_writable", "write_noise_file"]
 
 _CHANNELS = ("red", "green", "blue")
 _MAX_DENSITY = 1000.0
@@ -56,7 +58,6 @@ def write_noise_file(
     shown = "".join(letter if letter.isprintable() else "?" for letter in source)
     lines = [
         f"# Noise of {shown}: {measured.method}, frames used: {measured.frames}.",
-        *(f"# Warning: {warning}." for warning in measured.warnings),
         "# The best line: variance = gain · mean + read², red, green, blue, 0–255 scale.",
         f"gain = {numbers['gain']}",
         f"read = {numbers['read']}",
@@ -67,6 +68,11 @@ def write_noise_file(
             lines.append("# σ over brightness, 0–255 scale; error: relative, one standard error.")
         lines += [f"{key} = {values}" for key, values in numbers["curve"][name].items()]
     lines += [
+        "",
+        "[tone]",
+        "# Noise is added to light, and display = light^(1/gamma): the mean of frames is off by",
+        "# what that shifts. 1: noise is added to display values.",
+        f"gamma = {numbers['tone']['gamma']}",
         "",
         "[spectrum]",
         "# Densities of luma and chroma, 1 for white noise of variance 1; rows are vertical",
@@ -90,6 +96,7 @@ def write_noise_file(
         "# moves; blocks that lost their noise; pixels at black or white. Hot pixels per million.",
     ]
     lines += [f"{key} = {numbers[key]}" for key in ("rows", "moving", "eaten", "clipped", "hot")]
+    lines.append(f"warnings = {json.dumps(numbers['warnings'], ensure_ascii=False)}")
     atomic.write_text(path, "\n".join(lines) + "\n", overwrite)
 
 
@@ -101,12 +108,7 @@ def parse_file(path: Path) -> Noise:
     Raises:
         NoiseError: it is missing, no TOML, or a number is missing or out of range.
     """
-    import tomllib
-
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise NoiseError(f"noise file {path}: {error}") from error
+    values = _read(path)
     lines = []
     for key in ("gain", "read"):
         numbers = _numbers(values.get(key), (3,), 0, MAX_LEVEL)
@@ -121,7 +123,37 @@ def parse_file(path: Path) -> Noise:
             for name, gain, read in zip(_CHANNELS, *lines, strict=True)
         ]
     )
-    return measured_noise(sigma, _spectrum(path, values))
+    return measured_noise(sigma, _spectrum(path, values), _gamma(path, values))
+
+
+def read_warnings(path: Path) -> tuple[str, ...]:
+    """What :func:`write_noise_file` was told to know before the numbers are used.
+
+    Raises:
+        NoiseError: the file is missing or no TOML.
+    """
+    found = _read(path).get("found")
+    warnings = found.get("warnings") if isinstance(found, dict) else None
+    return tuple(str(each) for each in warnings) if isinstance(warnings, list) else ()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise NoiseError(f"noise file {path}: {error}") from error
+
+
+def _gamma(path: Path, values: dict[str, Any]) -> float:
+    table = values.get("tone")
+    if table is None:  # of an earlier version
+        return 1.0
+    gamma = _numbers([table.get("gamma")] if isinstance(table, dict) else None, (1,), 1, MAX_GAMMA)
+    if gamma is None:
+        raise NoiseError(f"noise file {path}: tone.gamma must be a number from 1 to {MAX_GAMMA:g}")
+    return float(gamma[0])
 
 
 def _numbers(

@@ -1,8 +1,7 @@
 """Noise of still frames: what changes from frame to frame, pixel by pixel.
 
-A change of the light and a shake of the camera are no noise: of each frame, a curve of brightness
-(a polynomial of degree 2) and a shift (the gradient of the mean frame) are fitted and taken out.
-Blocks in which something moves are left out.
+Changes of the light and of the camera are taken out first (:mod:`.residuals`). Blocks in which
+something moves are left out.
 
 Noise that lasts for some frames, as in video, looks weaker than it is where it is compared with a
 mean of few frames. So the variance is that of frames which are far apart: half the mean square of
@@ -13,7 +12,6 @@ spatial data", 1993).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,21 +19,16 @@ from numpy.typing import NDArray
 
 from edgecae.noise.camera.coding import colour_matrices
 from edgecae.noise.curve import BINS, bin_of
+from edgecae.noise.residuals import CHUNK, Residuals
 from edgecae.noise.spectrum import SpectralSum
 from edgecae.noise.tiles import SIDE
 
-__all__ = ["Residuals", "StillNoise", "measure_still"]
+__all__ = ["StillNoise", "measure_still"]
 
 Floats = NDArray[np.floating]
 
 BLOCK = 8
 """Pixels on each side of a block, in which something moves or not."""
-
-CHUNK = 24
-"""Tiles that are worked on at once: a few tens of MB."""
-
-MIN_FITTED = 40_000
-"""Pixels that changes of the light are fitted to, where there are so many."""
 
 MAX_SPECTRAL_TILES = 3000
 """Tiles of all frames that the spectrum is made of; of more, every so many frames."""
@@ -72,6 +65,7 @@ class StillNoise:
     Attributes:
         level: mean of each bin of brightness (:data:`.curve.EDGES`), 3×B; NaN where is none.
         variance: of the noise at it, with that of rounding, 3×B.
+        third: third central moment of it, 3×B.
         error: relative, of the variance, 3×B, one standard error.
         pixels: in each bin, 3×B.
         sums: for the spectrum.
@@ -90,6 +84,7 @@ class StillNoise:
 
     level: Floats
     variance: Floats
+    third: Floats
     error: Floats
     pixels: Floats
     sums: SpectralSum
@@ -103,109 +98,6 @@ class StillNoise:
     eaten: float
     clipped: float
     hot: float
-
-
-class Residuals:
-    """What is left of frames less their mean, less changes of the light and of the camera.
-
-    Args:
-        frames: T×N×32×32×3, of at least two frames.
-    """
-
-    def __init__(self, frames: NDArray[np.uint8]) -> None:
-        self.frames = frames
-        self.mean: Floats = np.stack(
-            [frames[:, n].mean(0, dtype=np.float32) for n in range(frames.shape[1])]
-        )
-        self._fitted = self._fit()
-
-    @property
-    def count(self) -> int:
-        """Tiles."""
-        return int(self.frames.shape[1])
-
-    def _basis(self, part: slice, step: int = 1) -> Floats:
-        """What a frame may differ by, 5×M×h×w×3: a constant, brightness, its square, a shift."""
-        mean = self.mean[part] / np.float32(255)
-        down, across = (np.gradient(self.mean[part], axis=axis) for axis in (1, 2))
-        every = (np.ones_like(mean), mean, np.square(mean), down, across)
-        return np.stack([each[:, ::step, ::step] for each in every])
-
-    def _slope(self, part: slice) -> Floats:
-        """Square of the mean frame's gradient: the variance that a movement by 1 pixel makes."""
-        down, across = (np.gradient(self.mean[part], axis=axis) for axis in (1, 2))
-        return np.asarray(np.square(down) + np.square(across))
-
-    def shaken(self, part: slice, shift: float) -> Floats:
-        """Variance that a movement of the camera makes, N×32×32×3."""
-        return np.asarray(self._slope(part) * np.float32(shift**2 / 2))
-
-    def _fit(self) -> Floats:
-        """Coefficients of the basis for each frame and channel, T×5×3."""
-        step = min(4, 1 + math.isqrt(self.count * SIDE**2 // MIN_FITTED))
-        count = len(self.frames)
-        moments = np.zeros((3, 5, 5))
-        products = np.zeros((count, 5, 3))
-        sampled = self.frames[:, :, ::step, ::step]
-        variance = np.stack([sampled[:, n].var(0, dtype=np.float32) for n in range(self.count)])
-        # Something that moves must not pull at the fit.
-        slope = np.concatenate([self._slope(part)[:, ::step, ::step] for part in self._parts()])
-        used = variance <= 6 * np.median(variance, (0, 1, 2)) + 1 + slope
-        for part in self._parts():
-            mean = self.mean[part, ::step, ::step]
-            change = sampled[:, part].astype(np.float32) - mean
-            basis = self._basis(part, step) * ((mean > 2) & (mean < 253) & used[part])
-            for channel in range(3):
-                columns = basis[..., channel].reshape(5, -1)
-                moments[channel] += columns @ columns.T
-                products[..., channel] += change[..., channel].reshape(count, -1) @ columns.T
-        scale = np.sqrt(np.maximum(np.einsum("caa->ca", moments), 1e-9))
-        normal = moments / (scale[:, :, None] * scale[:, None, :]) + 1e-6 * np.eye(5)
-        solved = np.linalg.solve(normal, (products.transpose(2, 1, 0) / scale[..., None]))
-        return np.asarray((solved / scale[..., None]).transpose(2, 1, 0), np.float32)
-
-    def _parts(self) -> Iterator[slice]:
-        for first in range(0, self.count, CHUNK):
-            yield slice(first, first + CHUNK)
-
-    def light_and_shift(self, variance: Floats) -> tuple[float, float, float]:
-        """What of the change is no noise.
-
-        Args:
-            variance: of the rest, N×32×32×3.
-
-        Returns:
-            Root mean square of what the light changes (0–255 scale) and of the shift (pixels);
-            share of the change at the sharpest twentieth of edges that the shift explains.
-        """
-        level = (self.mean[:, ::8, ::8] / 255).reshape(-1, 3)
-        powers = np.stack([np.ones_like(level), level, np.square(level)])
-        light = np.einsum("tac,apc->tpc", self._fitted[:, :3], powers)
-        shift = self._fitted[:, 3:].mean(-1)
-        sharp, explained = [], []
-        for part in self._parts():
-            down, across = (each[..., 1].ravel() for each in self._basis(part, 4)[3:])
-            moved = np.square(self._fitted[:, 3:, 1] @ np.stack([down, across])).mean(0)
-            sharp.append(down**2 + across**2)
-            explained.append(moved / (moved + variance[part, ::4, ::4, 1].ravel() + 1e-3))
-        edges = np.concatenate(sharp)
-        sharpest = edges >= np.quantile(edges, 0.95)
-        return (
-            float(np.sqrt(np.mean(light**2))),
-            float(np.sqrt(np.mean(shift**2) * 2)),
-            float(np.concatenate(explained)[sharpest].mean()),
-        )
-
-    def parts(self) -> Iterator[tuple[slice, Floats]]:
-        """Which tiles, and their residuals, float32, T×M×32×32×3."""
-        for part in self._parts():
-            residual = self.frames[:, part].astype(np.float32)
-            residual -= self.mean[part]
-            basis = self._basis(part)
-            for channel in range(3):
-                fitted = self._fitted[..., channel] @ basis[..., channel].reshape(5, -1)
-                residual[..., channel] -= fitted.reshape(residual.shape[:-1])
-            yield part, residual
 
 
 def _blocks(pixels: Floats) -> Floats:
@@ -296,11 +188,12 @@ def measure_still(frames: NDArray[np.uint8], columns: int = 0) -> StillNoise:
     count, tiles = frames.shape[:2]
     luma_weights = colour_matrices(601)[0][0]
     mean = residuals.mean
-    variance = np.empty_like(mean)
+    variance, third = np.empty_like(mean), np.empty_like(mean)
     of_blocks, common = np.empty((2, tiles, 4, 4))
     of_tiles = np.empty((tiles, 2))
     for part, residual in residuals.parts():
         variance[part] = np.square(residual).sum(0) / (count - 1)
+        third[part] = (np.square(residual) * residual).sum(0)
         luma = (residual @ luma_weights)[..., None]
         of_blocks[part] = _blocks(np.square(luma))[..., 0].sum(0) / (count - 1)
         common[part] = np.square(_blocks(luma))[..., 0].sum(0) / (count - 1)
@@ -336,7 +229,8 @@ def measure_still(frames: NDArray[np.uint8], columns: int = 0) -> StillNoise:
         # Where edges are sharp, not all of a movement can be taken out.
         moved = residuals.shaken(part, shift) > MAX_SHAKEN * variance[part]
         steady[part] &= ~moved.any(-1)
-    levels, variances, errors, pixels = _curve(mean, variance, steady, count)
+    third *= count / max(1, (count - 1) * (count - 2))  # of two frames it is 0
+    levels, variances, thirds, errors, pixels = _curve(mean, variance, third, steady, count)
     sums = _spectral(residuals, levels, variances, still)
     quiet = ~moves & (of_blocks < EATEN * _mean_of(level, of_blocks))
     deviation = np.sqrt(variance)
@@ -344,6 +238,7 @@ def measure_still(frames: NDArray[np.uint8], columns: int = 0) -> StillNoise:
     return StillNoise(
         level=levels,
         variance=variances,
+        third=thirds,
         error=errors,
         pixels=pixels,
         sums=sums,
@@ -368,11 +263,11 @@ def _mean_of(level: Floats, variance: Floats) -> Floats:
 
 
 def _curve(
-    mean: Floats, variance: Floats, still: NDArray[np.bool_], count: int
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Level, variance, its relative error and pixels of each bin of brightness, 3×B each."""
+    mean: Floats, variance: Floats, third: Floats, still: NDArray[np.bool_], count: int
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Level, variance, third moment, relative error and pixels of each bin, 3×B each."""
     tiles = len(mean)
-    levels, variances, errors, pixels = np.full((4, 3, BINS), np.nan)
+    levels, variances, thirds, errors, pixels = np.full((5, 3, BINS), np.nan)
     for channel in range(3):
         bins = bin_of(mean[..., channel])
         index = (bins + BINS * np.arange(tiles)[:, None, None])[still]
@@ -385,6 +280,8 @@ def _curve(
         average = sums.sum(0)[there] / total[there]
         levels[channel, there] = light.sum(0)[there] / total[there]
         variances[channel, there] = average
+        cubes = np.bincount(bins[still], third[..., channel][still], BINS)
+        thirds[channel, there] = cubes[there] / total[there]
         # Tiles differ by chance, and where compression spares some: both are in their spread.
         off = np.square(sums - number * np.nan_to_num(variances[channel])).sum(0)[there]
         used = (number > 0).sum(0)[there]
@@ -393,7 +290,7 @@ def _curve(
         spread = np.where(used > 3, spread, np.maximum(spread, alone / np.sqrt(used)))
         errors[channel, there] = spread / np.maximum(average, 1e-9)
         pixels[channel] = total
-    return levels, variances, errors, pixels
+    return levels, variances, thirds, errors, pixels
 
 
 def _spectral(
