@@ -148,7 +148,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
         pytest.fail("a core test imports TensorFlow: mark it slow", pytrace=False)
 
 
-SLOW_FIXTURES = {"run", "latent_run", "codec", "made", "float_file", "site", "device"}
+SLOW_FIXTURES = {"run", "some_run", "latent_run", "codec", "made", "float_file", "site", "device"}
 """Fixtures that train or convert a network, build the site, …: what needs one of them is slow."""
 
 
@@ -206,6 +206,12 @@ def photo() -> NDArray[np.uint8]:
 def run(request: pytest.FixtureRequest, photos: Path, once: Once) -> Path:
     """A finished run of each architecture, a few seconds of training on the small pictures."""
     return once(request.param, lambda path: train(path, photos, model=request.param))
+
+
+@pytest.fixture(scope="session")
+def some_run(photos: Path, once: Once) -> Path:
+    """One of them, where the architecture does not matter."""
+    return once("nano", lambda path: train(path, photos, model="nano"))
 
 
 @pytest.fixture(scope="session")

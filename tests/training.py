@@ -31,12 +31,22 @@ TINY: dict[str, Any] = {
 }
 """A recipe of seconds."""
 
+SHAPES: dict[str, dict[str, Any]] = {
+    "nano": {"channels": (8, 8), "down": (0, 0), "up": (1,)},
+    "classic": {"filters": (8, 64)},
+}
+"""The smallest networks of their kinds: to build and to trace them takes most of the time."""
+
+TINY["architecture"] = SHAPES[TINY["model"]]
+
 
 def tiny(photos: Path, **changes: Any) -> Recipe:
     """That recipe with some changes, on pictures of a folder."""
     from edgecae_train import recipe
 
-    return recipe.with_changes(recipe.Recipe(), {**TINY, "data": str(photos), **changes})
+    shape = SHAPES.get(changes.get("model", TINY["model"]), {})
+    changes = {**TINY, "architecture": shape, "data": str(photos), **changes}
+    return recipe.with_changes(recipe.Recipe(), changes)
 
 
 @contextlib.contextmanager

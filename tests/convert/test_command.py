@@ -56,10 +56,10 @@ def test_every_option_reaches_the_conversion(
     assert {name: seen[name] for name in expected} == expected
 
 
-def test_a_gate_that_does_not_open_leaves_nothing(run: Path, tmp_path: Path) -> None:
+def test_a_gate_that_does_not_open_leaves_nothing(some_run: Path, tmp_path: Path) -> None:
     """Ranges that clip everything stand for a QAT that went wrong."""
-    spoilt = tmp_path / run.name
-    shutil.copytree(run, spoilt)
+    spoilt = tmp_path / some_run.name
+    shutil.copytree(some_run, spoilt)
     with h5py.File(spoilt / "qat.weights.h5", "r+") as file:
         for layer in file.values():
             if "output_max" in layer:
@@ -72,10 +72,10 @@ def test_a_gate_that_does_not_open_leaves_nothing(run: Path, tmp_path: Path) -> 
     assert set(tmp_path.rglob("*")) == before
 
 
-def test_everything_that_it_writes(run: Path, tmp_path: Path) -> None:
+def test_everything_that_it_writes(some_run: Path, tmp_path: Path) -> None:
     model, page, header = (tmp_path / f"made.{suffix}" for suffix in ("tflite", "html", "h"))
     options = ["--int8", "--size", "96x64", "--max-drop", "100", "-o", model]
-    given = [run, *options, "--report", page, "--c-array", header]
+    given = [some_run, *options, "--report", page, "--c-array", header]
     done = CliRunner().invoke(command, [str(each) for each in given], catch_exceptions=False)
     assert done.exit_code == 0
     assert done.output.split()[-3:] == [str(model), str(page), str(header)]
@@ -86,10 +86,10 @@ def test_everything_that_it_writes(run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["--report", "--c-array", "--output"])
-def test_nothing_is_replaced(run: Path, tmp_path: Path, what: str) -> None:
+def test_nothing_is_replaced(some_run: Path, tmp_path: Path, what: str) -> None:
     precious = tmp_path / "precious"
     precious.write_text("precious")
-    given = [str(run), "--float32", "-o", str(tmp_path / "model.tflite"), what, str(precious)]
+    given = [str(some_run), "--float32", "-o", str(tmp_path / "model.tflite"), what, str(precious)]
     with pytest.raises(SinkError, match="--overwrite"):
         CliRunner().invoke(command, given, catch_exceptions=False)
     assert list(tmp_path.iterdir()) == [precious]

@@ -123,21 +123,21 @@ def test_the_limits(drops: list[float], complaint: str | None) -> None:
             verify.check_quality(reference, converted, 0.1)
 
 
-def test_an_existing_file_is_left_alone(run: Path, tmp_path: Path) -> None:
+def test_an_existing_file_is_left_alone(some_run: Path, tmp_path: Path) -> None:
     file = tmp_path / "precious.tflite"
     file.write_text("precious")
     with pytest.raises(SinkError, match="--overwrite"):
-        convert(run, file)
+        convert(some_run, file)
     assert file.read_text() == "precious"
 
 
-def test_what_is_no_finished_run(run: Path, tmp_path: Path) -> None:
+def test_what_is_no_finished_run(some_run: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError):
         convert(tmp_path)
-    (tmp_path / "recipe.toml").write_bytes((run / "recipe.toml").read_bytes())
+    (tmp_path / "recipe.toml").write_bytes((some_run / "recipe.toml").read_bytes())
     with pytest.raises(RecipeError, match=r"float\.weights\.h5"):
         convert(tmp_path)
-    (tmp_path / "float.weights.h5").write_bytes((run / "float.weights.h5").read_bytes())
+    (tmp_path / "float.weights.h5").write_bytes((some_run / "float.weights.h5").read_bytes())
     with pytest.raises(RecipeError, match="QAT phase has not ended"):
         convert(tmp_path)
 

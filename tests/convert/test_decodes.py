@@ -43,13 +43,13 @@ def test_an_inspection_decodes_its_file_once(decoded: Counter[bytes]) -> None:
 
 
 def test_a_conversion_with_its_page_decodes_each_file_once(
-    decoded: Counter[bytes], run: Path, tmp_path: Path
+    decoded: Counter[bytes], some_run: Path, tmp_path: Path
 ) -> None:
     """What the converter makes of two networks, and the file before and after it is measured."""
     from edgecae_convert.conversion import convert
     from edgecae_convert.report import page
 
-    results = convert(run, tmp_path / "model.tflite", max_drop=100.0, details=True)
+    results = convert(some_run, tmp_path / "model.tflite", max_drop=100.0, details=True)
     page.write(tmp_path / "page.html", results)
     assert set(decoded.values()) == {1}
     assert len(decoded) == 4

@@ -74,6 +74,7 @@ def test_a_camera_becomes_a_model_and_never_a_worse_one(tmp_path: Path) -> None:
     assert CliRunner().invoke(command.command, given).exit_code == 1
     again = CliRunner().invoke(command.command, [*given, "--overwrite"])
     assert json.loads(again.stdout)["kept"] == result["kept"]
+    assert json.loads(again.stdout)["warnings"] == result["warnings"]
     assert json.loads(again.stdout)["seconds"]["record"] < 1
 
 
@@ -111,7 +112,7 @@ def test_pairs_and_bursts(kind: str, photo: NDArray[np.uint8], tmp_path: Path) -
         for name in names:
             pixels = clean if name == "clean" else noise.gaussian(25).add(clean, rng)
             Image.fromarray(pixels).save(folder / f"{name}.png")
-    asked = Fit(model="nano", **{kind: str(tmp_path / kind)})
+    asked = Fit(model="nano", steps=20, **{kind: str(tmp_path / kind)})
     result = fitting.fit(asked, tmp_path / "mine.tflite")
     assert len(result.gains) == 1
     against = {"pairs": "clean pictures", "bursts": "mean of other shots"}[kind]
@@ -135,7 +136,7 @@ def test_the_verdict() -> None:
 def test_what_is_worse_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Noise of another kind than the source has: learning rates beyond reason ruin the rest."""
     monkeypatch.setattr(plan, "TRAINING", {**plan.TRAINING, "float.learning_rate": 0.3})
-    result = fitting.fit(Fit(CAMERA, model="nano"), tmp_path / "mine.tflite")
+    result = fitting.fit(Fit(CAMERA, model="nano", steps=20), tmp_path / "mine.tflite")
     assert result.kept == "shipped"
     assert result.why
     assert (tmp_path / "mine.tflite").read_bytes() == models.find_model("nano").read_bytes()

@@ -77,9 +77,9 @@ def test_a_fixed_size_streams(fixed: report.ConversionResults) -> None:
 
 
 @pytest.mark.parametrize("size", [(97, 64), (96, 0), (96, 16384)])
-def test_a_size_that_does_not_fit(run: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+def test_a_size_that_does_not_fit(some_run: Path, tmp_path: Path, size: tuple[int, int]) -> None:
     with pytest.raises(SettingError, match="multiples of"):
-        convert(run, tmp_path / "model.tflite", size=size)
+        convert(some_run, tmp_path / "model.tflite", size=size)
     assert not list(tmp_path.iterdir())
 
 
@@ -96,12 +96,12 @@ def test_post_training_quantization(run: Path, tmp_path: Path, photos: Path) -> 
     assert generated.model.content != made.model.content
 
 
-def test_post_training_needs_pictures(run: Path, tmp_path: Path) -> None:
+def test_post_training_needs_pictures(some_run: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="0 usable images"):
-        convert(run, tmp_path / "a.tflite", ptq=True, calibrate=str(tmp_path))
+        convert(some_run, tmp_path / "a.tflite", ptq=True, calibrate=str(tmp_path))
     for asked in ({"precision": "float32", "ptq": True}, {"calibrate": "builtin"}):
         with pytest.raises(SettingError):
-            convert(run, tmp_path / "a.tflite", **asked)
+            convert(some_run, tmp_path / "a.tflite", **asked)
 
 
 @pytest.mark.parametrize(

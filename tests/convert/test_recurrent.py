@@ -13,7 +13,7 @@ from edgecae import Denoiser, models
 from edgecae.errors import ModelFileError, QualityError, RecipeError
 from edgecae.tflite import model_file
 from edgecae_convert import command, conversion, recurrent
-from edgecae_train import evaluate, loop, recipe
+from edgecae_train import evaluate, loop, recipe, training_set
 
 pytestmark = pytest.mark.slow
 
@@ -101,9 +101,10 @@ def test_a_run_counts_before_a_shipped_model_of_its_name(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training_set, "HELD_OUT_FRAMES", 2)
     changes = {
         **recipe.OF_CLIPS,
-        **{"model": "nano-video", "data": str(photos), "validate_every": 1},
+        **{"model": "nano-video", "data": str(photos), "validate_every": 1, "frames": 2},
         **{"float.steps": 1, "float.batch": 1, "float.patch": 64},
     }
     run = loop.train(recipe.with_changes(recipe.Recipe(), changes), Path("nano-video"))

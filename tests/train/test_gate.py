@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgecae.errors import RecipeError
-from edgecae_train import architectures, command, evaluate, loop, recipe, weights
+from edgecae_train import architectures, command, evaluate, loop, recipe, training_set, weights
 from edgecae_train._tf import tf
 from edgecae_train.architectures.fusion import MIN_GAIN, Fusion, clip_denoiser, fused
 from edgecae_train.gain_loss import errors, gain_loss, loss_of_gain
@@ -28,6 +28,12 @@ TINY = {
     "float.learning_rate": 1e-3,
     "qat.steps": 0,
 }
+
+
+@pytest.fixture(autouse=True)
+def short_held_out_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A validation runs the still model on each frame of each clip, and takes most of the time."""
+    monkeypatch.setattr(training_set, "HELD_OUT_FRAMES", 3)
 
 
 NO_STRIPS = np.zeros((2, 4), np.uint8)
@@ -161,9 +167,10 @@ def test_pairs_and_bursts_teach_it_nothing(tmp_path: Path, photos: Path) -> None
 
 
 def test_a_trained_gate_is_a_start_beside_another_model(tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "short.toml").write_text("frames = 2\n")  # a step is traced frame by frame
     given = [
         *("--data", str(photos), "--steps", "1", "--batch", "1", "--patch", "64"),
-        *("--validate-every", "1"),
+        *("--validate-every", "1", "--recipe", str(tmp_path / "short.toml")),
     ]
     first = CliRunner().invoke(
         command.command, ["--model", "nano-video", "--out", str(tmp_path / "a"), *given]

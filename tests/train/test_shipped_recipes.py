@@ -18,31 +18,27 @@ from edgecae_train.architectures.unet import UNet
 
 pytestmark = pytest.mark.slow
 
+NANO = UNet((16, 24, 32), (0, 0, 1), (1, 0))
+SMALL = UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32)
+
 NETWORKS = {
-    "nano": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
-    "nano-last": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
-    "small-start": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
-    "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
-    "small-last": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
+    **{f"nano-{leg}": NANO for leg in range(1, 4)},
+    **{f"small-{leg}": SMALL for leg in range(1, 4)},
+    **{f"nano-video-{leg}": Fusion("nano") for leg in range(1, 4)},
     "base": UNet((96, 64, 96), (0, 0, 1), (1, 0), features=56),
-    "nano-video": Fusion("nano"),
-    "nano-video-second": Fusion("nano"),
-    "nano-video-last": Fusion("nano"),
     "classic": Classic(),
     "latent": Classic(latent=8),
-    "demo": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
-    "fit": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
+    "demo": SMALL,
+    "fit": SMALL,
 }
 """What each recipe trains."""
 
 LEGS = [
-    ("nano", "nano-last"),
-    ("small-start", "small"),
-    ("small", "small-last"),
-    ("small-last", "base"),
-    ("small-last", "fit"),
-    ("nano-video", "nano-video-second"),
-    ("nano-video-second", "nano-video-last"),
+    *((f"nano-{leg}", f"nano-{leg + 1}") for leg in range(1, 3)),
+    *((f"small-{leg}", f"small-{leg + 1}") for leg in range(1, 3)),
+    *((f"nano-video-{leg}", f"nano-video-{leg + 1}") for leg in range(1, 3)),
+    ("small-3", "base"),
+    ("small-3", "fit"),
 ]
 """Recipes that start from the weights of another."""
 
@@ -84,7 +80,7 @@ def test_a_shipped_model_is_what_its_last_recipe_trains(name: str) -> None:
         assert architecture == dataclasses.replace(other, still="small")
         assert all((values[layer] == value).all() for layer, value in gate.items())
         return
-    last = f"{name}-last" if f"{name}-last" in NETWORKS else name
+    (*_, last) = (leg for leg in NETWORKS if leg == name or leg[: -len("-1")] == name)
     assert architecture == network(last)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training import TINY, tiny
+from training import SHAPES, TINY, tiny
 
 from edgecae.errors import RecipeError
 from edgecae_train import devices, loop, weights
@@ -74,7 +74,8 @@ def test_two_devices_do_what_one_does(photos: Path, tmp_path: Path) -> None:
 
 
 def test_dropout_on_two_devices(photos: Path, tmp_path: Path) -> None:
-    settings = {"model": "classic", "data": str(photos), "strategy": "mirrored", "qat.steps": 2}
+    settings = {"model": "classic", "architecture": SHAPES["classic"], "qat.steps": 2}
+    settings |= {"data": str(photos), "strategy": "mirrored"}
     finish(train(tmp_path / "run", settings, logical=2))
     assert (tmp_path / "run" / "qat.weights.h5").exists()
 

@@ -77,7 +77,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("stage", ["small-start", "small-last"])
+@pytest.mark.parametrize("stage", ["small-1", "small-3"])
 def test_a_stage_is_no_model(stage: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(command.command, ["--model", stage, "--out", str(tmp_path / "run")])
     assert done.exit_code == 2

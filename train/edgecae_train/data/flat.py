@@ -18,23 +18,25 @@ WHOLE = 0.5
 
 MAX_AREAS = 3
 
-EXTREME, NEARLY = 0.35, 0.35
-"""How often a channel is 0 or 255, and how often within ``NEAR`` of it; else it is any level.
+EXTREME = 0.5
+"""How often a channel is 0 or 255; else it is any of the 256 levels."""
 
-A network that cuts its result at black and white returns 0 and 255 exactly without trying.
-Saturated colours that end a little before are where it errs most.
-"""
+VIVID = 0.4
+"""How often a colour has a channel near black, one near white and one between: there, a network
+that cuts its result at both ends errs most. Dark and bright ones without a hue are left as they
+are: of many dark flat colours without noise it would learn that what is dark has none."""
 
 NEAR = 32
 
 
 def colour(rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw a colour, uint8 of shape (3,): pure and saturated ones more often than chance."""
-    kind = rng.random(3)
-    inwards = np.where(kind < EXTREME, 0, rng.integers(1, NEAR + 1, 3))
-    saturated = np.where(rng.random(3) < 0.5, inwards, 255 - inwards)
-    anything = rng.integers(0, 256, 3)
-    return np.where(kind < EXTREME + NEARLY, saturated, anything).astype(np.uint8)
+    levels = rng.integers(0, 256, 3)
+    ends = 255 * rng.integers(0, 2, 3)
+    if rng.random() < VIVID:
+        low, high = rng.integers(0, NEAR + 1, 2)
+        return rng.permutation([low, 255 - high, levels[0]]).astype(np.uint8)
+    return np.where(rng.random(3) < EXTREME, ends, levels).astype(np.uint8)
 
 
 def patch(rng: np.random.Generator, side: int) -> NDArray[np.uint8]:
