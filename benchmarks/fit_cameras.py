@@ -65,7 +65,7 @@ class Camera:
         noise: what it does to pictures.
         sigma: of its luma noise on a plain field of medium brightness, 0–255 scale.
         grain: correlation of that noise with the pixels to the right and below.
-        shift: of the field's mean, 0–255 scale: all frames have it, so that none shows it.
+        shift: of the field's mean, 0–255 scale, which all frames have.
     """
 
     name: str

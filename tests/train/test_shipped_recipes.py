@@ -80,7 +80,7 @@ def test_a_shipped_model_is_what_its_last_recipe_trains(name: str) -> None:
         assert architecture == dataclasses.replace(other, still="small")
         assert all((values[layer] == value).all() for layer, value in gate.items())
         return
-    (*_, last) = (leg for leg in NETWORKS if leg == name or leg[: -len("-1")] == name)
+    (*_, last) = (leg for leg in NETWORKS if leg == name or leg.rpartition("-")[0] == name)
     assert architecture == network(last)
 
 

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae.noise.camera.sensor import FINE, table_index
+
 __all__ = ["MAX_GAMMA", "Shown", "Tone", "fit_gamma", "shown"]
 
 Floats = NDArray[np.floating]
 
-MAX_GAMMA = 2.5
-
-GAMMAS = tuple(round(1 + 0.25 * step, 2) for step in range(7))
+MAX_GAMMA, GAMMA_STEP = 2.5, 0.25
+"""The largest γ that is looked for, and the step between those that are tried."""
 
 MIN_SHIFT = 0.3
 """Levels of 255 that the mean must be off somewhere, roughly, for a γ to be looked for."""
@@ -33,8 +34,6 @@ MIN_BETTER = 0.7
 
 _MIN_SIGMA, _MAX_SIGMA, _SIGMA_STEP = 0.05, 1.6, 0.075
 """σ before: the least in levels of the darkest step, the most in units of white, logarithm."""
-
-_FINE = 2048
 
 
 @functools.lru_cache(maxsize=1)
@@ -155,10 +154,7 @@ class Tone:
         if self.gamma == 1:
             field *= 255
             return field
-        np.clip(field, 0, 1, out=field)
-        np.sqrt(field, out=field)
-        field *= _FINE - 1
-        return np.asarray(_display(self.gamma)[np.rint(field).astype(np.int32)])
+        return np.asarray(_display(self.gamma)[table_index(field)])
 
     def scene(self, mean: Floats) -> Floats:
         """Display values of the scene, of whose frames the mean is known; 0–255 scale."""
@@ -169,7 +165,7 @@ class Tone:
 @functools.lru_cache(maxsize=16)
 def _display(gamma: float) -> NDArray[np.float32]:
     """Display value, 0–255 scale, by the square root of light: even steps to the eye."""
-    return (255 * np.linspace(0, 1, _FINE) ** (2 / gamma)).astype(np.float32)
+    return (255 * np.linspace(0, 1, FINE) ** (2 / gamma)).astype(np.float32)
 
 
 def fit_gamma(level: Floats, variance: Floats, third: Floats, pixels: Floats) -> float:
@@ -191,8 +187,9 @@ def fit_gamma(level: Floats, variance: Floats, third: Floats, pixels: Floats) ->
     shifts = [np.abs(cube / (6 * spread)) for _, spread, cube, _ in channels]
     if not any(each.size and each.max() >= MIN_SHIFT for each in shifts):
         return 1.0
+    tried = np.arange(1, MAX_GAMMA + GAMMA_STEP / 2, GAMMA_STEP)
     errors = []
-    for gamma in GAMMAS:
+    for gamma in map(float, tried):
         off = total = 0.0
         for mean, spread, cube, number in channels:
             if not mean.size:
@@ -208,8 +205,8 @@ def fit_gamma(level: Floats, variance: Floats, third: Floats, pixels: Floats) ->
     best = int(np.argmin(errors))
     if errors[best] > MIN_BETTER * errors[0]:
         return 1.0
-    if not 0 < best < len(GAMMAS) - 1:
-        return GAMMAS[best]
+    if not 0 < best < len(tried) - 1:
+        return float(tried[best])
     before, here, after = errors[best - 1 : best + 2]
     part = 0.5 * (before - after) / max(before - 2 * here + after, 1e-9)
-    return round(GAMMAS[best] + 0.25 * float(np.clip(part, -0.5, 0.5)), 2)
+    return round(float(tried[best] + GAMMA_STEP * np.clip(part, -0.5, 0.5)), 2)

@@ -22,11 +22,11 @@ EXTREME = 0.5
 """How often a channel is 0 or 255; else it is any of the 256 levels."""
 
 VIVID = 0.4
-"""How often a colour has a channel near black, one near white and one between: there, a network
-that cuts its result at both ends errs most. Dark and bright ones without a hue are left as they
-are: of many dark flat colours without noise it would learn that what is dark has none."""
+"""How often a colour has a channel near black, one near white and one that is any: there, a network
+that cuts its result at both ends errs most."""
 
 NEAR = 32
+"""Levels that such a channel may be away from black or white."""
 
 
 def colour(rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -13,12 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Sensors", "add_in_linear_light", "add_shaped", "draw_sensors"]
+__all__ = [
+    "FINE",
+    "Sensors",
+    "add_in_linear_light",
+    "add_shaped",
+    "draw_sensors",
+    "table_index",
+]
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
-_FINE = 2048
+FINE = 2048
 """Entries of a tone curve's table, over the square root of linear light: even steps to the eye."""
 
 
@@ -26,6 +33,18 @@ def _tone_curve(gamma: float, contrast: float, linear: NDArray[np.float64]) -> N
     """Linear light to display brightness, both in [0, 1]: a power, bent into an S."""
     power = linear ** (1 / gamma)
     return (1 - contrast) * power + contrast * (3 - 2 * power) * power**2
+
+
+def table_index(light: Floats) -> NDArray[np.int32]:
+    """Where linear light, white = 1, lies in a tone curve's table of :data:`FINE` entries.
+
+    Args:
+        light: of any shape; used up. What is beyond black or white is cut off.
+    """
+    np.clip(light, 0, 1, out=light)
+    np.sqrt(light, out=light)
+    light *= FINE - 1
+    return np.rint(light).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -51,10 +70,10 @@ def draw_sensors(rng: np.random.Generator, level: Floats) -> Sensors:
         level: σ that the green of a medium gray gets, M, 0–255 scale.
     """
     count = len(level)
-    grid = np.linspace(0, 1, _FINE)
+    grid = np.linspace(0, 1, FINE)
     linear = np.empty((count, 256), np.float32)
     sigma = np.empty((count, 256, 3), np.float32)
-    tone = np.empty((count, _FINE), np.float32)
+    tone = np.empty((count, FINE), np.float32)
     for n in range(count):
         gamma, contrast = rng.uniform(1.8, 2.4), rng.uniform(0, 0.4)
         # Read noise as a share of shot noise, in units of the brightest signal.
@@ -85,10 +104,7 @@ def add_in_linear_light(clean: Pixels, field: Floats, sensors: Sensors) -> Float
     patch = np.arange(len(clean))[:, None, None, None] % len(sensors.tone)
     exposed = sensors.linear[patch, clean]
     exposed += field * sensors.sigma[patch, clean, np.arange(3)]
-    np.clip(exposed, 0, 1, out=exposed)
-    np.sqrt(exposed, out=exposed)
-    exposed *= _FINE - 1
-    return np.asarray(sensors.tone[patch, np.rint(exposed).astype(np.int32)])
+    return np.asarray(sensors.tone[patch, table_index(exposed)])
 
 
 def add_shaped(clean: Pixels, field: Floats, level: Floats, power: Floats) -> Floats:
