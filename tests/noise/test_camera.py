@@ -121,18 +121,19 @@ def test_demosaicking_keeps_samples_and_flat_fields(phase: tuple[int, int]) -> N
 @pytest.mark.parametrize("smooth", [True, False])
 @pytest.mark.parametrize("standard", [601, 709])
 @pytest.mark.parametrize("limited", [True, False])
+@pytest.mark.parametrize("decimation", ["box", "triangle", "nearest"])
 def test_fewer_chroma_samples_leave_luma(
-    photo: Pixels, rows: bool, smooth: bool, standard: int, limited: bool
+    photo: Pixels, decimation: str, rows: bool, smooth: bool, standard: int, limited: bool
 ) -> None:
     odd = photo[:95, :127]
-    result = coding.subsampled(odd, coding.Subsampling(rows, smooth, standard, limited))
+    result = coding.subsampled(odd, coding.Subsampling(decimation, rows, smooth, standard, limited))
     luma = {601: [0.299, 0.587, 0.114], 709: [0.2126, 0.7152, 0.0722]}[standard]
     inside = (result > 2).all(axis=-1) & (result < 253).all(axis=-1)
     change = (result.astype(float) - odd) @ np.array(luma)
     assert np.abs(change[inside]).max() < 1.5
     assert np.abs(result.astype(float) - odd).max() > 4
     flat = np.full((5, 7, 3), [200, 60, 90], np.uint8)
-    back = coding.subsampled(flat, coding.Subsampling(rows, smooth, standard, limited))
+    back = coding.subsampled(flat, coding.Subsampling(decimation, rows, smooth, standard, limited))
     assert np.abs(back.astype(int) - flat).max() <= 2
 
 
@@ -144,6 +145,26 @@ def test_subsampling_is_what_a_decoder_gives(photo: Pixels) -> None:
     # FFmpeg's own fast conversion rounds down.
     assert np.abs(ours - theirs - (ours - theirs).mean()).mean() < 1
     assert 0 <= (ours - theirs).mean() < 1.5
+
+
+@pytest.mark.parametrize(
+    ("decimation", "scaler"), [("box", "AREA"), ("triangle", "BILINEAR"), ("nearest", "POINT")]
+)
+def test_chroma_has_the_noise_that_a_scaler_leaves(decimation: str, scaler: str) -> None:
+    from av import VideoFrame
+    from av.video.reformatter import Interpolation
+
+    exact = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+    gray = np.full((96, 128, 3), 128, np.uint8)
+    noisy = noise.gaussian(20).add(gray, np.random.default_rng(0))
+    frame = VideoFrame.from_ndarray(noisy, "rgb24").reformat(
+        format="yuv420p", interpolation=exact | Interpolation[scaler]
+    )
+    theirs = frame.to_ndarray()[96:].std() * 255 / 224
+    way = coding.Subsampling(decimation, limited=False)  # type: ignore[arg-type]
+    forward, _ = coding.colour_matrices(601)
+    ours = (coding.subsampled(noisy, way) @ forward.T)[..., 1:].std()
+    assert ours == pytest.approx(theirs, rel=0.06)
 
 
 @pytest.mark.parametrize("encoder", ["libx264", "libx265"])

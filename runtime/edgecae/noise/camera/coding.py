@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +55,17 @@ class Subsampling:
     """How a picture goes through video with fewer chroma samples, and comes back.
 
     Attributes:
+        decimation: how chroma rows are halved, as FFmpeg's scaler does it: the mean of two
+            (``box``), of four with weights 1 3 3 1 (``triangle``, its default), or every other
+            one (``nearest``). Noise of chroma is as strong as this leaves it. Columns are halved
+            by the mean of two.
         rows: chroma rows are halved too (4:2:0); else columns alone (4:2:2).
         smooth: chroma comes back bilinear (as JPEG and GPUs do it); else by repetition.
         standard: 601 or 709, the BT. of the matrix.
         limited: luma in 16–235 and chroma in 16–240; else all 256 levels.
     """
 
+    decimation: Literal["box", "triangle", "nearest"] = "box"
     rows: bool = True
     smooth: bool = False
     standard: int = 601
@@ -69,8 +74,9 @@ class Subsampling:
 
 def draw_subsampling(rng: np.random.Generator) -> Subsampling:
     """Draw a way: 4:2:0 more often than 4:2:2, limited range more often than full."""
-    draws = rng.random(4)
+    draws = rng.random(5)
     return Subsampling(
+        "box" if draws[4] < 0.5 else "triangle" if draws[4] < 0.85 else "nearest",
         bool(draws[0] < 0.8),
         bool(draws[1] < 0.4),
         601 if draws[2] < 0.6 else 709,
@@ -78,11 +84,17 @@ def draw_subsampling(rng: np.random.Generator) -> Subsampling:
     )
 
 
-def _halved(rows: Floats) -> Floats:
-    """The mean of each two neighbouring rows, of the last one alone where their count is odd."""
+def _halved(rows: Floats, decimation: str = "box") -> Floats:
+    """Half as many rows; where their count is odd, the last is there twice."""
     if len(rows) % 2:
         rows = np.concatenate([rows, rows[-1:]])
-    return 0.5 * (rows[::2] + rows[1::2])
+    if decimation == "nearest":
+        return rows[::2]
+    halved: Floats = 0.5 * (rows[::2] + rows[1::2])
+    if decimation == "triangle":
+        around = np.concatenate([rows[:1], rows, rows[-1:]])
+        halved = 0.75 * halved + 0.125 * (around[:-2:2] + around[3::2])
+    return halved
 
 
 def _doubled(rows: Floats, count: int, smooth: bool) -> Floats:
@@ -105,7 +117,7 @@ def subsampled(picture: Pixels, way: Subsampling) -> Pixels:
     planes: Floats = picture.astype(np.float32) @ (forward.T * steps).astype(np.float32)
     chroma: Floats = planes[..., 1:]
     if way.rows:
-        chroma = _halved(chroma)
+        chroma = _halved(chroma, way.decimation)
     chroma = np.rint(_halved(chroma.swapaxes(0, 1)))
     chroma = _doubled(chroma, width, way.smooth).swapaxes(0, 1)
     if way.rows:
