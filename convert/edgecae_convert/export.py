@@ -66,23 +66,20 @@ def to_tflite(
     channels = model.channels if foreign else 3
     call = model.single if foreign else model
 
-    class Export(tf.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        @tf.function(  # type: ignore[untyped-decorator]
-            input_signature=[
-                tf.TensorSpec([1, *(size or (None, None)), channels], tf.float32, name="frame")
-            ]
-        )
-        def denoise(self, frame: Any) -> Any:
-            return {"denoised": call(frame, training=False)}
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[
+            tf.TensorSpec([1, *(size or (None, None)), channels], tf.float32, name="frame")
+        ],
+        autograph=foreign,
+    )
+    def denoise(frame: Any) -> Any:
+        return {"denoised": call(frame, training=False)}
 
     _keep_biases(model.network if foreign else model)
-    export = Export()
-    function = export.denoise.get_concrete_function()
-    # Of a Keras 3 model, which tf.Module does not look into.
+    # The converter saves all of this. Given the network, it would trace each of its layers thrice.
+    export = tf.Module()
+    export.denoise = denoise
+    function = denoise.get_concrete_function()
     export.variables_of_model = list(function.graph.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], export)
     _set_precision(converter, precision)

@@ -144,7 +144,7 @@ def _worth(
     inputs = [model.get_layer(name).input for name in readers]
     taps = keras.Model(model.input, [model.output, *outputs, *inputs])
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def look(noisy: Any, clean: Any, direction: Any) -> Any:
         with tf.GradientTape() as tape:
             result, *found = taps(noisy, training=False)

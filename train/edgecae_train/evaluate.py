@@ -49,6 +49,7 @@ def keras_denoiser(model: Any, stride: int = 1, border: int | None = None) -> De
     run = tf.function(
         lambda frame: tf.cast(model(frame, training=False), tf.float32),
         input_signature=[tf.TensorSpec([1, None, None, 3], tf.float32)],
+        autograph=False,
     )
     around = tiling.border(stride, tiling.BORDER) if border is None else border
     return frame_denoiser(lambda frame: np.asarray(run(tf.constant(frame))), stride, around)

@@ -183,26 +183,24 @@ def _run_phase(run: Run, phase: Phase, state: State) -> None:
                 break
 
 
-def _finish_phase(run: Run, state: State) -> None:
+def _finish_phase(run: Run, phase: Phase, state: State) -> None:
     """Keep the best weights of the phase under its name, and draw the pictures of the run."""
     if not run.devices.chief:
         return
     write_history(run.directory / "history.csv", state.history)
-    _, phase, values = weights.read_weights(run.best)
-    if phase != state.phase:
+    _, name, values = weights.read_weights(run.best)
+    if name != state.phase:
         return  # killed when the next phase had begun: this one was finished before
     keep, init = run.recipe.keep, run.phase_weights("init")
     if keep and state.phase == "float" and init.exists():
         first = weights.read_weights(init)[2]
         values = {n: keep * first[n] + (1 - keep) * value for n, value in values.items()}
-    network = run.architecture.build(training=False)
-    if state.phase == "qat":
-        network = quantize(run.architecture)
-    weights.load_weights(network, values)
-    weights.save_weights(run.phase_weights(state.phase), network, run.architecture, state.phase)
+    weights.load_weights(phase.averaged, values)
+    path = run.phase_weights(state.phase)
+    weights.save_weights(path, phase.averaged, run.architecture, state.phase)
     samples.curves(run.directory / "curves.png", state.history)
-    denoise = _denoiser(network, run.architecture)
-    samples.samples(run.directory / "samples.png", run.validation, denoise)
+    assert phase.denoise is not None  # see _build
+    samples.samples(run.directory / "samples.png", run.validation, phase.denoise)
 
 
 @contextlib.contextmanager
@@ -297,7 +295,7 @@ def train(
                 state = checkpoint.load(run.last, built.variables)
                 restored = False
             _run_phase(run, built, state)
-            _finish_phase(run, state)
+            _finish_phase(run, built, state)
             chosen.barrier()
     return directory
 

@@ -133,7 +133,7 @@ class Phase:
             )
             return value
 
-        @tf.function  # type: ignore[untyped-decorator]
+        @tf.function(autograph=False)  # type: ignore[untyped-decorator]
         def step(decay: Any, *batch: Any) -> Any:
             losses = strategy.run(replica_step, args=batch)
             for mean, variable in followed:

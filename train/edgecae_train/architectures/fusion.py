@@ -71,7 +71,7 @@ def clip_denoiser(gate_network: Any, still: Denoise, boost: float = 1.0) -> Deno
     blocks = [tf.TensorSpec([1, None, None, channels]) for channels in (3 * BLOCK**2, 1)]
     frame = tf.TensorSpec([1, None, None, 3])
 
-    @tf.function(input_signature=[frame, *blocks])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[frame, *blocks], autograph=False)  # type: ignore[untyped-decorator]
     def step(noisy: Any, mean: Any, gain: Any) -> tuple[Any, Any, Any]:
         mean, _, gain = fused(gate_network, tf.nn.space_to_depth(noisy, BLOCK), mean, gain, boost)
         return tf.nn.depth_to_space(mean, BLOCK), mean, gain

@@ -79,7 +79,7 @@ def watch(
     """
     taps = keras.Model(model.input, [model.output, *(model.get_layer(n).output for n in names)])
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def look(batch: Any, direction: Any) -> Any:
         with tf.GradientTape() as tape:
             result, *outputs = taps(batch, training=False)
