@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import needs_browser, opened_browser
 from conftest import DATA
 from PIL import Image
 
@@ -289,26 +290,15 @@ def test_what_an_earlier_edgecae_measured_has_no_time(made: tuple[dict, Path]) -
 
 
 @pytest.fixture
-def browser(made: tuple[dict, Path]) -> Iterator[Any]:
+def browser(made: tuple[dict, Path], tmp_path: Path) -> Iterator[Any]:
     """Headless Chromium with the page open."""
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("chromium and its driver are not installed")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,1000"):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
-    try:
+    with opened_browser(tmp_path, (1200, 1000)) as driver:
         driver.get(made[1].as_uri())
         yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.mark.browser
+@needs_browser
 def test_the_page_in_a_browser(made: tuple[dict, Path], browser: Any, tmp_path: Path) -> None:
     about, _ = made
     rows = browser.find_elements("css selector", "table.latency tr")

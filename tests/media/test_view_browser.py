@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,26 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from browser import needs_browser, opened_browser
 from watching import Camera, Stream, gallery, picture, showing, view
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not (shutil.which("chromium") and shutil.which("chromedriver")),
-        reason="chromium and its driver are not installed",
-    ),
-]
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+pytestmark = [pytest.mark.browser, needs_browser]
 
 PIXEL = """
 const [x, y] = arguments, canvas = document.getElementById("picture");
@@ -78,21 +61,8 @@ class Page:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    profile = tmp_path_factory.mktemp("profile")
-    downloads = tmp_path_factory.mktemp("downloads")
-    for flag in (*FLAGS, f"--user-data-dir={profile}", "--window-size=1200,900"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-    opened = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    opened.downloads = downloads
-    yield opened
-    opened.quit()
+    with opened_browser(tmp_path_factory.mktemp("browser"), (1200, 900)) as driver:
+        yield driver
 
 
 @pytest.fixture
