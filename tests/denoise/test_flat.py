@@ -17,8 +17,8 @@ COLOURS = [
 EDGE = 6
 """Levels that a pixel at the edge may be away from one in the middle; without a border it is 90."""
 
-OFF = {"nano": 2, "small": 4, "base": 2, "classic": 90}
-"""Levels that a pixel of COLOURS may be off, by model. Within 2 is what is wanted of all."""
+OFF = {"nano": 2, "small": 2, "base": 2, "classic": 90}
+"""Levels that a pixel may be off, by model. ``classic`` saw no flat colours."""
 
 
 def flat(height: int, width: int, colour: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ SMALL = UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32)
 
 NETWORKS = {
     **{f"nano-{leg}": NANO for leg in range(1, 4)},
-    **{f"small-{leg}": SMALL for leg in range(1, 4)},
+    **{f"small-{leg}": SMALL for leg in range(1, 5)},
     **{f"nano-video-{leg}": Fusion("nano") for leg in range(1, 4)},
     "base": UNet((96, 64, 96), (0, 0, 1), (1, 0), features=56),
     "classic": Classic(),
@@ -35,10 +35,10 @@ NETWORKS = {
 
 LEGS = [
     *((f"nano-{leg}", f"nano-{leg + 1}") for leg in range(1, 3)),
-    *((f"small-{leg}", f"small-{leg + 1}") for leg in range(1, 3)),
+    *((f"small-{leg}", f"small-{leg + 1}") for leg in range(1, 4)),
     *((f"nano-video-{leg}", f"nano-video-{leg + 1}") for leg in range(1, 3)),
     ("small-3", "base"),
-    ("small-3", "fit"),
+    ("small-4", "fit"),
 ]
 """Recipes that start from the weights of another."""
 
