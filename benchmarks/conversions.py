@@ -8,6 +8,7 @@ the planes of 4:2:0: from decoded frames to RGB, and back for the encoder.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import socket
@@ -60,9 +61,10 @@ def watch(port: int, ready: Any) -> None:
                 except aiohttp.ClientError:
                     await asyncio.sleep(0.01)
                     continue
-                await viewed.send_str("next")
-                async for _ in viewed:
+                with contextlib.suppress(aiohttp.ClientError):  # at the end of the stream
                     await viewed.send_str("next")
+                    async for _ in viewed:
+                        await viewed.send_str("next")
 
     asyncio.run(client())
 

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from edgecae import noise
 from edgecae.errors import DataError
 from edgecae_train.data import alignment
 from edgecae_train.data.alignment import align, find_shift
@@ -100,6 +101,23 @@ def test_the_target_is_the_mean_of_the_other_shots_where_they_are_still() -> Non
     _, _, counts = Burst(shots, still).pair(3)
     assert not counts[:8].any()
     assert counts[8:].all()
+
+
+def test_what_black_and_white_cut_is_not_in_the_target() -> None:
+    """Noise cut at black has a mean above it; a network would learn this as the picture."""
+    rng = np.random.default_rng(0)
+    clean = np.repeat(np.array([0, 2, 5, 128, 250, 255], np.uint8), 64)[None, :, None]
+    clean = np.broadcast_to(clean, (64, 384, 3))
+    shots = np.stack([noise.gaussian(6).add(clean, rng) for _ in range(8)])
+    still = np.ones(shots.shape[:3], bool)
+
+    def off(declipped: bool) -> np.ndarray:
+        pairs = [Burst(shots, still, declipped).pair(shot) for shot in range(8)]
+        change = np.mean([target.astype(float) - clean for _, target, _ in pairs], axis=0)
+        return np.abs(change.mean((0, 2)).reshape(6, 64).mean(1))
+
+    assert off(False).max() > 2
+    assert off(True).max() < 1.1
 
 
 def test_no_shot_is_in_its_own_target(photos: Path, tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ def judging_pairs(folder: Path) -> list[tuple[Pixels, Pixels]]:
     if len(parts) < MIN_JUDGING or len(sizes) > 1 or min(parts[0].shape[:2]) < MIN_JUDGING_SIDE:
         return []
     aligned = align(np.stack(parts))
-    burst = Burst(aligned.shots, aligned.still)
+    # What is measured of the noise brings the mean back to the scene, at black and white as well.
+    burst = Burst(aligned.shots, aligned.still, declipped=False)
     if len(aligned.used) < MIN_JUDGING or not _only_noise_changes(burst):
         return []
     found = [

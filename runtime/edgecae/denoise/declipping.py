@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgecae.denoise.blend import SIGN_BIT
 
-__all__ = ["Declipping"]
+__all__ = ["Declipping", "added_by_cut"]
 
 LEVELS = 256
 STEP = 4
@@ -53,6 +53,28 @@ def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 RATIOS, SHARES = _table()
+
+
+def added_by_cut(seen: NDArray[np.float64], away: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the cut adds to the mean of frames, in levels, negative near white.
+
+    Args:
+        seen: how many pixels tell of a level, channels × 256; each level takes those near it.
+        away: sum of their absolute distances from the mean, in levels, likewise.
+
+    Returns:
+        Channels × 256, by level of the mean; 0 where too few pixels tell.
+    """
+    sums = np.pad(np.stack([seen, away]), ((0, 0), (0, 0), (NEAR + 1, NEAR)))
+    around = np.cumsum(sums, axis=2)
+    count, total = around[..., 2 * NEAR + 1 :] - around[..., : -2 * NEAR - 1]
+    deviation = np.where(count >= MIN_SEEN, total / np.maximum(count, 1), 0)
+    level = np.arange(LEVELS, dtype=np.float64)
+    black, white = (
+        side * np.interp(deviation / np.maximum(side, 0.5), RATIOS, SHARES, left=0)
+        for side in (level, LEVELS - 1 - level)
+    )
+    return np.asarray(black - white)
 
 
 class Declipping:
@@ -110,20 +132,14 @@ class Declipping:
 
     def _made(self) -> NDArray[np.uint8] | None:
         """Tables of levels without what the cut added, classes of gain × channels × levels."""
-        around = np.cumsum(np.pad(self._sums, ((0, 0), (0, 0), (NEAR + 1, NEAR))), axis=2)
-        seen, away = around[..., 2 * NEAR + 1 :] - around[..., : -2 * NEAR - 1]
-        away = np.where(seen >= MIN_SEEN, away / np.maximum(seen, 1), 0)
-        level = np.arange(LEVELS, dtype=np.float64)
-        black, white = (
-            side * np.interp(away / np.maximum(side, 0.5), RATIOS, SHARES, left=0)
-            for side in (level, LEVELS - 1 - level)
-        )
-        added = black - white
+        added = added_by_cut(*self._sums)
         if np.abs(added).max() < LEAST:
             return None
         gains = (np.arange(CLASSES) + 0.5) / CLASSES
         left = added * (1 - np.sqrt(gains))[:, None, None]
-        tables: NDArray[np.uint8] = np.clip(np.rint(level - left), 0, 255).astype(np.uint8)
+        tables: NDArray[np.uint8] = np.clip(np.rint(np.arange(LEVELS) - left), 0, 255).astype(
+            np.uint8
+        )
         return tables
 
     def corrected(self, result: Kept, gain: Kept, block: int) -> Kept:

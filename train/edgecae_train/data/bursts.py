@@ -4,10 +4,12 @@ The target of one shot is the mean of the others: its noise is independent of th
 what is learned best is the mean of all that the target may be, the clean picture (Lehtinen et al.,
 "Noise2Noise: learning image restoration without clean data", 2018). Of two shots, one is the target
 of the other; the more there are, the less noise the target has, and the sooner training gets there.
+Noise that is cut at black or white has another mean: what the cut adds is taken from the target.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae.denoise.declipping import added_by_cut
 from edgecae.errors import DataError, SourceError
 from edgecae.media import images
 from edgecae_train.data.alignment import align
@@ -53,10 +56,27 @@ class Burst:
     Attributes:
         shots: uint8, S×H×W×3.
         still: bool, S×H×W, see :class:`.alignment.Aligned`.
+        declipped: whether what the cut of noise at black and white adds is taken from targets.
     """
 
     shots: Pixels
     still: NDArray[np.bool_]
+    declipped: bool = True
+
+    @functools.cached_property
+    def _added(self) -> NDArray[np.float32]:
+        """Levels that the cut adds to the mean, 3×256, by level of the mean."""
+        whole = self.still.all(0)
+        mean = self.shots[:, whole].mean(0, dtype=np.float32)
+        level = np.rint(mean).astype(np.intp)
+        # A shot is a part of the mean, which is nearer to it by that.
+        nearer = 1 / np.sqrt(1 - 1 / len(self.shots))
+        away = nearer * np.mean([np.abs(shot[whole] - mean) for shot in self.shots], axis=0)
+        seen, total = np.zeros((2, 3, 256))
+        for c in range(3):
+            seen[c] = np.bincount(level[:, c], minlength=256)
+            total[c] = np.bincount(level[:, c], away[:, c], 256)
+        return added_by_cut(seen, total).astype(np.float32)
 
     def pair(
         self, shot: int, place: tuple[slice, slice] = np.s_[:, :]
@@ -74,7 +94,10 @@ class Burst:
         weights = self.still[(others, *place)][..., None]
         count = weights.sum(0)
         total = np.where(weights, self.shots[(others, *place)], 0).sum(0, dtype=np.float32)
-        target = np.rint(total / np.maximum(count, 1)).astype(np.uint8)
+        mean = total / np.maximum(count, 1)
+        if self.declipped:
+            mean -= self._added[np.arange(3), np.rint(mean).astype(np.intp)]
+        target = np.clip(np.rint(mean), 0, 255).astype(np.uint8)
         counts = (count >= MIN_AGREEING) & self.still[(shot, *place)][..., None]
         noisy = self.shots[(shot, *place)]
         return noisy, np.where(counts, target, noisy), counts.astype(np.uint8)
