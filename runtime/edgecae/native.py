@@ -1,16 +1,20 @@
-"""A hook around calls of C++ libraries that print on file descriptor 2.
+"""What native libraries do to their process: print on file descriptor 2, and make it real-time.
 
-Standard error belongs to the process, and a library leaves it alone. So the hook does nothing
-until the program that owns the process installs one, as the command line does.
+Standard error belongs to the process, and a library leaves it alone. So the hook around noisy calls
+does nothing until the program that owns the process installs one, as the command line does.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
-__all__ = ["Hook", "install", "quiet"]
+__all__ = ["Hook", "install", "quiet", "scheduling_kept"]
+
+_TASKS = "/proc/self/task"
+"""A folder for each thread of this process; on Linux alone."""
 
 Hook = Callable[[], AbstractContextManager[object]]
 """Makes a context in which native output is held back."""
@@ -30,3 +34,25 @@ def install(hook: Hook) -> None:
 def quiet() -> AbstractContextManager[object]:
     """Make the context that a noisy native call runs in."""
     return _hook()
+
+
+@contextlib.contextmanager
+def scheduling_kept() -> Iterator[None]:
+    """Undo what a native call does to the scheduling of its thread and of threads that it starts.
+
+    Where the user is root, SVT-AV1 makes both real-time (SCHED_FIFO, 99). Then other programs, and
+    what this one starts, wait for a processor for as long as these threads have something to do.
+    """
+    if not (hasattr(os, "sched_setscheduler") and os.path.isdir(_TASKS)):  # noqa: PTH112 - quick
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    before = set(os.listdir(_TASKS))  # noqa: PTH208 - quick, at each frame
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, priority)
+            for thread in set(os.listdir(_TASKS)) - before:  # noqa: PTH208
+                with contextlib.suppress(OSError):  # one that has ended
+                    os.sched_setscheduler(int(thread), policy, priority)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from clips import frames_of
 
+from edgecae import native
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import Encoding
@@ -118,3 +121,32 @@ def test_what_an_encoder_can_not_do(
     with pytest.raises(SinkError, match=message):
         write(tmp_path / "a.mkv", frames, codec, **asked)
     assert not list(tmp_path.iterdir())
+
+
+def scheduling() -> set[tuple[int, int]]:
+    """Policy and priority of all threads of this process."""
+    threads = [int(each.name) for each in Path("/proc/self/task").iterdir()]
+    return {(os.sched_getscheduler(t), os.sched_getparam(t).sched_priority) for t in threads}
+
+
+def test_no_encoder_makes_the_process_real_time(frames: list[np.ndarray], tmp_path: Path) -> None:
+    """SVT-AV1 tries to, where the user is root: all else would wait for its threads."""
+    before = scheduling()
+    with VideoSink(tmp_path / "a.mkv", None, Fraction(25), "av1") as sink:
+        for pixels in frames[:3]:
+            sink.write(Frame(pixels, 0.0))
+            assert scheduling() == before
+    assert scheduling() == before
+
+
+def test_scheduling_is_kept_through_a_native_call() -> None:
+    """Any user may ask for SCHED_BATCH, so it stands for what root may."""
+    end, before = threading.Event(), scheduling()
+    with native.scheduling_kept():
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        started = threading.Thread(target=end.wait)
+        started.start()
+        assert (os.SCHED_BATCH, 0) in scheduling()
+    assert scheduling() == before
+    end.set()
+    started.join()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from edgecae import naming
+from edgecae import naming, native
 from edgecae.errors import SinkError
 from edgecae.media.frame import Frame
 from edgecae.media.sinks.base import DEFAULT_CODEC, FALLBACK_RATE, Encoding
@@ -191,7 +191,8 @@ class FrameEncoder:
 
     def _encoded(self, picture: Any) -> list[Any]:
         try:
-            return list(self.stream.encode(picture))
+            with native.scheduling_kept():  # the first picture opens the encoder
+                return list(self.stream.encode(picture))
         except self._failures as error:
             encoder = self.stream.codec_context.codec.name
             raise SinkError(f"{self.name}: {encoder} failed: {error}") from error
