@@ -8,8 +8,6 @@ the planes of 4:2:0: from decoded frames to RGB, and back for the encoder.
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
 import socket
 import statistics
@@ -17,13 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import click
+from view_client import watched
 
 from edgecae import noise
 from edgecae.media.buffers import Buffers
@@ -46,70 +43,35 @@ def write_clip(path: Path, size: tuple[int, int], frames: int) -> None:
         container.mux(stream.encode(None))
 
 
-def watch(port: int, ready: Any) -> None:
-    """Wait for a view, and take every picture that it offers."""
-    import asyncio
-
-    import aiohttp
-
-    async def client() -> None:
-        async with aiohttp.ClientSession() as session:
-            ready.set()
-            while True:
-                try:
-                    viewed = await session.ws_connect(f"http://127.0.0.1:{port}/frames")
-                except aiohttp.ClientError:
-                    await asyncio.sleep(0.01)
-                    continue
-                with contextlib.suppress(aiohttp.ClientError):  # at the end of the stream
-                    await viewed.send_str("next")
-                    async for _ in viewed:
-                        await viewed.send_str("next")
-
-    asyncio.run(client())
-
-
 def stream_seconds(clip: Path, model: str, threads: int, folder: Path) -> float:
     """Stream a clip to a file and to a page that a client looks at; CPU time, all threads."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    ready = context.Event()
-    client = context.Process(target=watch, args=(port, ready), daemon=True)
-    client.start()
-    ready.wait()
     command = [
         sys.executable, "-m", "edgecae", "stream", "--source", str(clip), "--model", model,
         "--threads", str(threads), "--sink", str(folder / "out.mp4"), "--sink", f"view:{port}",
     ]  # fmt: skip
     errors = folder / "errors.txt"
-    with errors.open("w") as said:
+    with watched(f"http://127.0.0.1:{port}/"), errors.open("w") as said:
         process = subprocess.Popen(command, stderr=said)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    client.terminate()
-    client.join()
     if process.returncode:
         raise click.ClickException(f"edgecae stream: {errors.read_text()}")
     (folder / "out.mp4").unlink()
     return usage.ru_utime + usage.ru_stime
 
 
-def decoded(clip: Path) -> Iterator[Any]:
-    """Frames of a clip as its decoder gives them."""
-    with av.open(str(clip)) as container:
-        yield from container.decode(video=0)
-
-
 def conversion_seconds(clip: Path) -> float:
     """CPU time of one frame to RGB and back, the median over a clip."""
     buffers, taken = Buffers(), []
-    for picture in decoded(clip):
-        start = time.process_time()
-        pixels = stored.to_rgb(picture, buffers)
-        stored.from_rgb(pixels, "yuv420p", stored.colour_matrix(picture.colorspace))
-        taken.append(time.process_time() - start)
-        buffers.give(pixels)
+    with av.open(str(clip)) as container:
+        for picture in container.decode(video=0):
+            start = time.process_time()
+            pixels = stored.to_rgb(picture, buffers)
+            stored.from_rgb(pixels, "yuv420p", stored.colour_matrix(picture.colorspace))
+            taken.append(time.process_time() - start)
+            buffers.give(pixels)
     return statistics.median(taken)
 
 

@@ -5,8 +5,8 @@ Cameras whose parameters are drawn from seeds (``camera:seed=N``) take 30 frames
 training, equal but for its noise, learns from the camera itself. Both models and the shipped one
 are tested on other photos, with noise of that camera.
 
-`nano` and `base` learned camera noise up to level 20 (`small` up to 35), and above that white noise
-alone, plain or through 4:2:0. So a camera lies *outside* where its level is above 20 and
+``nano`` and ``base`` learned camera noise up to level 20 (``small`` up to 35), and above that white
+noise alone, plain or through 4:2:0. So a camera lies *outside* where its level is above 20 and
 neighbouring pixels share their noise, and *inside* where its level is 4 to 15. The seed of a camera
 is the first one, from 1 on (101 of 4:2:0, 201 of H.264), that fulfils this and stores pictures in
 that way: no result chooses it.

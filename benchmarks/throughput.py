@@ -9,7 +9,6 @@ ratios round by round.
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
+from view_client import watched
 
 from edgecae import Denoiser, models, noise, stream
 from edgecae.commands import options
@@ -53,22 +53,6 @@ class Memory:
         """Nothing is held open."""
 
 
-def watch(url: str, received: Any) -> None:
-    """Take every picture that a view offers, for as long as it does."""
-    import asyncio
-
-    import aiohttp
-
-    async def client() -> None:
-        async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}frames") as socket:
-            await socket.send_str("next")
-            async for _ in socket:
-                received.value += 1
-                await socket.send_str("next")
-
-    asyncio.run(client())
-
-
 @click.command()
 @click.option("--model", default=models.DEFAULT, show_default=True, help="Shipped name or file.")
 @click.option(
@@ -82,7 +66,6 @@ def main(model: str, size: tuple[int, int], threads: int, rounds: int, frames: i
     width, height = size
     scene = TestScene(width, height, frames=8, noise=noise.gaussian(25))
     pictures = [frame.pixels for frame in scene]
-    received = multiprocessing.get_context("spawn").Value("q", 0)
     with (
         Denoiser(model, threads) as denoiser,
         View(address.parse("view:0")) as view,
@@ -107,24 +90,19 @@ def main(model: str, size: tuple[int, int], threads: int, rounds: int, frames: i
             "stream to null:": through(null),
             "stream to null: and view:": through(null, view),
         }
-        client = multiprocessing.get_context("spawn").Process(
-            target=watch, args=(view.url, received), daemon=True
-        )
-        client.start()
-        while not view.viewers:
-            time.sleep(0.05)
-        rates: dict[str, list[float]] = {name: [] for name in ways}
-        for each in ways.values():
-            each()
-        before = received.value
-        for _ in range(rounds):
-            for name, each in ways.items():
-                start = time.perf_counter()
+        with watched(view.url) as received:
+            while not view.viewers:
+                time.sleep(0.05)
+            rates: dict[str, list[float]] = {name: [] for name in ways}
+            for each in ways.values():
                 each()
-                rates[name].append(frames / (time.perf_counter() - start))
-        seen = received.value - before
-        client.terminate()
-        client.join()
+            before = received.value
+            for _ in range(rounds):
+                for name, each in ways.items():
+                    start = time.perf_counter()
+                    each()
+                    rates[name].append(frames / (time.perf_counter() - start))
+            seen = received.value - before
     print(f"{denoiser.metadata.name}, {width}x{height}, {threads} threads, {denoiser.backend}; "
           f"the client got {seen} messages")  # fmt: skip
     for name, values in rates.items():

@@ -70,7 +70,7 @@ def to_tflite(
         input_signature=[
             tf.TensorSpec([1, *(size or (None, None)), channels], tf.float32, name="frame")
         ],
-        autograph=foreign,
+        autograph=foreign,  # layers of others may branch in Python on tensors
     )
     def denoise(frame: Any) -> Any:
         return {"denoised": call(frame, training=False)}

@@ -10,10 +10,11 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 __all__ = ["Hook", "install", "quiet", "scheduling_kept"]
 
-_TASKS = "/proc/self/task"
+_TASKS = Path("/proc/self/task")
 """A folder for each thread of this process; on Linux alone."""
 
 Hook = Callable[[], AbstractContextManager[object]]
@@ -43,16 +44,16 @@ def scheduling_kept() -> Iterator[None]:
     Where the user is root, SVT-AV1 makes both real-time (SCHED_FIFO, 99). Then other programs, and
     what this one starts, wait for a processor for as long as these threads have something to do.
     """
-    if not (hasattr(os, "sched_setscheduler") and os.path.isdir(_TASKS)):  # noqa: PTH112 - quick
+    if not (hasattr(os, "sched_setscheduler") and _TASKS.is_dir()):
         yield
         return
     policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
-    before = set(os.listdir(_TASKS))  # noqa: PTH208 - quick, at each frame
+    before = set(_TASKS.iterdir())
     try:
         yield
     finally:
         if os.sched_getscheduler(0) != policy:
             os.sched_setscheduler(0, policy, priority)
-            for thread in set(os.listdir(_TASKS)) - before:  # noqa: PTH208
+            for thread in set(_TASKS.iterdir()) - before:
                 with contextlib.suppress(OSError):  # one that has ended
-                    os.sched_setscheduler(int(thread), policy, priority)
+                    os.sched_setscheduler(int(thread.name), policy, priority)
