@@ -294,7 +294,7 @@ def test_a_graph_of_tensorflow_1(tmp_path: Path) -> None:
 
 def test_random_damage_does_no_harm() -> None:
     """The fuzzer for a few seconds; it is meant for longer runs."""
-    result = load("fuzz_convert").fuzz(24, seed=5)
+    result = load("fuzz/convert").fuzz(24, seed=5)
     assert result["holes"] == {}
     assert result["refused"] + result["loaded"] + sum(result["ended"].values()) == 24
     assert result["refused"] >= 4

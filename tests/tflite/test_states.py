@@ -250,7 +250,7 @@ def test_a_file_that_is_only_put_together_again_passes(tmp_path: Path) -> None:
 def test_damage_does_no_harm(tmp_path: Path) -> None:
     file = tmp_path / "video.tflite"
     file.write_bytes(video_model(watchful=True))
-    result = load("fuzz_models").fuzz(150, seed=1, files=[file])
+    result = load("fuzz/model_files").fuzz(150, seed=1, files=[file])
     assert not result["holes"], result
     assert result["refused"] > 75
     assert result["ran"] > 5

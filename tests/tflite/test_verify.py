@@ -352,8 +352,8 @@ def test_a_large_file_is_not_read(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def fuzz() -> Any:
-    """``benchmarks/fuzz_models.py`` as a module."""
-    return load("fuzz_models")
+    """``benchmarks/fuzz/model_files.py`` as a module."""
+    return load("fuzz/model_files")
 
 
 @pytest.mark.slow
@@ -368,13 +368,13 @@ def test_random_damage_does_no_harm(fuzz: Any) -> None:
 def test_a_file_that_ends_the_process_is_refused(fuzz: Any, tmp_path: Path) -> None:
     """What the fuzzer would call a crash, if the verifier let it through."""
     content = rebuilt(addends_far_from_their_sum, "small")
-    run = fuzz.Runner()
+    child = fuzz.Child(fuzz.__file__, fuzz.MAX_SECONDS)
     try:
-        assert run(GOOD) == "ran"
-        assert run(content).startswith("crash")
-        assert run(GOOD) == "ran"
+        assert child.ask(fuzz.message(GOOD)) == "ran"
+        assert child.ask(fuzz.message(content)).startswith("signal")
+        assert child.ask(fuzz.message(GOOD)) == "ran"
     finally:
-        run.close()
+        child.close()
     refused(tmp_path, content, "worlds apart")
 
 

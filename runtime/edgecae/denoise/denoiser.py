@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae import models, noise
-from edgecae.denoise import tiling
+from edgecae.denoise import frames, tiling
 from edgecae.denoise.blend import (
-    SIGN_BIT,
     TEXTURE,
     WEIGHT_ONE,
     Writer,
@@ -162,7 +161,7 @@ class Denoiser:
         interpreter = self._interpreter
         if interpreter is None:
             raise BackendError("the denoiser is closed")
-        self._check(frame)
+        frames.check(frame)
         if out is None:
             out = np.empty_like(frame, order="C")
         elif out.shape != frame.shape or out.dtype != np.uint8:
@@ -185,7 +184,7 @@ class Denoiser:
                 np.copyto(out, frame)
             return out
         overlapping = np.may_share_memory(frame, out)
-        if overlapping and not _same_place(frame, out):
+        if overlapping and not frames.same_place(frame, out):
             frame, overlapping = frame.copy(), False
         pixels, target = (a[..., None] if a.ndim == 2 else a for a in (frame, out))
         states = self._states_of(sequence, pixels.shape[:2], interpreter)
@@ -273,7 +272,7 @@ class Denoiser:
                 left = max(0, column.start)
                 tile = rows[:, left : column.start + plan.width]
                 plane = interpreter.input()[0].view(np.uint8)
-                _fill(plane, tile, top - row.start, left - column.start)
+                frames.fill(plane, tile, top - row.start, left - column.start)
                 if states is not None:
                     states.give(interpreter, plane.view(np.int8), row.plane, column.plane)
                 del plane  # a view: it must be gone before the interpreter runs
@@ -349,18 +348,6 @@ class Denoiser:
         self._plan, self._border = plan, border
         self._frame_size = height, width
 
-    @staticmethod
-    def _check(frame: NDArray[np.uint8]) -> None:
-        """Refuse what is not a frame."""
-        if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
-            kind = getattr(frame, "dtype", type(frame).__name__)
-            raise FrameError(f"a frame is a uint8 array, not {kind}")
-        gray = frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 1)
-        if not gray and (frame.ndim != 3 or frame.shape[2] != 3):
-            raise FrameError(f"a frame is H×W×3, H×W×1 or H×W, not {frame.shape}")
-        if 0 in frame.shape:
-            raise FrameError(f"a frame has pixels, this one is {frame.shape}")
-
     def reset(self) -> None:
         """Forget earlier frames: the estimate of the noise, and the states of a recurrent model.
 
@@ -380,29 +367,3 @@ class Denoiser:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def _same_place(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
-    """Whether two arrays of the same shape are the same memory in the same order."""
-    where = a.__array_interface__["data"][0], b.__array_interface__["data"][0]
-    return a is b or (where[0] == where[1] and a.strides == b.strides)
-
-
-def _fill(plane: NDArray[np.uint8], pixels: NDArray[np.uint8], top: int, left: int) -> None:
-    """Write pixels into the interpreter's input, and mirror them into the rest of it.
-
-    Args:
-        plane: the input, H×W×3 or, for ``pixels`` of one channel, H×W×1.
-        pixels: H×W×3 or H×W×1, not larger.
-        top: where they begin in it.
-        left: likewise.
-    """
-    height, width, channels = pixels.shape
-    inside = plane[top : top + height, left : left + width]
-    if channels == 1:
-        # Plane by plane: numpy is slow where the innermost axis is three long.
-        for channel in range(plane.shape[2]):
-            np.bitwise_xor(pixels[..., 0], SIGN_BIT, out=inside[..., channel])
-    else:
-        np.bitwise_xor(pixels, SIGN_BIT, out=inside)
-    tiling.pad_edges(plane, height, width, top, left)

@@ -1,18 +1,14 @@
-"""The operations that edgecae's files are made of: what they take and what they make of it.
-
-A shape is inferred from the inputs as TFLite does, and the values of shape arithmetic (int32) with
-it, at any frame size; what a file says of the shapes in between is never believed.
-"""
+"""The operations that edgecae's files are made of, and shapes inferred through a graph of them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edgecae.tflite import operator_shapes as shapes
 from edgecae.tflite.flatbuffer import require
 from edgecae.tflite.graph import Graph, Operator, Tensor
-from edgecae.tflite.macs import convolution_macs
+from edgecae.tflite.operator_shapes import SAME, Inferred
 
 __all__ = [
     "ACTIVATIONS",
@@ -25,32 +21,9 @@ __all__ = [
     "infer",
 ]
 
-SAME, VALID = 0, 1
 RELU6 = 3
 ACTIVATIONS = (0, 1, 2, RELU6)
 """None, ReLU, ReLU between −1 and 1, ReLU6."""
-
-MAX_SLOPE = 16.0
-"""Of a leaky ReLU below zero."""
-MAX_WINDOW = 16
-MAX_STRIDE = 8
-
-
-@dataclass(frozen=True)
-class Inferred:
-    """What shape inference finds of a tensor at one frame size.
-
-    Attributes:
-        shape: of the tensor.
-        values: of shape arithmetic; None for others.
-        workspace: bytes of memory that making it takes beside the tensor itself.
-        macs: multiply-accumulates that making it takes.
-    """
-
-    shape: tuple[int, ...]
-    values: tuple[int, ...] | None = None
-    workspace: int = 0
-    macs: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +47,68 @@ class OperatorRule:
     infer: Callable[[Operator, list[Inferred]], Inferred]
     keeps_quantization: bool = False
     shape_arithmetic: bool = False
+
+
+OPERATOR_RULES = {
+    "ADD": OperatorRule("AddOptions", True, (2,), (), shapes.elementwise),
+    "AVERAGE_POOL_2D": OperatorRule(
+        "Pool2DOptions", True, (1,), (), shapes.pool, keeps_quantization=True
+    ),
+    "CONCATENATION": OperatorRule(
+        "ConcatenationOptions",
+        True,
+        tuple(range(2, 9)),
+        (),
+        shapes.concatenation,
+        keeps_quantization=True,
+    ),
+    "CONV_2D": OperatorRule("Conv2DOptions", True, (3,), (1, 2), shapes.convolution),
+    "DEPTHWISE_CONV_2D": OperatorRule(
+        "DepthwiseConv2DOptions", True, (3,), (1, 2), shapes.depthwise_convolution
+    ),
+    "DEPTH_TO_SPACE": OperatorRule(
+        "DepthToSpaceOptions", True, (1,), (), shapes.depth_to_space, keeps_quantization=True
+    ),
+    "DEQUANTIZE": OperatorRule("DequantizeOptions", False, (1,), (), shapes.same),
+    "LEAKY_RELU": OperatorRule("LeakyReluOptions", True, (1,), (), shapes.leaky),
+    "LOG": OperatorRule("", False, (1,), (), shapes.same),
+    "LOGISTIC": OperatorRule("", False, (1,), (), shapes.same),
+    "MAX_POOL_2D": OperatorRule(
+        "Pool2DOptions", True, (1,), (), shapes.pool, keeps_quantization=True
+    ),
+    "MUL": OperatorRule("MulOptions", True, (2,), (), shapes.elementwise),
+    "PRELU": OperatorRule("", False, (2,), (1,), shapes.prelu),
+    "RELU": OperatorRule("", False, (1,), (), shapes.same),
+    "RELU6": OperatorRule("", False, (1,), (), shapes.same),
+    "SPACE_TO_DEPTH": OperatorRule(
+        "SpaceToDepthOptions", True, (1,), (), shapes.space_to_depth, keeps_quantization=True
+    ),
+    "SUB": OperatorRule("SubOptions", True, (2,), (), shapes.elementwise),
+    "STRIDED_SLICE": OperatorRule(
+        "StridedSliceOptions", True, (4,), (1, 2, 3), shapes.strided_slice, shape_arithmetic=True
+    ),
+    "MAXIMUM": OperatorRule(
+        "MaximumMinimumOptions", False, (2,), (), shapes.elementwise, keeps_quantization=True
+    ),
+    "MINIMUM": OperatorRule(
+        "MaximumMinimumOptions", False, (2,), (), shapes.elementwise, keeps_quantization=True
+    ),
+    "SLICE": OperatorRule("SliceOptions", False, (3,), (1, 2), shapes.cut, shape_arithmetic=True),
+    "TRANSPOSE_CONV": OperatorRule(
+        "TransposeConvOptions", True, (3, 4), (1, 3), shapes.transposed_convolution
+    ),
+    "SHAPE": OperatorRule("ShapeOptions", True, (1,), (), shapes.shape, shape_arithmetic=True),
+    "PACK": OperatorRule("PackOptions", True, (1, 2, 3, 4), (), shapes.pack, shape_arithmetic=True),
+    "RESIZE_BILINEAR": OperatorRule(
+        "ResizeBilinearOptions", True, (2,), (), shapes.resize_bilinear, keeps_quantization=True
+    ),
+    "RESIZE_NEAREST_NEIGHBOR": OperatorRule(
+        "ResizeNearestNeighborOptions", True, (2,), (), shapes.resize, keeps_quantization=True
+    ),
+    "QUANTIZE": OperatorRule("QuantizeOptions", False, (1,), (), shapes.same),
+    "TANH": OperatorRule("", False, (1,), (), shapes.same),
+}
+"""The operations that edgecae's files are made of, by TFLite's name."""
 
 
 def infer(graph: Graph, height: int, width: int) -> dict[int, Inferred]:
@@ -118,298 +153,3 @@ def _constant(tensor: Tensor) -> Inferred:
     if tensor.dtype == "int32" and tensor.data is not None and tensor.data.size <= 4:
         return Inferred(tensor.shape, tuple(int(n) for n in tensor.data))
     return Inferred(tensor.shape)
-
-
-def _frame(tensor: Inferred) -> tuple[int, int, int]:
-    """Return height, width and channels."""
-    require(len(tensor.shape) == 4 and tensor.shape[0] == 1, "a tensor is not 1×H×W×C")
-    return tensor.shape[1], tensor.shape[2], tensor.shape[3]
-
-
-def _window(size: int, window: int, stride: int, padding: int) -> int:
-    require(1 <= window <= MAX_WINDOW, f"a window of {window} is not 1 to {MAX_WINDOW}")
-    require(1 <= stride <= MAX_STRIDE, f"a stride of {stride} is not 1 to {MAX_STRIDE}")
-    require(padding in (SAME, VALID), f"there is no padding {padding}")
-    result = -(-size // stride) if padding == SAME else (size - window) // stride + 1
-    require(result >= 1, f"a window of {window} does not fit into {size}")
-    return result
-
-
-def _indirection(positions: int, taps: int) -> int:
-    """Bytes: XNNPACK keeps a pointer for each place of the window."""
-    return 8 * positions * taps
-
-
-def _conv(op: Operator, inputs: list[Inferred]) -> Inferred:
-    channels, weights = _frame(inputs[0])[2], inputs[1].shape
-    require(len(weights) == 4 and weights[3] == channels, "a convolution's kernel does not fit")
-    return _convolved(op, inputs, weights[0])
-
-
-def _depthwise(op: Operator, inputs: list[Inferred]) -> Inferred:
-    channels, weights = _frame(inputs[0])[2], inputs[1].shape
-    multiplier = op.options.depth_multiplier
-    require(
-        len(weights) == 4
-        and weights[0] == 1
-        and multiplier >= 1
-        and weights[3] == channels * multiplier,
-        "a depthwise convolution's kernel does not fit",
-    )
-    return _convolved(op, inputs, weights[3])
-
-
-def _convolved(op: Operator, inputs: list[Inferred], channels: int) -> Inferred:
-    """Infer a convolution whose kernel fits, with so many output channels."""
-    height, width, _ = _frame(inputs[0])
-    o, weights = op.options, inputs[1].shape
-    require(o.dilation_h == o.dilation_w == 1, "a convolution is dilated")
-    rows = _window(height, weights[1], o.stride_h, o.padding)
-    columns = _window(width, weights[2], o.stride_w, o.padding)
-    return _with_cost(op, inputs, (1, rows, columns, channels))
-
-
-def _with_cost(op: Operator, inputs: list[Inferred], shape: tuple[int, ...]) -> Inferred:
-    weights = inputs[1].shape
-    return Inferred(
-        shape,
-        workspace=_indirection(shape[1] * shape[2], weights[1] * weights[2]),
-        macs=convolution_macs(op.name, [each.shape for each in inputs], shape),
-    )
-
-
-def _transposed(op: Operator, inputs: list[Inferred]) -> Inferred:
-    asked, weights = inputs[0].values, inputs[1].shape
-    height, width, channels = _frame(inputs[2])
-    o = op.options
-    require(
-        len(weights) == 4 and weights[3] == channels,
-        "a transposed convolution's kernel does not fit",
-    )
-    # It is the forward convolution turned around: that one must give back the input's size.
-    require(
-        asked is not None and len(asked) == 4 and min(asked) >= 1,
-        "a transposed convolution has no output shape",
-    )
-    assert asked is not None
-    for now, later, window, stride in (
-        (height, asked[1], weights[1], o.stride_h),
-        (width, asked[2], weights[2], o.stride_w),
-    ):
-        require(
-            _window(later, window, stride, o.padding) == now and later >= now * stride,
-            f"a transposed convolution can't make {later} of {now}",
-        )
-    require(asked[0] == 1 and asked[3] == weights[0], "a transposed convolution's shape is wrong")
-    return _with_cost(op, inputs, asked)
-
-
-def _pool(op: Operator, inputs: list[Inferred]) -> Inferred:
-    height, width, channels = _frame(inputs[0])
-    o = op.options
-    rows = _window(height, o.filter_h, o.stride_h, o.padding)
-    columns = _window(width, o.filter_w, o.stride_w, o.padding)
-    return Inferred(
-        (1, rows, columns, channels),
-        workspace=_indirection(rows * columns, o.filter_h * o.filter_w),
-    )
-
-
-def _elementwise(op: Operator, inputs: list[Inferred]) -> Inferred:
-    one, two = inputs
-    if op.output.dtype == "int32":
-        return _product(op, inputs)
-    _frame(one)
-    small = (math.prod(two.shape) == 1 or two.shape == one.shape[-1:]) and op.inputs[
-        1
-    ].data is not None
-    require(one.shape == two.shape or small, f"{op.name} has inputs of different shapes")
-    return Inferred(one.shape)
-
-
-def _product(op: Operator, inputs: list[Inferred]) -> Inferred:
-    one, two = inputs
-    require(
-        op.name == "MUL" and one.values is not None and two.values is not None,
-        "arithmetic on what is no shape",
-    )
-    assert one.values is not None
-    assert two.values is not None
-    require(one.shape == two.shape or () in (one.shape, two.shape), "shapes that don't fit")
-    count = max(len(one.values), len(two.values))
-    values = zip(
-        one.values * (count // len(one.values)),
-        two.values * (count // len(two.values)),
-        strict=True,
-    )
-    return Inferred(max(one.shape, two.shape), tuple(a * b for a, b in values))
-
-
-def _same(op: Operator, inputs: list[Inferred]) -> Inferred:  # noqa: ARG001
-    _frame(inputs[0])
-    return Inferred(inputs[0].shape)
-
-
-def _leaky(op: Operator, inputs: list[Inferred]) -> Inferred:
-    slope = op.options.alpha
-    require(abs(slope) <= MAX_SLOPE, f"a slope of {slope:g} is not up to {MAX_SLOPE:g}")
-    return _same(op, inputs)
-
-
-def _prelu(op: Operator, inputs: list[Inferred]) -> Inferred:  # noqa: ARG001
-    channels, slopes = _frame(inputs[0])[2], inputs[1].shape
-    fits = len(slopes) <= 4 and slopes[-1:] == (channels,)
-    require(fits and math.prod(slopes) == channels, "the slopes are not one for each channel")
-    return Inferred(inputs[0].shape)
-
-
-def _concatenation(op: Operator, inputs: list[Inferred]) -> Inferred:
-    frames = [_frame(each) for each in inputs]
-    require(op.options.axis in (3, -1), "frames are not put together along their channels")
-    require(len({frame[:2] for frame in frames}) == 1, "frames of different sizes are put together")
-    return Inferred((*inputs[0].shape[:3], sum(frame[2] for frame in frames)))
-
-
-def _block(op: Operator) -> int:
-    block = int(op.options.block_size)
-    require(1 <= block <= MAX_STRIDE, f"a block of {block} is not 1 to {MAX_STRIDE}")
-    return block
-
-
-def _space_to_depth(op: Operator, inputs: list[Inferred]) -> Inferred:
-    (height, width, channels), block = _frame(inputs[0]), _block(op)
-    require(height % block == width % block == 0, f"{width}×{height} has no blocks of {block}")
-    return Inferred((1, height // block, width // block, channels * block**2))
-
-
-def _depth_to_space(op: Operator, inputs: list[Inferred]) -> Inferred:
-    (height, width, channels), block = _frame(inputs[0]), _block(op)
-    require(channels % block**2 == 0, f"{channels} channels are no blocks of {block}")
-    return Inferred((1, height * block, width * block, channels // block**2))
-
-
-def _resize(op: Operator, inputs: list[Inferred]) -> Inferred:  # noqa: ARG001
-    height, width, channels = _frame(inputs[0])
-    size = inputs[1].values
-    require(size is not None and len(size) == 2, "up-sampling to an unknown size")
-    assert size is not None
-    for now, later in ((height, size[0]), (width, size[1])):
-        times = later // now
-        require(
-            later == now * times and 1 <= times <= MAX_STRIDE,
-            f"up-sampling makes {later} of {now}",
-        )
-    return Inferred((1, *size, channels))
-
-
-def _resize_bilinear(op: Operator, inputs: list[Inferred]) -> Inferred:
-    # With corners aligned, a pixel's weights depend on the size of the frame: no tiles.
-    require(not op.options.align_corners, "up-sampling aligns the corners")
-    return _resize(op, inputs)
-
-
-def _shape(op: Operator, inputs: list[Inferred]) -> Inferred:
-    require(op.options.out_type == 2 and len(inputs[0].shape) == 4, "a shape is not int32")
-    return Inferred((4,), inputs[0].shape)
-
-
-def _one(tensor: Inferred) -> int:
-    require(
-        tensor.shape == (1,) and tensor.values is not None, "a slice is not along one dimension"
-    )
-    assert tensor.values is not None
-    return tensor.values[0]
-
-
-def _cut(source: Inferred, begin: int, end: int) -> tuple[int, ...]:
-    require(source.values is not None and len(source.shape) == 1, "a slice of what is no shape")
-    assert source.values is not None
-    require(0 <= begin < end <= len(source.values), "a slice lies outside its shape")
-    return source.values[begin:end]
-
-
-def _strided_slice(op: Operator, inputs: list[Inferred]) -> Inferred:
-    begin, end, step = (_one(each) for each in inputs[1:])
-    o = op.options
-    require(
-        step == 1
-        and not (o.ellipsis_mask or o.new_axis_mask or o.begin_mask or o.end_mask or o.offset),
-        "a slice with steps, masks or offsets",
-    )
-    values = _cut(inputs[0], begin, end)
-    if o.shrink_axis_mask:
-        require(o.shrink_axis_mask == 1 and len(values) == 1, "a slice shrinks what it can't")
-        return Inferred((), values)
-    return Inferred((len(values),), values)
-
-
-def _slice(op: Operator, inputs: list[Inferred]) -> Inferred:  # noqa: ARG001
-    begin, size = (_one(each) for each in inputs[1:])
-    values = _cut(inputs[0], begin, begin + size)
-    return Inferred((len(values),), values)
-
-
-def _pack(op: Operator, inputs: list[Inferred]) -> Inferred:
-    require(
-        op.options.axis == 0
-        and op.options.values_count == len(inputs)
-        and all(each.shape == () and each.values is not None for each in inputs),
-        "what is packed is no shape",
-    )
-    return Inferred((len(inputs),), tuple(v for each in inputs for v in each.values or ()))
-
-
-OPERATOR_RULES = {
-    "ADD": OperatorRule("AddOptions", True, (2,), (), _elementwise),
-    "AVERAGE_POOL_2D": OperatorRule(
-        "Pool2DOptions", True, (1,), (), _pool, keeps_quantization=True
-    ),
-    "CONCATENATION": OperatorRule(
-        "ConcatenationOptions",
-        True,
-        tuple(range(2, 9)),
-        (),
-        _concatenation,
-        keeps_quantization=True,
-    ),
-    "CONV_2D": OperatorRule("Conv2DOptions", True, (3,), (1, 2), _conv),
-    "DEPTHWISE_CONV_2D": OperatorRule("DepthwiseConv2DOptions", True, (3,), (1, 2), _depthwise),
-    "DEPTH_TO_SPACE": OperatorRule(
-        "DepthToSpaceOptions", True, (1,), (), _depth_to_space, keeps_quantization=True
-    ),
-    "DEQUANTIZE": OperatorRule("DequantizeOptions", False, (1,), (), _same),
-    "LEAKY_RELU": OperatorRule("LeakyReluOptions", True, (1,), (), _leaky),
-    "LOG": OperatorRule("", False, (1,), (), _same),
-    "LOGISTIC": OperatorRule("", False, (1,), (), _same),
-    "MAX_POOL_2D": OperatorRule("Pool2DOptions", True, (1,), (), _pool, keeps_quantization=True),
-    "MUL": OperatorRule("MulOptions", True, (2,), (), _elementwise),
-    "PRELU": OperatorRule("", False, (2,), (1,), _prelu),
-    "RELU": OperatorRule("", False, (1,), (), _same),
-    "RELU6": OperatorRule("", False, (1,), (), _same),
-    "SPACE_TO_DEPTH": OperatorRule(
-        "SpaceToDepthOptions", True, (1,), (), _space_to_depth, keeps_quantization=True
-    ),
-    "SUB": OperatorRule("SubOptions", True, (2,), (), _elementwise),
-    "STRIDED_SLICE": OperatorRule(
-        "StridedSliceOptions", True, (4,), (1, 2, 3), _strided_slice, shape_arithmetic=True
-    ),
-    "MAXIMUM": OperatorRule(
-        "MaximumMinimumOptions", False, (2,), (), _elementwise, keeps_quantization=True
-    ),
-    "MINIMUM": OperatorRule(
-        "MaximumMinimumOptions", False, (2,), (), _elementwise, keeps_quantization=True
-    ),
-    "SLICE": OperatorRule("SliceOptions", False, (3,), (1, 2), _slice, shape_arithmetic=True),
-    "TRANSPOSE_CONV": OperatorRule("TransposeConvOptions", True, (3, 4), (1, 3), _transposed),
-    "SHAPE": OperatorRule("ShapeOptions", True, (1,), (), _shape, shape_arithmetic=True),
-    "PACK": OperatorRule("PackOptions", True, (1, 2, 3, 4), (), _pack, shape_arithmetic=True),
-    "RESIZE_BILINEAR": OperatorRule(
-        "ResizeBilinearOptions", True, (2,), (), _resize_bilinear, keeps_quantization=True
-    ),
-    "RESIZE_NEAREST_NEIGHBOR": OperatorRule(
-        "ResizeNearestNeighborOptions", True, (2,), (), _resize, keeps_quantization=True
-    ),
-    "QUANTIZE": OperatorRule("QuantizeOptions", False, (1,), (), _same),
-    "TANH": OperatorRule("", False, (1,), (), _same),
-}
-"""The operations that edgecae's files are made of, by TFLite's name."""
