@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecae import atomic, models
 from edgecae import noise as noise_models
+from edgecae.device.machine import available_cores
 from edgecae.errors import SettingError
 from edgecae.media.sources import SourceSettings
-from edgecae.noise import measure, noise_file
+from edgecae.noise import encoded, measure, noise_file
+from edgecae.noise.camera import CameraNoise
 from edgecae.noise.measured import MeasuredNoise
+from edgecae.noise.mixture import Mixture
 from edgecae.redact import redacted
 from edgecae_convert.conversion import convert
 from edgecae_convert.fit import frames, judging
@@ -108,13 +112,31 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = time.monotonic() - began
 
 
-def _measured(asked: Fit, work: Path) -> tuple[str, ...]:
+def _measured(asked: Fit, work: Path, announce: Callable[[str], None]) -> tuple[str, ...]:
     """Measure the noise of the recorded frames, unless that is done; return its warnings."""
     path = work / "noise.toml"
     if not path.exists():
-        found = measure.measure_noise(frames.read_frames(work / "frames"))
-        noise_file.write_noise_file(path, found, redacted(asked.source))
+        excerpt = encoded.Excerpt(frames.read_frames(work / "frames"))
+        found = measure.measure_noise(excerpt)
+        cameras: tuple[encoded.LikeCamera, ...] = ()
+        if found.time and found.time[0] > encoded.LASTING:
+            announce("the frames are of compressed video: looking for cameras that make such")
+            cameras = encoded.find_cameras(
+                excerpt.kept, threads=available_cores(), announce=announce
+            )
+            found = found.explained() if cameras else found
+        noise_file.write_noise_file(path, found, redacted(asked.source), cameras=cameras)
     return noise_file.read_warnings(path)
+
+
+def _scene(noise: noise_models.Noise, mean: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What was before the camera, where the mean of its frames is known: noise shifts that."""
+    if isinstance(noise, MeasuredNoise):
+        return noise.scene(mean)
+    if isinstance(noise, Mixture):  # of a noise file with cameras, the best of them first
+        camera = next(each for each in noise.kinds if isinstance(each, CameraNoise))
+        return encoded.scene_of(mean, camera)
+    return mean
 
 
 def _train(
@@ -154,9 +176,7 @@ def _judged_on(asked: Fit, work: Path, held_out: HeldOutPictures) -> dict[str, P
     rng = np.random.default_rng(0)
     made = {f"held-out {MADE}": [noise.pair(image, rng) for image in held_out.clean]}
     real = frames.judging_pairs(work / "frames")
-    if isinstance(noise, MeasuredNoise):
-        # Black, white and the tone curve shift the mean of frames: that is no picture of the scene.
-        real = [(noisy, noise.scene(mean)) for noisy, mean in real]
+    real = [(noisy, _scene(noise, mean)) for noisy, mean in real]
     return {f"{REAL}, against the mean of the others": real, **made} if real else {**made}
 
 
@@ -208,7 +228,7 @@ def fit(
             count = frames.record(asked.source, settings, asked.frames, work / "frames")
         announce(f"{count} frames in {work / 'frames'}")
         with _timed(seconds, "measure"):
-            warnings = _measured(asked, work)
+            warnings = _measured(asked, work, announce)
         announce(f"noise in {work / 'noise.toml'}")
     with _timed(seconds, "train"):
         left = 60 * asked.minutes - (time.monotonic() - began)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import logging
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 
 from edgecae.commands import credentials, options, terminal
 from edgecae.commands.option_objects import options_of
+from edgecae.device.machine import available_cores
 from edgecae.media import sources
 from edgecae.noise import noise_file
+from edgecae.noise.encoded import Excerpt, LikeCamera, find_cameras
 from edgecae.noise.measure import Measurement, measure_noise
 from edgecae.noise.report import require_plot, write_plot
 from edgecae.redact import redacted
@@ -49,7 +52,7 @@ def frames_of(
             return
 
 
-def render(measured: Measurement) -> str:
+def render(measured: Measurement, cameras: Sequence[LikeCamera] = ()) -> str:
     """The result for people."""
     frames = f"{measured.frames} frame{'s' * (measured.frames != 1)}"
     low, high = measured.levels
@@ -95,6 +98,11 @@ def render(measured: Measurement) -> str:
         shares.append(f"{measured.hot:.0f} of a million pixels hot")
     if shares:
         lines.append(f"found    {'; '.join(shares)}")
+    if cameras:
+        lines.append(
+            f"encoded  {len(cameras)} cameras whose video looks like this, distance "
+            f"{cameras[0].distance:.2f} to {cameras[-1].distance:.2f}"
+        )
     return "\n".join(lines)
 
 
@@ -121,6 +129,11 @@ def render(measured: Measurement) -> str:
     metavar="N",
     help="Use the first N frames.",
 )
+@click.option(
+    "--encoded",
+    is_flag=True,
+    help="The frames are of compressed video: find out what noise the encoder got, in minutes.",
+)
 @options_of(sources.SourceSettings, **options.CAMERA)
 @options.overwrite
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -129,6 +142,7 @@ def command(
     out: Path | None,
     plot: Path | None,
     frames: int,
+    encoded: bool,
     source_settings: sources.SourceSettings,
     overwrite: bool,
     as_json: bool,
@@ -145,12 +159,24 @@ def command(
     if plot is not None:
         require_plot(plot, overwrite)
     source_specs = tuple(credentials.expanded(spec) for spec in source_specs)
-    measured = measure_noise(frames_of(source_specs, source_settings, frames))
+    excerpt = Excerpt(frames_of(source_specs, source_settings, frames))
+    measured = measure_noise(excerpt)
+    cameras: tuple[LikeCamera, ...] = ()
+    if encoded:
+        cameras = find_cameras(excerpt.kept, threads=available_cores(), announce=log.info)
+        if cameras:
+            measured = measured.explained()
+        else:
+            log.warning("no camera was found whose video looks like these frames")
     for warning in measured.warnings:
         log.warning("%s", warning)
     named = ", ".join(redacted(spec) for spec in source_specs)
     if plot is not None:
         write_plot(plot, measured, named, overwrite)
     if out is not None:
-        noise_file.write_noise_file(out, measured, named, overwrite)
-    terminal.echo(json.dumps(measured.to_dict(), indent=2) if as_json else render(measured))
+        noise_file.write_noise_file(out, measured, named, overwrite, cameras)
+    if as_json:
+        alike = [dataclasses.asdict(camera) for camera in cameras]
+        terminal.echo(json.dumps({**measured.to_dict(), "encoded": alike}, indent=2))
+    else:
+        terminal.echo(render(measured, cameras))

@@ -127,6 +127,11 @@ class Measurement:
         sigma = np.stack([curve.at(np.array(LEVELS), *line) for curve, *line in curves])
         return measured_noise(sigma, self.spectrum, self.gamma)
 
+    def explained(self) -> Measurement:
+        """The same where it is known what the encoder got: that noise lasts is no warning then."""
+        left = tuple(each for each in self.warnings if not each.startswith(warnings.LASTS))
+        return dataclasses.replace(self, warnings=left)
+
     def to_dict(self) -> dict[str, Any]:
         """For ``json.dumps``; ``sigma`` is by per cent of brightness."""
         names = ("red", "green", "blue")

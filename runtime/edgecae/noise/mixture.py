@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from edgecae.noise.base import Noise
 from edgecae.noise.normals import Normals
 
-__all__ = ["Mixture"]
+__all__ = ["Mixture", "mixture"]
 
 Pixels = NDArray[np.uint8]
 
@@ -47,3 +48,15 @@ class Mixture(Noise):
             if chosen.any():
                 noisy[chosen], target[chosen] = kind.pair(clean[chosen], rng, normals)
         return noisy, target
+
+
+def mixture(kinds: Sequence[Noise], shares: Sequence[float]) -> Mixture:
+    """A mixture, with its description.
+
+    Args:
+        kinds: at least two.
+        shares: of each, above 0; their sum is 1.
+    """
+    parts = zip(shares, kinds, strict=True)
+    text = " + ".join(f"{share:g}*{kind.spec}" for share, kind in parts)
+    return Mixture(text, tuple(kinds), tuple(shares))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from edgecae import atomic
 from edgecae.errors import NoiseError, SinkError
 from edgecae.noise.base import Noise
+from edgecae.noise.camera import CameraNoise, parse_camera
 from edgecae.noise.curve import Curve
+from edgecae.noise.encoded import LikeCamera
 from edgecae.noise.measure import Measurement
 from edgecae.noise.measured import LEVELS, measured_noise
+from edgecae.noise.mixture import mixture
 from edgecae.noise.numbers import MAX_LEVEL
 from edgecae.noise.poisson_gaussian import of_channels
 from edgecae.noise.spectrum import FREQUENCIES, PAIRS, PLANES, Spectrum
@@ -25,6 +28,10 @@ __all__ = ["parse_file", "read_warnings", "require_writable", "write_noise_file"
 
 _CHANNELS = ("red", "green", "blue")
 _MAX_DENSITY = 1000.0
+
+ENCODED_SHARE = 0.8
+"""Of the noise of a file with cameras: a denoiser sees still scenes as well, but moving ones are
+where video keeps its noise."""
 
 
 def require_writable(path: Path, overwrite: bool = False) -> None:
@@ -40,7 +47,11 @@ def require_writable(path: Path, overwrite: bool = False) -> None:
 
 
 def write_noise_file(
-    path: Path, measured: Measurement, source: str, overwrite: bool = False
+    path: Path,
+    measured: Measurement,
+    source: str,
+    overwrite: bool = False,
+    cameras: Sequence[LikeCamera] = (),
 ) -> None:
     """Write a file that :func:`edgecae.noise.parse` reads, whole or not at all.
 
@@ -49,6 +60,7 @@ def write_noise_file(
         measured: what to write.
         source: where the frames came from, for people.
         overwrite: replace a file that is there.
+        cameras: whose video looks like the frames.
 
     Raises:
         SinkError: it is there already, has another suffix, or can't be written.
@@ -97,6 +109,18 @@ def write_noise_file(
     ]
     lines += [f"{key} = {numbers[key]}" for key in ("rows", "moving", "eaten", "clipped", "hot")]
     lines.append(f"warnings = {json.dumps(numbers['warnings'], ensure_ascii=False)}")
+    if cameras:
+        lines += [
+            "",
+            "[encoded]",
+            "# Cameras whose video looks like these frames, and how unalike it is. Four fifths",
+            "# of the noise that this file stands for is theirs, encoded again; the rest is that",
+            "# above.",
+            "cameras = [",
+            *(f'  "{camera.spec}",' for camera in cameras),
+            "]",
+            f"distance = {[round(camera.distance, 3) for camera in cameras]}",
+        ]
     atomic.write_text(path, "\n".join(lines) + "\n", overwrite)
 
 
@@ -123,7 +147,13 @@ def parse_file(path: Path) -> Noise:
             for name, gain, read in zip(_CHANNELS, *lines, strict=True)
         ]
     )
-    return measured_noise(sigma, _spectrum(path, values), _gamma(path, values))
+    measured = measured_noise(sigma, _spectrum(path, values), _gamma(path, values))
+    cameras = _cameras(path, values)
+    if not cameras:
+        return measured
+    share = ENCODED_SHARE / len(cameras)
+    shares = (round(1 - ENCODED_SHARE, 6), *(share for _ in cameras))
+    return mixture((measured, *cameras), shares)
 
 
 def read_warnings(path: Path) -> tuple[str, ...]:
@@ -154,6 +184,26 @@ def _gamma(path: Path, values: dict[str, Any]) -> float:
     if gamma is None:
         raise NoiseError(f"noise file {path}: tone.gamma must be a number from 1 to {MAX_GAMMA:g}")
     return float(gamma[0])
+
+
+def _cameras(path: Path, values: dict[str, Any]) -> list[CameraNoise]:
+    """Cameras whose video looks like the frames; none in most files."""
+    table = values.get("encoded", {})
+    specs = table.get("cameras") if isinstance(table, dict) else None
+    if "encoded" not in values:
+        return []
+    if not isinstance(specs, list) or not specs:
+        raise NoiseError(f"noise file {path}: encoded.cameras must be a list of descriptions")
+    found = []
+    for spec in specs:
+        kind, _, settings = str(spec).partition(":")
+        if kind != "camera":
+            raise NoiseError(f"noise file {path}: {str(spec)[:40]!r} does not begin with camera:")
+        try:
+            found.append(parse_camera(settings, str(spec)))
+        except NoiseError as error:
+            raise NoiseError(f"noise file {path}: {error}") from error
+    return found
 
 
 def _numbers(

@@ -10,7 +10,8 @@
 ``measured:…``                   the same in one line, as recipes and models have it
 ``camera:``                      what a camera's processing leaves of noise; parameters as in
                                  ``camera:level=2-20,jpeg=0`` (:mod:`edgecae.noise.camera.model`);
-                                 with ``seed=7`` those of one camera for all pictures
+                                 with ``seed=7`` those of one camera for all pictures, and with
+                                 ``drawn=…`` of one that ``edgecae noise --encoded`` found
 ``0.4*gaussian:0-55 + 0.6*…``    a mixture: each image gets one kind, by its share
 ===============================  ==================================================
 
@@ -26,7 +27,7 @@ from edgecae.errors import NoiseError
 from edgecae.noise.base import Noise
 from edgecae.noise.camera import FORM, parse_camera
 from edgecae.noise.measured import parse_measured
-from edgecae.noise.mixture import Mixture
+from edgecae.noise.mixture import Mixture, mixture
 from edgecae.noise.poisson_gaussian import parse_gaussian, parse_poisson_gaussian
 
 __all__ = ["parse", "short_name"]
@@ -43,6 +44,7 @@ _FORMS = (
 )
 _PART = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*\*\s*(.*?)\s*", re.DOTALL)
 _MEASURED = re.compile(r"measured:[A-Za-z0-9_=-]+")
+_DRAWN = re.compile(r"(drawn=[A-Za-z0-9_-]{6})[A-Za-z0-9_-]+")
 
 
 def _mixture(spec: str) -> Mixture:
@@ -53,9 +55,7 @@ def _mixture(spec: str) -> Mixture:
     shares = tuple(share for share, _ in parts)
     if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
         raise NoiseError(f"noise {spec!r}: the shares must be above 0 and have the sum 1")
-    kinds = tuple(parse(kind) for _, kind in parts)
-    text = " + ".join(f"{share:g}*{kind}" for share, kind in zip(shares, kinds, strict=True))
-    return Mixture(text, kinds, shares)
+    return mixture(tuple(parse(kind) for _, kind in parts), shares)
 
 
 def parse(spec: str) -> Noise:
@@ -80,7 +80,7 @@ def parse(spec: str) -> Noise:
 
 
 def short_name(spec: str) -> str:
-    """A description for people: measured noise by its :attr:`edgecae.noise.Noise.name`.
+    """A description for people, without the long numbers of measured noise and drawn cameras.
 
     Opens no file, whatever the text says; what is no description stays as it is.
     """
@@ -91,4 +91,4 @@ def short_name(spec: str) -> str:
         except NoiseError:
             return match[0]
 
-    return _MEASURED.sub(shortened, spec)
+    return _DRAWN.sub(r"\1…", _MEASURED.sub(shortened, spec))

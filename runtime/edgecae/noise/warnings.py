@@ -12,9 +12,12 @@ from edgecae.noise.fit import MIN_LEVEL_RANGE, Fit
 from edgecae.noise.single import MAX_CORRELATION, FlatNoise
 from edgecae.noise.still import StillNoise
 
-__all__ = ["of_pictures", "of_still_frames"]
+__all__ = ["LASTS", "of_pictures", "of_still_frames"]
 
 Floats = NDArray[np.floating]
+
+LASTS = "the noise of a frame lasts into the next ones"
+"""How the warning begins that cameras before an encoder (:mod:`.encoded`) explain."""
 
 MAX_CURVE_ERROR = 0.05
 """Relative error of σ, median over the curve, that is worth a warning."""
@@ -107,8 +110,8 @@ def of_still_frames(
         count < MIN_INDEPENDENT * (1 + 2 * lasting) and lasting > 0.2
     ):
         yield (
-            "the noise of a frame lasts into the next ones, as in compressed video: "
-            f"{count} frames are too few to tell how strong it is; take 300 (--frames)"
+            f"{LASTS}, as in compressed video: {count} frames are too few to tell how strong it "
+            "is; take 300 (--frames), or find out what the encoder got (--encoded)"
         )
     if found.flicker > max(MAX_FLICKER * sigma, 0.2):
         yield (

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.errors import NoiseError
+from edgecae.noise.camera.drawn import Generator
 
 __all__ = [
     "Subsampling",
@@ -72,7 +73,7 @@ class Subsampling:
     limited: bool = True
 
 
-def draw_subsampling(rng: np.random.Generator) -> Subsampling:
+def draw_subsampling(rng: Generator) -> Subsampling:
     """Draw a way: 4:2:0 more often than 4:2:2, limited range more often than full."""
     draws = rng.random(5)
     return Subsampling(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.noise.camera.coding import colour_matrices
+from edgecae.noise.camera.drawn import Generator
 
 __all__ = ["Filters", "demosaicked", "draw_filters", "filtered", "normalized"]
 
@@ -73,7 +74,7 @@ class Filters:
 
 
 def draw_filters(
-    rng: np.random.Generator, count: int, denoise: float, sharpen: float, scale: float
+    rng: Generator, count: int, denoise: float, sharpen: float, scale: float
 ) -> Filters:
     """Draw filters for ``count`` patches; the last three: share of them that has each."""
     draws = rng.random((count, 10)).astype(np.float32)

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from edgecae.errors import NoiseError
 from edgecae.noise.base import Noise
-from edgecae.noise.camera import field, sensor
+from edgecae.noise.camera import drawn, field, sensor
+from edgecae.noise.camera.drawn import Generator
 from edgecae.noise.camera.storage import Storage, draw_storage
 from edgecae.noise.normals import Normals, standard_normals
 from edgecae.noise.numbers import number_range
@@ -55,6 +56,7 @@ class CameraNoise(Noise):
             part is applied to, 0 to 1; see the top of this module.
         seed: of one camera for all pictures: its parts and their parameters are drawn once, from
             this number. None: each picture has a camera of its own.
+        drawn: the numbers of one camera themselves (:mod:`.drawn`), in place of a seed; else empty.
     """
 
     costly: ClassVar[bool] = True
@@ -68,6 +70,7 @@ class CameraNoise(Noise):
     video: float = 0.1
     chroma: float = 0.25
     seed: int | None = None
+    drawn: str = ""
 
     def pair(
         self, clean: Pixels, rng: np.random.Generator, normals: Normals | None = None
@@ -97,9 +100,7 @@ class CameraNoise(Noise):
     ) -> Pixels:
         """Pictures as the camera's processing gives them, before they are stored."""
         count = len(clean)
-        camera, cameras = rng, count
-        if self.seed is not None:
-            camera, cameras = np.random.default_rng([self.seed, 0]), 1
+        camera, cameras = self._one(0) or rng, count if self._each else 1
         draws = camera.random((cameras, 4)).astype(np.float32)
         low, high = np.log(np.maximum(self.level, MIN_LEVEL))
         level = np.exp(low + (high - low) * draws[:, 0]) if self.level[1] else 0 * draws[:, 0]
@@ -129,8 +130,19 @@ class CameraNoise(Noise):
 
     def storage(self, rng: np.random.Generator) -> Storage:
         """Draw how the next picture is stored, or what the one camera always does."""
-        camera = rng if self.seed is None else np.random.default_rng([self.seed, 1])
-        return draw_storage(camera, self.jpeg, self.video, self.chroma)
+        return draw_storage(self._one(1) or rng, self.jpeg, self.video, self.chroma)
+
+    @property
+    def _each(self) -> bool:
+        """Whether each picture has a camera of its own."""
+        return self.seed is None and not self.drawn
+
+    def _one(self, part: int) -> Generator | None:
+        """Where the one camera is drawn from, its processing (0) or its storage (1)."""
+        if self.drawn:
+            numbers = (drawn.decode(self.drawn) + 0.5) / 256
+            return drawn.Drawn(numbers[drawn.STORED :] if part else numbers[: drawn.STORED])
+        return None if self.seed is None else np.random.default_rng([self.seed, part])
 
     def still_frames(self, clean: Pixels, rng: np.random.Generator, count: int) -> Iterator[Pixels]:
         """Frames that one camera takes of a still scene; those of video are one clip.
@@ -147,7 +159,7 @@ class CameraNoise(Noise):
             NoiseError: a library that this noise needs is not installed.
         """
         camera = self
-        if self.seed is None:
+        if self._each:
             camera = dataclasses.replace(self, seed=int(rng.integers(_SEEDS)))
         gray = (clean == clean[..., :1]).all(keepdims=True).reshape(1)
         exposed = (
@@ -161,21 +173,30 @@ def parse_camera(settings: str, spec: str) -> CameraNoise:
     """Read what follows ``camera:``, such as ``level=2-20,jpeg=0``.
 
     ``rest`` is the share of every part that has none of its own: ``rest=0,chroma=1`` is 4:2:0 and
-    4:2:2 alone. ``seed`` is a whole number: one camera, drawn from it, for all pictures.
+    4:2:2 alone. ``seed`` is a whole number: one camera, drawn from it, for all pictures. ``drawn``
+    has such a camera's numbers themselves.
 
     Raises:
         NoiseError: a name that no parameter has, or a value out of its range.
     """
-    others = ("spec", "level", "seed")
+    others = ("spec", "level", "seed", "drawn")
     shares = [f.name for f in dataclasses.fields(CameraNoise) if f.name not in others]
     values: dict[str, Any] = {}
     for setting in filter(None, settings.split(",")):
         name, separator, text = (part.strip() for part in setting.partition("="))
-        if not separator or name not in ("level", "rest", "seed", *shares) or name in values:
+        if (
+            not separator
+            or name not in ("level", "rest", "seed", "drawn", *shares)
+            or name in values
+        ):
             raise NoiseError(
                 f"noise {spec!r}: {setting.strip()!r} is not one of level=LOW-HIGH, seed=N and, "
                 f"once each, {', '.join(shares)}, rest (=SHARE)"
             )
+        if name == "drawn":
+            drawn.decode(text)
+            values[name] = text
+            continue
         if name == "seed":
             if not (text.isascii() and text.isdigit() and int(text) < _SEEDS):
                 raise NoiseError(f"noise {spec!r}: {name} is a whole number below {_SEEDS}")

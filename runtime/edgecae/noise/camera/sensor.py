@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae.noise.camera.drawn import Generator
+
 __all__ = [
     "FINE",
     "Sensors",
@@ -62,7 +64,7 @@ class Sensors:
     tone: Floats
 
 
-def draw_sensors(rng: np.random.Generator, level: Floats) -> Sensors:
+def draw_sensors(rng: Generator, level: Floats) -> Sensors:
     """Draw white balance, tone curve, shot and read noise for M cameras.
 
     Args:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.noise.camera import coding
+from edgecae.noise.camera.drawn import Generator
 
 __all__ = ["Storage", "draw_storage"]
 
@@ -76,7 +77,7 @@ class Storage:
         return clean if self.subsampling is None else coding.subsampled(clean, self.subsampling)
 
 
-def draw_storage(rng: np.random.Generator, jpeg: float, video: float, chroma: float) -> Storage:
+def draw_storage(rng: Generator, jpeg: float, video: float, chroma: float) -> Storage:
     """Draw a way to store pictures, by the shares of JPEG, video and 4:2:0 or 4:2:2."""
     draw = float(rng.random())
     if draw < jpeg:
