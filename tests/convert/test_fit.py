@@ -20,6 +20,9 @@ from PIL import Image
 
 from edgecae import models, noise
 from edgecae.errors import SettingError, SinkError
+from edgecae.noise import encoded
+from edgecae.noise.camera import CameraNoise
+from edgecae.noise.mixture import Mixture
 from edgecae_convert.fit import command, fitting, frames, judging, plan
 from edgecae_convert.fit.plan import Fit
 from edgecae_train import recipe, run
@@ -160,6 +163,39 @@ def test_frames_of_a_still_scene_are_judged_on_and_others_are_not(
     # The noise of a frame and of the mean of five others; less where it is clipped.
     assert 15 < np.std(noisy - target.astype(float)) < 15 * np.sqrt(1 + 1 / 5)
     assert frames.judging_pairs(mixed) == []
+
+
+def test_frames_of_video_get_cameras_before_an_encoder(
+    monkeypatch: pytest.MonkeyPatch, photo: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    spec = "camera:level=40-40,raw=1,jpeg=0,video=1,chroma=0,seed=205"
+    camera = noise.parse(spec)
+    assert isinstance(camera, CameraNoise)
+    shot = list(camera.still_frames(photo, np.random.default_rng(0), 24))
+    (tmp_path / "frames").mkdir()
+    for index, frame in enumerate(shot):
+        Image.fromarray(frame).save(tmp_path / "frames" / f"{index:04}.png")
+    asked: list[int] = []
+
+    def find(kept: list[NDArray[np.uint8]], **_: object) -> tuple[encoded.LikeCamera, ...]:
+        asked.append(len(kept))
+        return (encoded.LikeCamera(spec, 0.1),)
+
+    monkeypatch.setattr(encoded, "find_cameras", find)
+    warnings = fitting._measured(Fit(source="video"), tmp_path, lambda line: None)
+    assert asked == [24]
+    assert not any("lasts" in each for each in warnings)
+    found = noise.parse(str(tmp_path / "noise.toml"))
+    assert isinstance(found, Mixture)
+    assert spec in found.spec
+    # It is judged against what the camera saw, which the mean of frames is not.
+    mean = np.rint(np.mean(shot, axis=0)).astype(np.uint8)
+    before, after = (
+        abs(float((each - photo.astype(float)).mean()))
+        for each in (mean, fitting._scene(found, mean))
+    )
+    assert before > 2
+    assert after < 0.6 * before
 
 
 def test_another_question_in_the_same_folder_is_refused(tmp_path: Path) -> None:
