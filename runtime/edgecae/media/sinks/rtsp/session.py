@@ -147,6 +147,9 @@ class Session:
         return connected
 
     def _failure(self, error: Exception) -> SinkError:
+        # Whether the last bytes were read before the server went decides which of these it is.
+        if isinstance(error, ConnectionResetError | BrokenPipeError):
+            return SinkError(f"{self._address.name} hung up")
         if isinstance(error, TimeoutError):
             said = f"no answer within {self._timeout:g} s"
         else:
