@@ -9,9 +9,10 @@ PYTHON311 := $(shell for p in $(PYTHON) python3.11; do \
 TFLITE_VENV := .venv-tflite
 DEMO := demo
 
-# One worker a core, each with a TensorFlow of its own. A file's tests go to one worker.
-WORKERS ?= auto
-PARALLEL := -n $(WORKERS) --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+# A worker more than cores, because many tests wait for something; each has a TensorFlow of its own.
+# A file's tests go to one worker.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+PARALLEL := -n $(WORKERS) --maxprocesses 5 --dist loadscope --no-loadscope-reorder
 CORE := not slow and not faults and not browser and not timing
 
 .PHONY: help demo check test oldest arm lint format types contracts bench micro docs links clean
@@ -19,7 +20,7 @@ CORE := not slow and not faults and not browser and not timing
 help:
 	@echo "make demo   train, convert and stream a small model (about five minutes on two cores)"
 	@echo "make check  lint, types, import contracts and the core tests (under two minutes on two cores)"
-	@echo "make test   lint, types, import contracts and all tests (about half an hour on two cores)"
+	@echo "make test   lint, types, import contracts and all tests (about twenty minutes on two cores)"
 	@echo "make oldest the runtime's tests with the oldest packages that it allows, on Python 3.11"
 	@echo "make arm    runtime tests and shipped models on emulated Arm CPUs, against this machine"
 	@echo "make lint   lint, types and import contracts"

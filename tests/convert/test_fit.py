@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT
+from conftest import DATA, ROOT
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -139,7 +139,8 @@ def test_the_verdict() -> None:
 def test_what_is_worse_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Noise of another kind than the source has: learning rates beyond reason ruin the rest."""
     monkeypatch.setattr(plan, "TRAINING", {**plan.TRAINING, "float.learning_rate": 0.3})
-    result = fitting.fit(Fit(CAMERA, model="nano", steps=20), tmp_path / "mine.tflite")
+    asked = Fit(CAMERA, data=str(DATA), model="nano", steps=20)
+    result = fitting.fit(asked, tmp_path / "mine.tflite")
     assert result.kept == "shipped"
     assert result.why
     assert (tmp_path / "mine.tflite").read_bytes() == models.find_model("nano").read_bytes()
@@ -227,7 +228,7 @@ def test_interrupted_and_asked_again(tmp_path: Path) -> None:
         f"plan.TRAINING |= {QUICK!r}; plan.MAX_STEPS = fitting.VALIDATIONS = 1000\n"
         "cli.main()"
     )
-    given = ["fit", CAMERA, "-o", "mine.tflite", "--model", "nano"]
+    given = ["fit", CAMERA, "--data", str(DATA), "-o", "mine.tflite", "--model", "nano"]
     process = subprocess.Popen([sys.executable, "-c", code, *given], cwd=tmp_path)
     checkpoint = tmp_path / "mine.fit" / "run" / "checkpoints" / "last.npz"
     try:
@@ -253,7 +254,7 @@ def test_interrupted_and_asked_again(tmp_path: Path) -> None:
         raise EnoughError
 
     steps: list[int] = []
-    asked = Fit(CAMERA, model="nano")
+    asked = Fit(CAMERA, data=str(DATA), model="nano")
     with pytest.raises(EnoughError):
         fitting.fit(asked, tmp_path / "mine.tflite", report=enough)
     assert steps[0] > 1

@@ -226,6 +226,7 @@ def test_a_hidden_page_takes_no_pictures(page: Page) -> None:
         page.wait(lambda: page.text("state") == "Live")
         page.driver.execute_script(VISIBLE, True)
         page.wait(lambda: not sink.viewers)
+        page.wait(lambda: not page.moves(0.3))  # what was on its way is drawn
         assert not page.moves()
         page.driver.execute_script(VISIBLE, False)
         page.wait(lambda: page.text("state") == "Live")

@@ -128,7 +128,7 @@ def test_an_excerpt_keeps_what_the_search_needs(kind: str) -> None:
 @pytest.fixture
 def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few cameras on small frames: what is found is only near."""
-    numbers = {"FIRST": 24, "KEPT": 6, "GENERATIONS": 1, "CHILDREN": 10, "HEIGHT": 96, "WIDTH": 128}
+    numbers = {"FIRST": 24, "KEPT": 6, "GENERATIONS": 0, "CHILDREN": 10, "HEIGHT": 96, "WIDTH": 128}
     for name, value in {**numbers, "MAX_DISTANCE": 4.0}.items():
         monkeypatch.setattr(encoded, name, value)
 
@@ -138,7 +138,7 @@ def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_the_encoder_got_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoded, "GENERATIONS", 4)
     true = camera()
-    excerpt = encoded.Excerpt(shot(true, 0, encoded.Excerpt.MAX_FRAMES))
+    excerpt = encoded.Excerpt(shot(true, 0))
     frames = [excerpt.kept[index] for index, _ in enumerate(excerpt)]
     told: list[str] = []
     found = encoded.find_cameras(frames, announce=told.append)
@@ -149,18 +149,24 @@ def test_what_the_encoder_got_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     found_shift, found_sigma = moving_luma(camera(found[0].spec))
     assert found_sigma == pytest.approx(sigma, rel=0.4)
     assert found_shift == pytest.approx(shift, abs=4)
-    monkeypatch.setattr(encoded, "GENERATIONS", 0)
-    monkeypatch.setattr(encoded, "MAX_DISTANCE", 100)
-    one, two = (encoded.find_cameras(frames, threads=threads) for threads in (1, 2))
-    assert one == two  # whoever does the work
-    assert one[0].distance > found[0].distance
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short_search")
+def test_threads_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("FIRST", 6), ("KEPT", 2), ("MAX_DISTANCE", 1000)):
+        monkeypatch.setattr(encoded, name, value)
+    kept = [each[:96, :128] for each in shot(camera(), 0, 12)]
+    one, two = (encoded.find_cameras(kept, threads=threads) for threads in (1, 2))
+    assert len(one) == 2
+    assert one == two
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_search")
 def test_what_no_encoder_made_has_no_camera() -> None:
     part = scene()[:96, :128]
-    frames = [noise.gaussian(6).add(part, np.random.default_rng(n)) for n in range(24)]
+    frames = [noise.gaussian(6).add(part, np.random.default_rng(n)) for n in range(12)]
     assert encoded.find_cameras(frames) == ()
 
 
@@ -185,9 +191,14 @@ def test_a_file_with_cameras(tmp_path: Path) -> None:
             noise.parse(str(file))
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("short_search")
-def test_the_command(tmp_path: Path) -> None:
+def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def find(kept: list[Pixels], **_: object) -> tuple[encoded.LikeCamera, ...]:
+        asked.append(len(kept))
+        return (encoded.LikeCamera(SPEC, 0.25),)
+
+    monkeypatch.setattr("edgecae.commands.noise.find_cameras", find)
     for index, frame in enumerate(shot(camera(), 0)):
         Image.fromarray(frame).save(tmp_path / f"{index:02}.png")
     file = tmp_path / "camera.toml"
@@ -195,6 +206,7 @@ def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, [*given, "--json"])
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
-    assert result["encoded"][0]["distance"] <= encoded.MAX_DISTANCE
+    assert asked == [24]
+    assert result["encoded"] == [{"spec": SPEC, "distance": 0.25}]
     assert not any("lasts" in each for each in result["warnings"])
     assert isinstance(noise.parse(str(file)), Mixture)
