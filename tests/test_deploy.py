@@ -108,6 +108,7 @@ def test_the_image_copies_what_is_there_and_runs_as_nobody() -> None:
     assert json.loads(entry[1]) == ["edgecae"]
 
 
+@pytest.mark.slow
 def test_a_unit_for_several_cameras_is_told_of_changes(tmp_path: Path) -> None:
     """With the unit's own command, its reload, and what systemd hears."""
     service = parse(UNIT)["Service"]

@@ -98,6 +98,7 @@ def get(url: str, **headers: str) -> tuple[int, bytes]:
     return answer.status, answer.read()
 
 
+@pytest.mark.slow
 def test_figures_of_each_camera_and_an_end_by_itself(tmp_path: Path) -> None:
     text = DEFAULTS + camera("a", f"{LIVE}&frames=40") + camera("b", f"{LIVE}&frames=60")
     with process(tmp_path, text, "--json") as made:
@@ -111,6 +112,7 @@ def test_figures_of_each_camera_and_an_end_by_itself(tmp_path: Path) -> None:
         assert made.said[-1].startswith("0 of 2 cameras, ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_signal_ends_all_cameras_with_whole_recordings(
     number: int, status: int, tmp_path: Path
@@ -127,6 +129,7 @@ def test_a_signal_ends_all_cameras_with_whole_recordings(
             assert len(list(container.decode(video=0))) == count
 
 
+@pytest.mark.slow
 def test_a_hangup_reads_the_file_anew(tmp_path: Path) -> None:
     with process(tmp_path, DEFAULTS + camera("a") + camera("b"), "--json") as made:
         made.wait(lambda: len(made.lines) > 1 and made.lines[-1]["frames"])

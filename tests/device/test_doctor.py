@@ -329,6 +329,7 @@ def test_here() -> None:
     assert all(np.isfinite(s["fps"]) and s["fps"] > 0 for s in report["speeds"])
 
 
+@pytest.mark.slow
 def test_the_report_for_people(pi4: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fast = [speeds.Speed("nano", 640, 480, 61.5), speeds.Speed("nano", 1280, 720, 3.0, True)]
     monkeypatch.setattr(speeds, "measure_speeds", lambda *arguments: fast)

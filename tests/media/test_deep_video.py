@@ -252,6 +252,7 @@ def test_noise_of_10_bits_becomes_less(tmp_path: Path, denoiser: Denoiser) -> No
     assert len(np.unique(luma % 4)) == 4
 
 
+@pytest.mark.slow
 def test_hlg_of_a_phone(shared: Path, tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
     copy_clip(shared / "real" / "clips" / "siti_fall-hlg.mov", tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as file:

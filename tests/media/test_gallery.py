@@ -77,6 +77,7 @@ def test_nothing_is_shown_without_the_token() -> None:
         assert ask(shown, "GET", "/cameras/door/status", **origin)[0] == 403
 
 
+@pytest.mark.slow
 def test_a_viewer_of_all_gets_pictures_of_each_in_turns() -> None:
     with gallery("door", "yard", "gate") as shown, Socket(shown) as viewer:
         sinks = {name: shown.sink(name) for name in ("door", "yard")}
@@ -141,6 +142,7 @@ def test_a_viewer_of_all_hears_of_cameras_that_say_nothing() -> None:
         assert 0.9 < time.monotonic() - start < 3
 
 
+@pytest.mark.slow
 def test_cameras_come_and_go_and_those_that_stay_keep_their_viewers() -> None:
     with gallery("door", "yard") as shown:
         shown.sink("door").write(picture(40))

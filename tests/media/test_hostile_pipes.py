@@ -117,6 +117,7 @@ headers = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=LONG or 300, deadline=None)
 @given(headers, st.binary(max_size=40))
 @example(["W99999", "H99999"], b"")

@@ -175,6 +175,7 @@ def test_progressive_video_is_not_marked(tmp_path: Path) -> None:
         assert not next(file.decode(video=0)).interlaced_frame
 
 
+@pytest.mark.slow
 def test_1080i_of_a_camera(shared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("edgecae").propagate = True
     source = shared / "real" / "clips" / "mei_sony-a7m3.mts"

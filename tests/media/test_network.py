@@ -169,6 +169,7 @@ def test_the_right_password_opens_and_a_wrong_one_is_not_tried_again(server: Net
         sources.open_source(server.rtsp.replace("sesame", "wrong"), QUICK)
 
 
+@pytest.mark.slow
 def test_no_password_gets_out(
     server: Network, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

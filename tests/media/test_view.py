@@ -330,6 +330,7 @@ def test_what_a_handler_raises_is_no_500_and_one_line(caplog: pytest.LogCaptureF
     assert caplog.records[0].exc_info is None
 
 
+@pytest.mark.slow
 def test_the_view_outlives_a_time_without_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     from edgecae.media.sinks.view import pictures
 
@@ -479,6 +480,7 @@ def test_too_many_clients() -> None:
             client.raw.close()
 
 
+@pytest.mark.slow
 def test_rude_messages_end_the_connection() -> None:
     with view() as sink:
         for rude in (lambda c: c.say(b"x" * 5000), lambda c: c.say(b"x", opcode=2)):

@@ -145,6 +145,7 @@ def test_nine_are_one_too_many_until_one_goes() -> None:
             assert answer.status == 200
 
 
+@pytest.mark.slow
 def test_one_who_does_not_read_slows_nobody_and_is_sent_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -68,6 +68,7 @@ def test_numbers_are_given_out_as_a_generator_draws_them() -> None:
     assert numbers.random() == 0.5  # the last one is gone
 
 
+@pytest.mark.slow
 def test_numbers_are_one_camera_for_all_pictures() -> None:
     made = with_numbers()
     first, second = (made.storage(np.random.default_rng(n)) for n in (0, 1))
@@ -87,6 +88,7 @@ def test_numbers_that_were_cut_off_are_refused(text: str) -> None:
         noise.parse(f"camera:video=0,drawn={text}")
 
 
+@pytest.mark.slow
 def test_the_more_a_camera_differs_the_less_alike_it_looks() -> None:
     seen = likeness.look(shot(camera(), 0))
     levels = [camera(SPEC.replace("25-25", f"{level}-{level}")) for level in (25, 30, 45)]

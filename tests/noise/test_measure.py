@@ -117,6 +117,7 @@ def test_gray_frames_give_three_equal_numbers(photo: NDArray[np.uint8]) -> None:
     assert measured.sigma(0.5)[0] == pytest.approx(sigma(SPECS[1]), rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 20])
 def test_noise_that_neighbours_share(count: int) -> None:
     frames = []
@@ -176,6 +177,7 @@ def test_a_file_is_not_overwritten(tmp_path: Path) -> None:
     assert parsed.sigma(128) == pytest.approx(measured.noise().sigma(128), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_command_and_the_way_back(tmp_path: Path) -> None:
     target = tmp_path / "camera.toml"
     source = "test:320x240@30?noise=poisson-gaussian:0.5,5"
@@ -200,6 +202,7 @@ def test_the_command_and_the_way_back(tmp_path: Path) -> None:
     assert "--overwrite" in again.stderr
 
 
+@pytest.mark.slow
 def test_the_command_takes_several_images(tmp_path: Path, photo: NDArray[np.uint8]) -> None:
     paths = []
     for index, frame in enumerate(noisy(photo, SPECS[1], 8)):
@@ -211,6 +214,7 @@ def test_the_command_takes_several_images(tmp_path: Path, photo: NDArray[np.uint
     assert "σ at 50 %" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_command_draws_curve_and_spectrum(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     plot = tmp_path / "new.png"

@@ -65,6 +65,7 @@ def test_what_is_made_has_the_curve_and_the_spectrum() -> None:
     np.testing.assert_allclose(measured.spectrum.channels(), model.spectrum().channels(), atol=0.03)
 
 
+@pytest.mark.slow
 def test_round_trip_of_a_file(tmp_path: Path) -> None:
     """Measured, written, read, made and measured again."""
     first = measure.measure_noise(frames(grainy(0.7), ramp(0, 255), 30))
@@ -212,6 +213,7 @@ def test_a_file_that_is_none(tmp_path: Path, old: str, new: str, message: str) -
     assert "camera.toml" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_noise_that_lasts_is_measured_and_warned_of() -> None:
     """As of compressed video: a frame has much of the noise of the one before."""
     rng = np.random.default_rng(0)
@@ -234,6 +236,7 @@ def said(shots: list[Pixels]) -> str:
     return " / ".join(measure.measure_noise(shots).warnings)
 
 
+@pytest.mark.slow
 def test_a_scene_that_can_not_tell_is_warned_of() -> None:
     rng = np.random.default_rng(0)
     model = noise.parse("poisson-gaussian:0.2,2")

@@ -45,6 +45,7 @@ def test_tables_are_what_rounding_and_clipping_leave(gamma: float) -> None:
         assert tables.third[index, level] == pytest.approx(third, abs=0.05 * deviation**3)
 
 
+@pytest.mark.slow
 def test_frames_tell_what_their_mean_is_off() -> None:
     taken = frames(CAMERA)
     measured = measure.measure_noise(taken)

@@ -90,6 +90,7 @@ def test_a_model_that_would_do_for_one_camera_and_not_beside_the_others(tmp_path
     assert found.alike["base"] > 2
 
 
+@pytest.mark.slow
 def test_the_report_for_people(tmp_path: Path) -> None:
     machine = doctor.examine(measure=False)
     assert not machine.speeds

@@ -177,6 +177,7 @@ def test_a_file_waits_for_a_slow_sink(nano: Denoiser) -> None:
     assert stats.sink_dropped == 0
 
 
+@pytest.mark.slow
 def test_a_slow_sink_of_a_live_source_loses_only_its_own(nano: Denoiser) -> None:
     slow, fast = Keep(pause=0.3), Keep()
     with sources.open_source("test:16x16@40?live=yes&frames=60") as source:
@@ -495,6 +496,7 @@ def test_after_a_reconnect_the_denoisers_begin_anew(count: int) -> None:
         assert all(set(part) == {"f"} for part in parts)
 
 
+@pytest.mark.slow
 def test_while_it_is_away_a_recording_says_so(nano: Denoiser) -> None:
     class Wanting(Keep):
         wants_slates = True
@@ -593,6 +595,7 @@ def test_buffers_are_used_again(nano: Denoiser) -> None:
     assert len(seen) <= 20
 
 
+@pytest.mark.slow
 def test_a_stop_ends_a_stream_that_waits(nano: Denoiser) -> None:
     source, stop = reconnecting([30.0]), stream.Stop()
     threading.Timer(0.3, lambda: setattr(stop, "requested", True)).start()

@@ -134,6 +134,7 @@ def test_a_camera_that_fails_is_tried_again_and_counts_on(
         assert (good["restarts"], good["state"], good["error"]) == (0, "running", None)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_damaged_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "mine.tflite").write_bytes(b"no model")
     text = cameras(good=LIVE, bad=LIVE) + f"model = '{tmp_path}/mine.tflite'\n"
@@ -145,6 +146,7 @@ def test_a_model_that_is_damaged_is_named(tmp_path: Path, caplog: pytest.LogCapt
     assert line.endswith("trying again, the others go on")
 
 
+@pytest.mark.slow
 def test_a_password_that_is_wrong_is_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +203,7 @@ def test_changes_are_taken_up_and_leave_the_others_alone(
     assert any("suorce" in r.getMessage() for r in caplog.records)
 
 
+@pytest.mark.slow
 def test_a_camera_that_goes_leaves_nothing_in_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -361,6 +364,7 @@ def test_inference_that_hangs_begins_anew_and_the_others_go_on(
     assert "2 cameras" in alive[0]
 
 
+@pytest.mark.slow
 def test_inference_that_hangs_on_and_on_needs_another_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

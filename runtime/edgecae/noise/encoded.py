@@ -200,7 +200,7 @@ def find_cameras(
 ) -> tuple[LikeCamera, ...]:
     """Find cameras whose video looks like frames of a still scene.
 
-    Some 900 short clips are made and encoded, in a minute or two on two cores.
+    Some 800 short clips are made and encoded, which takes minutes.
 
     Args:
         frames: uint8, H×W×3, of one size; from an :class:`Excerpt`.
