@@ -127,6 +127,11 @@ def test_an_excerpt_keeps_what_the_search_needs(kind: str) -> None:
         assert encoded.find_cameras(excerpt.kept) == ()
 
 
+def test_frames_of_several_sizes_have_no_camera() -> None:
+    frames = [np.zeros((64 + index % 2, 64, 3), np.uint8) for index in range(24)]
+    assert encoded.find_cameras(frames) == ()
+
+
 @pytest.fixture
 def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few cameras on small frames: what is found is only near."""
@@ -184,6 +189,12 @@ def test_a_file_with_cameras(tmp_path: Path) -> None:
     noise_file.write_noise_file(tmp_path / "alone.toml", measured, "a camera")
     assert found.kinds[0] == noise.parse(str(tmp_path / "alone.toml"))
     assert noise.parse(found.spec) == found  # as a recipe keeps it
+    three = [*cameras, encoded.LikeCamera(SPEC, 0.3)]
+    noise_file.write_noise_file(file, measured, "a camera", overwrite=True, cameras=three)
+    found = noise.parse(str(file))
+    again = noise.parse(found.spec)
+    assert isinstance(again, Mixture)
+    assert again.shares == pytest.approx((0.2, *[0.8 / 3] * 3))
     assert len(short_name(found.spec)) < 250
     text = file.read_text()
     for value in ('"none"', '["gaussian:5"]', "[]", '["camera:drawn=AAAA"]'):

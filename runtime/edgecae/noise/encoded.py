@@ -203,18 +203,20 @@ def find_cameras(
     Some 800 short clips are made and encoded, which takes minutes.
 
     Args:
-        frames: uint8, H×W×3, of one size; from an :class:`Excerpt`.
+        frames: uint8, H×W×3; from an :class:`Excerpt`.
         seed: of the search.
         threads: that share the work; the result is the same.
         announce: told how far it is, a line a generation.
 
     Returns:
-        The best first; none where no camera looks like them, or there are too few frames.
+        The best first; none where no camera looks like them, there are too few frames, or they
+        differ in size.
 
     Raises:
         NoiseError: PyAV is not installed, or its FFmpeg lacks an encoder.
     """
-    if len(frames) < SEGMENT or min(frames[0].shape[:2]) < 32:
+    sizes = {each.shape for each in frames}
+    if len(frames) < SEGMENT or len(sizes) > 1 or min(frames[0].shape[:2]) < 32:
         return ()
     search = _Search(frames, np.random.default_rng(seed))
     with ThreadPoolExecutor(threads) as pool:

@@ -58,5 +58,6 @@ def mixture(kinds: Sequence[Noise], shares: Sequence[float]) -> Mixture:
         shares: of each, above 0; their sum is 1.
     """
     parts = zip(shares, kinds, strict=True)
-    text = " + ".join(f"{share:g}*{kind.spec}" for share, kind in parts)
+    # Nine digits: thirds, too, have the sum 1 when they are read again.
+    text = " + ".join(f"{share:.9g}*{kind.spec}" for share, kind in parts)
     return Mixture(text, tuple(kinds), tuple(shares))

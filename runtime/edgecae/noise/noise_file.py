@@ -188,10 +188,10 @@ def _gamma(path: Path, values: dict[str, Any]) -> float:
 
 def _cameras(path: Path, values: dict[str, Any]) -> list[CameraNoise]:
     """Cameras whose video looks like the frames; none in most files."""
-    table = values.get("encoded", {})
-    specs = table.get("cameras") if isinstance(table, dict) else None
-    if "encoded" not in values:
+    table = values.get("encoded")
+    if table is None:
         return []
+    specs = table.get("cameras") if isinstance(table, dict) else None
     if not isinstance(specs, list) or not specs:
         raise NoiseError(f"noise file {path}: encoded.cameras must be a list of descriptions")
     found = []
