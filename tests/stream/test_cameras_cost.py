@@ -18,7 +18,7 @@ from PIL import Image
 
 pytestmark = [pytest.mark.timing, pytest.mark.slow]
 
-FRAMES = 120
+FRAMES = 90
 CAMERA = f"test:320x240@10?live=yes&frames={FRAMES}&noise=gaussian:20"
 DEFAULTS = "[defaults]\nmodel = 'nano'\nsink = 'null:'\n"
 STREAM = [sys.executable, "-m", "edgecae", "stream"]
