@@ -16,17 +16,28 @@ from pathlib import Path
 import click
 
 PARTS = ("bayer", "denoise", "scale", "sharpen", "raw", "jpeg", "video", "chroma")
-WHITE = "0.17*gaussian:0-20 + 0.26*gaussian:20-55"
-WHITE_420 = "0.08*camera:level=2-20,rest=0,chroma=1 + 0.17*camera:level=20-60,rest=0,chroma=1"
-CAMERA = "0.32*camera:level=0.7-20"
 
-MIXTURES = {
-    "all": f"{WHITE} + {WHITE_420} + {CAMERA}",
-    **{f"no-{part}": f"{WHITE} + {WHITE_420} + {CAMERA},{part}=0" for part in PARTS},
-    "no-camera": "0.25*gaussian:0-20 + 0.38*gaussian:20-55 + "
-    "0.12*camera:level=2-20,rest=0,chroma=1 + 0.25*camera:level=20-60,rest=0,chroma=1",
-    "no-420": f"0.27*gaussian:0-20 + 0.41*gaussian:20-55 + {CAMERA}",
-    "white": "0.4*gaussian:0-20 + 0.6*gaussian:20-55",
+Kind = tuple[float, str, int]
+"""Share, noise, and of how many patches the most detailed one is taken."""
+
+WHITE: list[Kind] = [(0.17, "gaussian:0-20", 4), (0.26, "gaussian:20-55", 1)]
+WHITE_420: list[Kind] = [
+    (0.08, "camera:level=2-20,rest=0,chroma=1", 4),
+    (0.17, "camera:level=20-60,rest=0,chroma=1", 1),
+]
+
+
+def camera(*left_out: str) -> list[Kind]:
+    """Noise of cameras without some of its parts."""
+    return [(0.32, ",".join(["camera:level=0.7-20", *(f"{each}=0" for each in left_out)]), 3)]
+
+
+MIXTURES: dict[str, list[Kind]] = {
+    "all": WHITE + WHITE_420 + camera(),
+    **{f"no-{part}": WHITE + WHITE_420 + camera(part) for part in PARTS},
+    "no-camera": WHITE + WHITE_420,
+    "no-420": WHITE + camera(),
+    "white": WHITE,
 }
 """Noise of the trainings: that of ``nano-1.toml``, and what is left of it."""
 
@@ -35,7 +46,7 @@ data = "{data}"
 held_out = "{held_out}"
 noise = "{noise}"
 gray = 0.05
-detail = [4, 1, 4, 1, 3]
+detail = {detail}
 seed = {seed}
 validate_every = {steps}
 
@@ -71,10 +82,13 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     for name in names or MIXTURES:
         run, file = out / f"{name}-{seed}", out / f"{name}-{seed}.toml"
+        kinds = MIXTURES[name]
+        whole = sum(share for share, *_ in kinds)
         text = RECIPE.format(
             data=data.resolve(),
             held_out=held_out.resolve(),
-            noise=MIXTURES[name],
+            noise=" + ".join(f"{share / whole:.9f}*{noise}" for share, noise, _ in kinds),
+            detail=[detail for *_, detail in kinds],
             seed=seed,
             steps=steps,
             early=steps * 5 // 6,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import signal
 import subprocess
@@ -27,10 +28,12 @@ from edgecae_convert.fit import command, fitting, frames, judging, plan
 from edgecae_convert.fit.plan import Fit
 from edgecae_train import recipe, run
 from edgecae_train.data import images as data_images
+from edgecae_train.data import synthetic
 
 pytestmark = pytest.mark.slow
 
 TRAINING = dict(plan.TRAINING)
+generated = functools.cache(synthetic.generate)
 CAMERA = "test:160x128?frames=8&noise=camera:level=9"
 QUICK = {
     "float.batch": 2,
@@ -42,10 +45,11 @@ QUICK = {
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, quick_calibration: None) -> None:
-    """Few small patches, few and small pictures."""
+    """Few small patches, few pictures, each generated once for all tests."""
     monkeypatch.setattr(plan, "TRAINING", {**plan.TRAINING, **QUICK})
     monkeypatch.setattr(plan, "MAX_STEPS", 20)
     monkeypatch.setattr(data_images.Builtin, "window", 2)
+    monkeypatch.setattr(synthetic, "generate", generated)
 
 
 def test_the_recipe_is_the_one_of_the_command() -> None:

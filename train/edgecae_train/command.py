@@ -60,7 +60,7 @@ _SETTINGS = [
     _Setting("--held-out", ("held_out",), str,
              "Folder to validate on.  [default: a tenth is held out]"),
     _Setting("--noise", ("noise",), str,
-             "gaussian:25, gaussian:0-55, poisson-gaussian:GAIN,READ or a TOML."),
+             "gaussian:0-55, poisson-gaussian:GAIN,READ, camera:, a TOML, or SHARE*NOISE + …"),
     _Setting("--seed", ("seed",), int, "Of weights, patches and noise."),
     _Setting("--loss", ("float.loss",), recipe.Loss, "Of the float phase."),
     _Setting("--optimizer", ("optimizer",), recipe.Optimizer, "Of the float phase."),

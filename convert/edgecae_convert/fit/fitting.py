@@ -124,6 +124,8 @@ def _measured(asked: Fit, work: Path, announce: Callable[[str], None]) -> tuple[
             cameras = encoded.find_cameras(
                 excerpt.kept, threads=available_cores(), announce=announce
             )
+            if not cameras:
+                announce("no such camera is found: what still frames show is used")
             found = found.explained() if cameras else found
         noise_file.write_noise_file(path, found, redacted(asked.source), cameras=cameras)
     return noise_file.read_warnings(path)

@@ -122,7 +122,7 @@ def command(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Say what this machine lacks, and which model it can run how fast.
+    """Say what this machine lacks, which models it can run, and how fast.
 
     Takes a quarter of a minute, most of it to measure. With --config FILE, looks at each camera of
     the file, and says whether this machine holds them and which models it would hold. The exit

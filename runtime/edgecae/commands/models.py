@@ -91,9 +91,10 @@ def command(name: str | None, as_json: bool, photos: bool) -> None:
             f"({about['macs_per_pixel_padded'] / 1000:.2f} padded), "
             f"{about['parameters']:,} parameters, {about['bytes']:,} bytes"
         )
-        print("PSNR in dB of the int8 file, 8-bit noise:", *_sets(about["psnr"]), sep="\n  ")
-        kind = "noise neither rounded nor clipped"
-        print(f"and of the float network, {kind}:", *_sets(about["psnr_float"]), sep="\n  ")
+        if about["psnr"]:
+            print("PSNR in dB of the int8 file, 8-bit noise:", *_sets(about["psnr"]), sep="\n  ")
+            kind = "noise neither rounded nor clipped"
+            print(f"and of the float network, {kind}:", *_sets(about["psnr_float"]), sep="\n  ")
         return
     every = [describe(each) for each in models.names()]
     if as_json:

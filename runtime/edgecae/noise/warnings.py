@@ -111,7 +111,7 @@ def of_still_frames(
     ):
         yield (
             f"{LASTS}, as in compressed video: {count} frames are too few to tell how strong it "
-            "is; take 300 (--frames), or find out what the encoder got (--encoded)"
+            "is; take 300 (--frames), or find out what the encoder got (edgecae noise --encoded)"
         )
     if found.flicker > max(MAX_FLICKER * sigma, 0.2):
         yield (
