@@ -96,6 +96,9 @@ def test_the_list_and_a_card() -> None:
     assert models.card("nano").splitlines()[0] in shown.stdout
     assert "kMAC per pixel" in shown.stdout
     assert shown.stdout.count("cbsd68") == shown.stdout.count("kodak24") == 2, "two protocols"
+    video = CliRunner().invoke(cli, ["models", "nano-video"]).stdout
+    assert "kMAC per pixel" in video
+    assert "PSNR in dB of" not in video, "a heading without figures"
     data = json.loads(CliRunner().invoke(cli, ["models", "--json"]).stdout)
     assert [each["name"] for each in data] == models.names()
     assert {"macs_per_pixel", "macs_per_pixel_padded", "parameters", "bytes", "psnr"} <= set(

@@ -202,6 +202,14 @@ def test_frames_of_video_get_cameras_before_an_encoder(
     assert before > 2
     assert after < 0.6 * before
 
+    (tmp_path / "noise.toml").unlink()
+    monkeypatch.setattr(encoded, "find_cameras", lambda *_, **__: ())
+    said: list[str] = []
+    warnings = fitting._measured(Fit(source="video"), tmp_path, said.append)
+    assert said[-1] == "no such camera is found: what still frames show is used"
+    assert any("lasts" in each for each in warnings)
+    assert not isinstance(noise.parse(str(tmp_path / "noise.toml")), Mixture)
+
 
 def test_another_question_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     work = tmp_path / "work"
