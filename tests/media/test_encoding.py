@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -55,6 +57,23 @@ def test_hevc_is_tagged_as_apple_players_want_it(
 ) -> None:
     with av.open(str(write(tmp_path / f"a.{suffix}", frames[:2], "hevc"))) as file:
         assert file.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_video_of_few_frames_has_its_times_whatever_was_in_memory(
+    count: int, tmp_path: Path
+) -> None:
+    source, target = f"test:128x96@25?frames={count}", tmp_path / "a.mkv"
+    command = [sys.executable, "-m", "edgecae", "stream", "--source", source]
+    done = subprocess.run(
+        [*command, "--sink", str(target), "--codec", "hevc", "--model", "nano"],
+        env={**os.environ, "MALLOC_PERTURB_": "1"},  # glibc: no memory is zero at first
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with av.open(str(target)) as file:
+        times = [float(frame.time) for frame in file.decode(video=0)]
+    assert times == pytest.approx([index / 25 for index in range(count)])
 
 
 @pytest.mark.parametrize(

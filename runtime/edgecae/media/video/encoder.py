@@ -27,6 +27,10 @@ __all__ = ["FrameEncoder"]
 
 log = naming.logger(__name__)
 
+_X265_DELAY = 2
+"""Frames by which x265 decodes ahead. It learns from the next one how long that is: the decoding
+times of a shorter video are whatever was in memory."""
+
 
 class FrameEncoder:
     """Encodes frames of one size into a new stream of a container.
@@ -187,7 +191,11 @@ class FrameEncoder:
         Raises:
             SinkError: encoding failed.
         """
-        return self._encoded(None)
+        packets = self._encoded(None)
+        if self.stream.codec_context.codec.name == "libx265" and self.count <= _X265_DELAY:
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
 
     def _encoded(self, picture: Any) -> list[Any]:
         try:
