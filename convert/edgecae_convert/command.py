@@ -52,7 +52,10 @@ RANGES = {"0:1": (0.0, 1.0), "0:255": (0.0, 255.0), "-1:1": (-1.0, 1.0)}
     type=click.Choice(sorted(ARCHITECTURES)),
     help="Of MODEL.weights.h5 that Keras wrote.",
 )
-@click.option("--noise", help="What MODEL was trained for.  [default: gaussian:0-55]")
+@click.option(
+    "--noise",
+    help="What MODEL was trained for.  [default: what a shipped gate says, else gaussian:0-55]",
+)
 @click.option(
     "--range",
     "value_range",
@@ -159,9 +162,11 @@ def command(
         raise click.UsageError("give --int8, --int16x8, --float16 or --float32")
     gate = recurrent.is_gate(path)
     if gate:
-        others = ptq or calibrate or architecture or noise or signature or size or split or page
+        others = ptq or calibrate or architecture or signature or size or split or page
         if precision != "int8" or others or trust_code or value_range != "0:1":
-            raise click.UsageError(f"{path} is a gate: it goes with --int8, --still and -o")
+            raise click.UsageError(
+                f"{path} is a gate: it goes with --int8, --still, --noise and -o"
+            )
     elif still is not None:
         raise click.UsageError(f"--still goes with a gate, and {path} is none")
     if ptq and precision != "int8":
@@ -180,6 +185,7 @@ def command(
                 path,
                 output,
                 still=still,
+                noise=noise,
                 max_drop=max_drop,
                 max_low_drop=max_low_drop,
                 overwrite=overwrite,

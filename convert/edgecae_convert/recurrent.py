@@ -58,6 +58,7 @@ def convert(
     output: Path | None = None,
     *,
     still: Path | None = None,
+    noise: str | None = None,
     max_drop: float = 0.1,
     max_low_drop: float = verify.MAX_LOW_DROP,
     overwrite: bool = False,
@@ -71,12 +72,14 @@ def convert(
         output: the file to write; ``RUN/MODEL-int8.tflite`` unless given.
         still: file of a model for single frames; the shipped one that the gate was trained beside,
             unless given.
+        noise: that a gate which is no run was trained for; what the shipped file of that name
+            says, or else ``gaussian:0-55``, unless given.
         max_drop: see :func:`edgecae_convert.convert`.
         max_low_drop: likewise.
         overwrite: replace an existing file.
 
     Raises:
-        RecipeError: there is no such gate.
+        RecipeError: there is no such gate, or a run is told another noise than its own.
         ModelFileError: ``still`` is no model that a gate fits.
         QualityError: too much was lost; no file is written.
         SinkError: the file exists, or can't be written.
@@ -85,7 +88,7 @@ def convert(
     architecture, _, values = weights.read_weights(found)
     assert isinstance(architecture, Fusion)  # see is_gate
     name, _ = architectures.named(architecture)
-    settings, clips, where = _clips(path, name)
+    settings, clips, where = _clips(path, name, noise)
     noises = evaluate.levels(noise_models.parse(settings.noise), SIGMAS)
     validation = clip_validation(clips, noises)
     if output is None:
@@ -151,14 +154,21 @@ def _boosted(
     }
 
 
-def _clips(path: Path, name: str) -> tuple[Recipe, tuple[NDArray[np.uint8], ...], str]:
+def _clips(
+    path: Path, name: str, noise: str | None
+) -> tuple[Recipe, tuple[NDArray[np.uint8], ...], str]:
     """The recipe of a gate, and the clips to measure on: those of its run, or generated ones."""
     if _is_run(path):
+        if noise is not None:
+            raise RecipeError(f"{path} is a run, whose recipe says its noise")
         held_out = read_held_out(held_out_folder(path)).clean
         if not held_out:
             raise RecipeError(f"{path} holds no held-out clips to measure on")
         return recipe.read(path / "recipe.toml"), held_out, f"held-out clips of {path}"
-    settings = recipe.with_changes(Recipe(), {**recipe.OF_CLIPS, "model": name})
+    if noise is None and str(path) in models.names():
+        noise = model_file.read(models.find_model(str(path))).metadata.noise
+    changes = {**recipe.OF_CLIPS, "model": name, **({} if noise is None else {"noise": noise})}
+    settings = recipe.with_changes(Recipe(), changes)
     return settings, open_training_set(settings).held_out.clean, "clips of generated pictures"
 
 

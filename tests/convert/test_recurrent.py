@@ -13,7 +13,7 @@ from edgecae import Denoiser, models
 from edgecae.errors import ModelFileError, QualityError, RecipeError
 from edgecae.tflite import model_file
 from edgecae_convert import command, conversion, recurrent
-from edgecae_train import evaluate, loop, recipe, training_set
+from edgecae_train import architectures, evaluate, loop, recipe, training_set, weights
 
 pytestmark = pytest.mark.slow
 
@@ -23,8 +23,8 @@ def two_clips(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the place of twelve."""
     all_of = recurrent._clips
 
-    def few(path: Path, name: str) -> Any:
-        settings, clips, where = all_of(path, name)
+    def few(path: Path, name: str, noise: str | None) -> Any:
+        settings, clips, where = all_of(path, name, noise)
         return settings, clips[:2], where
 
     monkeypatch.setattr(recurrent, "_clips", few)
@@ -42,6 +42,8 @@ def test_a_shipped_model_is_what_its_weights_make(name: str, tmp_path: Path) -> 
         if one.data is not None:
             np.testing.assert_array_equal(one.data, other.data)
     assert made.metadata.architecture == shipped.metadata.architecture
+    assert made.metadata.noise == shipped.metadata.noise
+    assert "camera:" in made.metadata.noise, "as recipes/nano-video-3.toml"
     for sigma, reference in results.reference.items():
         assert results.converted[sigma] > results.noisy[sigma]
         assert abs(reference - results.converted[sigma]) < 0.3
@@ -64,9 +66,9 @@ def test_a_gate_goes_before_another_model(tmp_path: Path) -> None:
     ("given", "why"),
     [
         (["nano-video"], "give --int8"),
-        (["nano-video", "--float32"], "goes with --int8, --still and -o"),
-        (["nano-video", "--int8", "--ptq"], "goes with --int8, --still and -o"),
-        (["nano-video", "--int8", "--size", "64x64"], "goes with --int8, --still and -o"),
+        (["nano-video", "--float32"], "goes with --int8, --still, --noise and -o"),
+        (["nano-video", "--int8", "--ptq"], "goes with --int8, --still, --noise and -o"),
+        (["nano-video", "--int8", "--size", "64x64"], "goes with --int8, --still, --noise and -o"),
     ],
 )
 def test_what_a_gate_does_not_go_with_is_refused(given: list[str], why: str) -> None:
@@ -122,6 +124,22 @@ def test_other_ways_refuse_a_gate(tmp_path: Path) -> None:
         conversion.convert(Path("nano-video"), tmp_path / "x.tflite")
     with pytest.raises(RecipeError, match="no network for single frames"):
         evaluate.float_denoiser("nano-video")
+
+
+def test_noise_is_told_of_weights_and_not_of_a_run(tmp_path: Path) -> None:
+    made = recurrent.convert(
+        Path("nano-video"), tmp_path / "x.tflite", noise="gaussian:25", max_low_drop=99
+    ).model
+    assert made.metadata.noise == "gaussian:25"
+    assert list(made.metadata.quality["int8"]) == ["gaussian:25"]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.toml").write_text('model = "nano-video"\nframes = 8\n')
+    network = architectures.get("nano-video").build(training=False)
+    weights.save_weights(
+        tmp_path / "run" / "float.weights.h5", network, architectures.get("nano-video"), "float"
+    )
+    with pytest.raises(RecipeError, match="is a run, whose recipe says its noise"):
+        recurrent.convert(tmp_path / "run", noise="gaussian:25")
 
 
 def test_what_is_no_gate(tmp_path: Path) -> None:
