@@ -72,7 +72,9 @@ def _sets(psnr: dict[str, dict[str, float]]) -> list[str]:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, PSNR by set and σ included.")
 @click.option(
-    "--photos", is_flag=True, help="Print the photos that models learned from: whom to credit."
+    "--photos",
+    is_flag=True,
+    help="Print the photos that models learned from, or were chosen by: whom to credit.",
 )
 def command(name: str | None, as_json: bool, photos: bool) -> None:
     """List the shipped models, or show the card of the model NAME."""
