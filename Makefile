@@ -19,7 +19,7 @@ CORE := not slow and not faults and not browser and not timing
 
 help:
 	@echo "make demo   train, convert and stream a small model (about five minutes on two cores)"
-	@echo "make check  lint, types, import contracts and the core tests (two and a half minutes on two cores)"
+	@echo "make check  lint, types, import contracts and the core tests (under two minutes on two cores)"
 	@echo "make test   lint, types, import contracts and all tests (about twenty minutes on two cores)"
 	@echo "make oldest the runtime's tests with the oldest packages that it allows, on Python 3.11"
 	@echo "make arm    runtime tests and shipped models on emulated Arm CPUs, against this machine"

@@ -32,6 +32,7 @@ def test_an_image_equals_itself(image: np.ndarray) -> None:
     assert ssim(image, image) == pytest.approx(1)
 
 
+@pytest.mark.slow
 @given(IMAGES, st.integers(0, 2**32))
 def test_symmetric_and_bounded(image: np.ndarray, seed: int) -> None:
     other = np.random.default_rng(seed).integers(0, 256, image.shape, dtype=np.uint8)

@@ -92,6 +92,7 @@ def check_errors(every: list[tuple[list[str | Path], int]]) -> None:
         assert [line for line in lines if line.startswith("edgecae: ")] == lines[-1:], complaint
 
 
+@pytest.mark.slow
 def test_errors_are_one_line_and_leave_nothing(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_text("text")
     (tmp_path / "file").write_text("")
@@ -178,6 +179,7 @@ NOISY = [
 """A stream for ``edgecae stream`` of which a recording grows fast: noise does not compress."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "name"),
     [
@@ -365,6 +367,7 @@ def test_completing_a_command_imports_none() -> None:
         assert name not in imported
 
 
+@pytest.mark.slow
 def test_bash_completes(tmp_path: Path) -> None:
     """The script that bash is given, run by bash."""
     program = tmp_path / "edgecae"

@@ -35,6 +35,7 @@ def expected() -> np.ndarray:
         return denoiser.process(images.read(FACE).pixels)
 
 
+@pytest.mark.slow
 def test_a_picture_goes_through_a_pipe(expected: np.ndarray, tmp_path: Path) -> None:
     done = edgecae("-", "-o", "-", content=FACE.read_bytes(), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -44,6 +45,7 @@ def test_a_picture_goes_through_a_pipe(expected: np.ndarray, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_each_end_may_be_a_file(expected: np.ndarray, tmp_path: Path) -> None:
     done = edgecae("-", "-o", "out.tif", content=FACE.read_bytes(), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -66,6 +68,7 @@ def test_a_clean_picture_goes_through_byte_for_byte() -> None:
     assert done.stdout == file.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "content", "status", "message"),
     [
@@ -115,6 +118,7 @@ def test_a_terminal_gets_no_picture() -> None:
     assert "standard output is a terminal" in shown
 
 
+@pytest.mark.slow
 def test_a_folder_shows_how_far_it_is(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(4):

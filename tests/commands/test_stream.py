@@ -131,6 +131,7 @@ def read(terminal: int) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_metrics_are_answered_while_it_runs() -> None:
     command = [*STREAM, "--model", "nano", "--source", "test:64x48@25?live=yes"]
     process = subprocess.Popen(

@@ -150,6 +150,7 @@ def test_a_hangup_reads_the_file_anew(tmp_path: Path) -> None:
         assert all(x["frames"] <= y["frames"] for x, y in itertools.pairwise(of_a))
 
 
+@pytest.mark.slow
 def test_one_page_for_all_and_one_for_each_and_metrics(tmp_path: Path) -> None:
     text = "view = '0'\nmetrics = '0'\n[defaults]\nmodel = 'nano'\n" + camera("a") + camera("b")
     with process(tmp_path, text) as made:
@@ -186,6 +187,7 @@ def test_one_page_for_all_and_one_for_each_and_metrics(tmp_path: Path) -> None:
         assert made.end() == 0
 
 
+@pytest.mark.slow
 def test_secrets_of_the_file_are_hidden(tmp_path: Path) -> None:
     (tmp_path / "source").write_text("http://user:opensesame@127.0.0.1:9/live\n")
     (tmp_path / "token").write_text("0123456789abcdefghij\n")
@@ -245,6 +247,7 @@ def test_a_file_that_is_wrong_fails_in_one_line(tmp_path: Path) -> None:
     assert "did you mean 'sink'?" in line
 
 
+@pytest.mark.slow
 def test_inference_that_hangs_too_often_ends_the_process(tmp_path: Path) -> None:
     code = textwrap.dedent("""
         import sys, time

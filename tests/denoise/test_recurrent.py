@@ -88,6 +88,7 @@ def test_sequences_take_turns(watchful: Path, area: int) -> None:
                 np.testing.assert_array_equal(result, alone[sequence][number])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [0, 90])
 @pytest.mark.parametrize("step", [(0, 0), (0, 1), (-1, 3), (2, -5), (0.5, 0.25), (-1.25, 2)])
 def test_tiles_give_the_bytes_of_the_whole_frame(

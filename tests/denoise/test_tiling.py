@@ -143,6 +143,7 @@ def test_kept_rows_are_those_from_before() -> None:
             frame[:stop] = 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tail", [(), (3,)])
 @pytest.mark.parametrize("strength", [0.5, 1])
 def test_nothing_is_allocated_per_tiled_frame(tail: tuple[int, ...], strength: float) -> None:

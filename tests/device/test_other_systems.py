@@ -52,6 +52,7 @@ def test_a_stream_runs() -> None:
     assert '"frames": 5' in done.stdout
 
 
+@pytest.mark.slow
 def test_noise_is_measured_and_written_but_not_over_a_file(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "camera.toml"
     assert edgecae("noise", photos / "face.png", "-o", out).returncode == 0

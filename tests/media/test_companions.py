@@ -194,6 +194,7 @@ def test_a_finished_mp4_is_no_fragmented_one(tmp_path: Path) -> None:
     assert sorted(boxes) == ["free", "ftyp", "mdat", "moov"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "frames", "left_out"),
     [

@@ -187,6 +187,7 @@ def test_places_of_one_camera_take_none_of_anothers(monkeypatch: pytest.MonkeyPa
             viewer.raw.close()
 
 
+@pytest.mark.slow
 def test_a_viewer_who_is_slow_holds_up_no_camera() -> None:
     with gallery("door", "yard") as shown:
         door, yard = shown.sink("door"), shown.sink("yard")

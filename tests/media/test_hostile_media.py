@@ -406,6 +406,7 @@ def test_json_has_names_as_they_are(tmp_path: Path) -> None:
     assert name in json.loads(done.stderr.splitlines()[-1])["message"]
 
 
+@pytest.mark.slow
 def test_a_pipe_called_a_picture_is_refused_at_once(tmp_path: Path, photos: Path) -> None:
     """Opening it would wait for somebody who writes, and no signal would end that."""
     folder = tmp_path / "in"

@@ -92,6 +92,7 @@ def test_sound_does_not_pass_for_a_picture(server: Network) -> None:
         assert 2 < time.monotonic() - came[-1] < 6
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not GSTREAMER, reason="GStreamer's RTSP server is not installed")
 def test_a_real_rtsp_server_with_sound(tmp_path: Path) -> None:
     """Every picture comes, in order, from a session with one track of each kind."""

@@ -30,6 +30,7 @@ def pipe(arguments: list[str], content: bytes = b"") -> subprocess.CompletedProc
     return subprocess.run([*STREAM, *arguments], input=content, capture_output=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_y4m_out_and_in_again(tmp_path: Path) -> None:
     """One process writes what another reads; nothing is lost between them."""
     clip = make_clip(tmp_path / "in.mkv", moving(), pix_fmt="yuv420p")
@@ -125,6 +126,7 @@ def test_standard_output_is_for_one_thing(sinks: list[str]) -> None:
     assert b"standard output is for one thing" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sink", ["-", "raw:rgb24"])
 def test_frames_of_another_size_are_scaled_to_the_first_one(sink: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
@@ -163,6 +165,7 @@ def test_ffmpeg_reads_the_header_as_it_was_meant(tmp_path: Path) -> None:
         assert stream.codec_context.pix_fmt == "yuv444p"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["-", "raw:64x48"])
 def test_a_thread_that_waits_for_standard_input_does_not_disturb_the_end(source: str) -> None:
     code = (

@@ -73,6 +73,7 @@ def read(url: str, count: int) -> list[Frame]:
         return list(itertools.islice(source, count))
 
 
+@pytest.mark.slow
 @NEEDS_GSTREAMER
 @pytest.mark.parametrize("way", ["", "basic", "digest"])
 def test_every_frame_arrives_in_order(way: str) -> None:
@@ -445,6 +446,7 @@ def test_a_server_that_says_nothing_stops_no_other_thread(monkeypatch: pytest.Mo
     assert np.diff(ticks).max() < 0.5
 
 
+@pytest.mark.slow
 def test_the_end_of_a_sink_does_not_wait_for_its_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sink = opened(f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x")

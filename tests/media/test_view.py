@@ -626,6 +626,7 @@ def say_often(client: Socket) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_request_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     from edgecae.media import http_server
 

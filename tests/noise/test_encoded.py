@@ -103,6 +103,7 @@ def test_a_scene_without_enough_pixels_looks_like_nothing() -> None:
     assert likeness.distance(likeness.look(small), likeness.look(small)) == np.inf
 
 
+@pytest.mark.slow
 def test_the_scene_is_found_behind_what_noise_shifts() -> None:
     made = camera(SPEC.replace("25-25", "40-40") + ",raw=1")
     mean = np.mean(shot(made, 0, 60), axis=0)
@@ -177,6 +178,7 @@ def test_what_no_encoder_made_has_no_camera() -> None:
     assert encoded.find_cameras(frames) == ()
 
 
+@pytest.mark.slow
 def test_a_file_with_cameras(tmp_path: Path) -> None:
     measured = measure.measure_noise(shot(camera(), 0))
     cameras = [encoded.LikeCamera(with_numbers(NUMBERS + n).spec, 0.1 * n) for n in (1, 2)]
@@ -204,6 +206,7 @@ def test_a_file_with_cameras(tmp_path: Path) -> None:
             noise.parse(str(file))
 
 
+@pytest.mark.slow
 def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[int] = []
 

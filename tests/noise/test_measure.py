@@ -45,6 +45,7 @@ def edgecae(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", SPECS)
 def test_still_frames(spec: str, photo: NDArray[np.uint8]) -> None:
     measured = measure.measure_noise(noisy(photo, spec, 30))
@@ -72,6 +73,7 @@ def test_photos(spec: str, photos: Path) -> None:
     assert measured.sigma(0.5) == pytest.approx([sigma(spec)] * 3, rel=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_camera_that_moves(spec: str) -> None:
     scene = test_scene.TestScene(320, 240, frames=10, noise=noise.parse(spec))

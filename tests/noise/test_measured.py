@@ -52,6 +52,7 @@ def spectral_error(found: Spectrum, true: Spectrum) -> float:
     return float(np.sqrt(np.mean(np.square((power - true.power) / (true.power + least)))))
 
 
+@pytest.mark.slow
 def test_what_is_made_has_the_curve_and_the_spectrum() -> None:
     model = grainy()
     measured = measure.measure_noise(frames(model, ramp(20, 235), 30))
@@ -263,6 +264,7 @@ def test_a_scene_that_can_not_tell_is_warned_of() -> None:
     assert "something moves in" in said(taken(moving))
 
 
+@pytest.mark.slow
 def test_rows_and_hot_pixels_are_found() -> None:
     rng = np.random.default_rng(0)
     clean = ramp(40, 200).astype(np.float64)
@@ -293,6 +295,7 @@ def test_blocks_that_lost_their_noise_are_counted() -> None:
     assert "left no noise" in " / ".join(measured.warnings)
 
 
+@pytest.mark.slow
 def test_few_frames_say_how_sure_they_are() -> None:
     model = grainy()
     few, many = (measure.measure_noise(frames(model, ramp(20, 235), n)) for n in (2, 24))

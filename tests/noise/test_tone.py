@@ -66,6 +66,7 @@ def test_frames_tell_what_their_mean_is_off() -> None:
     assert np.abs(same - off).mean() < 1
 
 
+@pytest.mark.slow
 def test_noise_that_is_added_to_display_values_has_no_curve() -> None:
     taken = frames("gaussian:25")
     measured = measure.measure_noise(taken)

@@ -145,6 +145,7 @@ def test_sizes_of_cameras_that_are_away_are_those_of_the_file(tmp_path: Path) ->
     assert seen.trouble.endswith("; taken as the file has it")
 
 
+@pytest.mark.slow
 def test_options_that_do_not_go_with_a_file(tmp_path: Path) -> None:
     cameras(tmp_path)
     for option in (["--quick"], ["--threads", "2"]):

@@ -201,6 +201,7 @@ def test_standard_input_that_can_not_be_read_fails(
         assert "20 out" in edgecae(*command, stdin=file).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "avi"])
 def test_a_video_that_ends_early_is_denoised_as_far_as_it_goes(suffix: str, tmp_path: Path) -> None:
     settings = {**SOUND, "codec": "libx264", "pix_fmt": "yuv420p"}

@@ -214,6 +214,7 @@ def test_a_live_stream_goes_on_without_a_sink_that_failed(
         stream.run(source, nano, [Keep(fail_after=2)])
 
 
+@pytest.mark.slow
 def test_a_sink_that_recovers_is_tried_again_and_the_others_miss_nothing(
     nano: Denoiser, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -431,6 +432,7 @@ def test_a_camera_that_can_not_be_closed_is_opened_again(nano: Denoiser) -> None
     assert stream.run(source, nano, [Keep()]).frames_in == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [UsbCamera, PiCamera])
 def test_a_camera_that_hangs_when_opened_leaves_one_thread_behind_not_one_an_attempt(
     kind: type[StandIn], nano: Denoiser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -468,6 +470,7 @@ def test_a_camera_that_hangs_when_opened_leaves_one_thread_behind_not_one_an_att
     assert files.max() <= files[0] + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 def test_after_a_reconnect_the_denoisers_begin_anew(count: int) -> None:
     """Each one before the first frame that it gets, and at no other."""
@@ -687,6 +690,7 @@ def test_a_stop_while_a_source_is_opened_again_closes_it(
     assert wait_until_closed(late)
 
 
+@pytest.mark.slow
 def test_the_choice_of_threads() -> None:
     fast = tune.Choice(1, 4, 40.0, 100.0)
     short = tune.Choice(4, 1, 30.0, 33.0)

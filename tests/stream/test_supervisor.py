@@ -234,6 +234,7 @@ def test_a_camera_that_goes_leaves_nothing_in_memory(
             gc.enable()
 
 
+@pytest.mark.slow
 def test_lines_name_their_camera(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Those about its source and its sinks as well, whichever thread they come from."""
     pytest.importorskip("av")
@@ -341,6 +342,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch, times: int) -> threading.Event:
     return end
 
 
+@pytest.mark.slow
 def test_inference_that_hangs_begins_anew_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
