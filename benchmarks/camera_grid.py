@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from clips_420 import LUMA
 from numpy.typing import NDArray
 
 from edgecae import noise
@@ -105,6 +106,14 @@ def truth(frames: list[Pixels]) -> Truth:
         noisy = tiles(((frame - mean) / deviation).astype(np.float32))[good]
         sums.add(noisy, np.arange(len(noisy)) % 2)
     return Truth(levels, sigmas, sums.spectrum())
+
+
+def plain_luma(camera: CameraNoise) -> Floats:
+    """Luma noise on a plain field of medium brightness, 0–255 scale."""
+    # Gray alone would be a monochrome camera's.
+    plain = np.broadcast_to(np.array([136, 128, 120], np.uint8), (256, 256, 3))
+    noisy = camera.add(plain, np.random.default_rng(0))
+    return np.asarray((noisy - plain.astype(float)) @ LUMA)
 
 
 def write_still(folder: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import av
 import numpy as np
+from camera_grid import plain_luma
 from numpy.typing import NDArray
 
 from edgecae import noise
@@ -60,11 +61,9 @@ def recoded(frames: list[Pixels], options: dict[str, str]) -> list[Pixels]:
     ]
 
 
-def plain_luma(camera: CameraNoise) -> str:
-    """σ and mean of a camera's luma noise on a plain gray, 0–255 scale."""
-    plain = np.broadcast_to(np.array([136, 128, 120], np.uint8), (256, 256, 3))
-    off = camera.add(plain, np.random.default_rng(0)) - plain.astype(float)
-    luma = off @ [0.299, 0.587, 0.114]
+def cells_of(camera: CameraNoise) -> str:
+    """Cells of the table: σ and mean of a camera's luma noise."""
+    luma = plain_luma(camera)
     return f"{luma.std():.1f} | {luma.mean():+.1f}"
 
 
@@ -81,7 +80,7 @@ def main() -> None:
     raw = list(camera.still_frames(scene, np.random.default_rng(1), count))
     print("| encoder | σ of still frames | distance | σ | mean | seconds |")
     print("|---|---|---|---|---|---|")
-    print(f"| none | | | {plain_luma(camera)} | |")
+    print(f"| none | | | {cells_of(camera)} | |")
     for name in asked.encoders:
         excerpt = encoded.Excerpt(recoded(raw, dict(ENCODERS[name]))[SETTLE:])
         for _ in excerpt:
@@ -95,7 +94,7 @@ def main() -> None:
         if found:
             best = noise.parse(found[0].spec)
             assert isinstance(best, CameraNoise)
-            cells = f"{found[0].distance:.2f} | {plain_luma(best)}"
+            cells = f"{found[0].distance:.2f} | {cells_of(best)}"
         print(f"| {name} | {still:.1f} | {cells} | {seconds:.0f} |", flush=True)
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from camera_grid import FRAMES, shot
+from camera_grid import FRAMES, plain_luma, shot
 from numpy.typing import NDArray
 
 from edgecae import atomic, models, noise
@@ -50,8 +50,6 @@ MIN_GRAIN = 0.3
 
 SIZE = (480, 640)
 """Height and width of the scene, at most."""
-
-LUMA = np.array([0.299, 0.587, 0.114])
 
 Pixels = NDArray[np.uint8]
 
@@ -78,9 +76,7 @@ class Camera:
 def _camera(kind: str, where: str, seed: int) -> Camera:
     made = noise.parse(f"camera:level={LEVELS[where]},{KINDS[kind]},seed={seed}")
     assert isinstance(made, CameraNoise)
-    # Gray alone would be a monochrome camera's.
-    plain = np.broadcast_to(np.array([136, 128, 120], np.uint8), (256, 256, 3))
-    luma = (made.add(plain, np.random.default_rng(0)) - plain.astype(float)) @ LUMA
+    luma = plain_luma(made)
     shift = float(luma.mean())
     luma -= shift
     shared = [np.mean(luma[:, 1:] * luma[:, :-1]), np.mean(luma[1:] * luma[:-1])]

@@ -2,70 +2,49 @@
 
     python benchmarks/search/noise_parts.py --data photos/ --held-out held-out/ --out parts/
 
-Each training is a run in ``parts``, made by ``edgecae train`` from a recipe that is written beside
-it. A run that is there goes on where it stopped. ``legs.py measure`` and ``benchmarks/cameras.py``
-measure the runs.
+Each training is a run in ``parts``, with the recipe ``nano-1.toml`` but for its noise and a shorter
+time. A run that is there goes on where it stopped. ``legs.py measure`` and
+``benchmarks/cameras.py`` measure the runs.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import click
 
-PARTS = ("bayer", "denoise", "scale", "sharpen", "raw", "jpeg", "video", "chroma")
+from edgecae_train import loop, recipe
+
+NANO = recipe.read(Path(__file__).parents[2] / "recipes" / "nano-1.toml")
 
 Kind = tuple[float, str, int]
 """Share, noise, and of how many patches the most detailed one is taken."""
 
-WHITE: list[Kind] = [(0.17, "gaussian:0-20", 4), (0.26, "gaussian:20-55", 1)]
-WHITE_420: list[Kind] = [
-    (0.08, "camera:level=2-20,rest=0,chroma=1", 4),
-    (0.17, "camera:level=20-60,rest=0,chroma=1", 1),
-]
+
+def kinds_of(settings: recipe.Recipe) -> list[Kind]:
+    """The kinds of noise of a mixture, with the detail of each."""
+    parts = (each.split("*", 1) for each in settings.noise.split(" + "))
+    assert not isinstance(settings.detail, int)
+    return [
+        (float(share), noise, detail)
+        for (share, noise), detail in zip(parts, settings.detail, strict=True)
+    ]
 
 
-def camera(*left_out: str) -> list[Kind]:
-    """Noise of cameras without some of its parts."""
-    return [(0.32, ",".join(["camera:level=0.7-20", *(f"{each}=0" for each in left_out)]), 3)]
-
-
+ALL = kinds_of(NANO)
+WHITE, WHITE_420, CAMERA = ALL[:2], ALL[2:4], ALL[4:]
+PARTS = ("bayer", "denoise", "scale", "sharpen", "raw", "jpeg", "video", "chroma")
 MIXTURES: dict[str, list[Kind]] = {
-    "all": WHITE + WHITE_420 + camera(),
-    **{f"no-{part}": WHITE + WHITE_420 + camera(part) for part in PARTS},
+    "all": ALL,
+    **{
+        f"no-{part}": [*ALL[:4], *((share, f"{noise},{part}=0", n) for share, noise, n in CAMERA)]
+        for part in PARTS
+    },
     "no-camera": WHITE + WHITE_420,
-    "no-420": WHITE + camera(),
+    "no-420": WHITE + CAMERA,
     "white": WHITE,
 }
 """Noise of the trainings: that of ``nano-1.toml``, and what is left of it."""
-
-RECIPE = """model = "nano"
-data = "{data}"
-held_out = "{held_out}"
-noise = "{noise}"
-gray = 0.05
-detail = {detail}
-seed = {seed}
-validate_every = {steps}
-
-[float]
-steps = {steps}
-patch = 112
-learning_rate = 8e-3
-weight_decay = 0.6
-margin = 8
-
-[float.early]
-steps = {early}
-batch = 16
-patch = 48
-
-[qat]
-steps = 0
-learning_rate = 2e-5
-"""
 
 
 @click.command()
@@ -73,31 +52,30 @@ learning_rate = 2e-5
 @click.option("--held-out", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option("--steps", default=3600, show_default=True, help="The last sixth has large patches.")
-@click.option("--seed", default=11, show_default=True)
+@click.option("--seed", default=NANO.seed, show_default=True)
 @click.argument("names", nargs=-1, type=click.Choice(list(MIXTURES)))
 def main(
     data: Path, held_out: Path, out: Path, steps: int, seed: int, names: tuple[str, ...]
 ) -> None:
     """Train; without NAMES all."""
-    out.mkdir(parents=True, exist_ok=True)
     for name in names or MIXTURES:
-        run, file = out / f"{name}-{seed}", out / f"{name}-{seed}.toml"
+        run = out / f"{name}-{seed}"
+        if (run / "float.weights.h5").exists():
+            continue
         kinds = MIXTURES[name]
         whole = sum(share for share, *_ in kinds)
-        text = RECIPE.format(
-            data=data.resolve(),
-            held_out=held_out.resolve(),
-            noise=" + ".join(f"{share / whole:.9f}*{noise}" for share, noise, _ in kinds),
-            detail=[detail for *_, detail in kinds],
-            seed=seed,
-            steps=steps,
-            early=steps * 5 // 6,
-        )
-        file.write_text(text, encoding="utf-8")
-        going_on = ["--resume"] if run.exists() else ["--recipe", str(file)]
-        subprocess.run(
-            [sys.executable, "-m", "edgecae", "train", "--out", str(run), *going_on], check=True
-        )
+        changes = {
+            "data": str(data),
+            "held_out": str(held_out),
+            "noise": " + ".join(f"{share / whole:.9f}*{noise}" for share, noise, _ in kinds),
+            "detail": [detail for *_, detail in kinds],
+            "seed": seed,
+            "validate_every": steps,
+            "float.steps": steps,
+            "float.early.steps": steps * 5 // 6,
+        }
+        resume = (run / "recipe.toml").exists()
+        loop.train(recipe.with_changes(NANO, changes), run, resume=resume, announce=print)
 
 
 if __name__ == "__main__":
