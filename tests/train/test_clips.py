@@ -65,7 +65,7 @@ def test_half_a_pixel_lies_between(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_objects_cuts_and_light_come_in_clips(photos: Path) -> None:
     """Of many clips, some are still, most are not, and some are cut."""
     images = open_images(str(photos), SIDE, 0)
-    source = ClipBatches(images, noise.parse("gaussian:25"), 1, SIDE, FRAMES, seed=0)
+    source = ClipBatches(images, None, noise.parse("gaussian:25"), 1, SIDE, FRAMES, seed=0)
     drawn = [source._clip(index)[1].astype(int) for index in range(80)]
     steps = np.array([[np.abs(np.diff(clip, axis=0)).mean((1, 2, 3)).max()] for clip in drawn])
     assert 4 <= (steps == 0).sum() <= 40
@@ -76,7 +76,7 @@ def test_a_batch_is_a_function_of_the_step(photos: Path) -> None:
     def source() -> ClipBatches:
         images = open_images(str(photos), SIDE, 0)
         kinds = noise.parse("0.5*gaussian:5-50 + 0.5*camera:level=2-40")
-        return ClipBatches(images, kinds, 3, SIDE, FRAMES, seed=5)
+        return ClipBatches(images, None, kinds, 3, SIDE, FRAMES, seed=5)
 
     first = source()
     for step in range(3):
@@ -109,6 +109,6 @@ def test_noise_of_a_clip_has_one_strength_and_is_new_in_each_frame() -> None:
 
 def test_held_out_clips_are_always_the_same() -> None:
     photos = [waves(np.random.default_rng(0), 200), waves(np.random.default_rng(0), 150)]
-    one, other = (held_out_clips(photos, FRAMES, SIDE, 4) for _ in range(2))
+    one, other = (held_out_clips(photos, None, FRAMES, SIDE, 4) for _ in range(2))
     assert [clip.shape for clip in one] == [(FRAMES, SIDE, SIDE, 3)] * 4
     np.testing.assert_array_equal(one, other)

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from clips import make_clip
+from PIL import Image
 
-from edgecae.errors import RecipeError
+from edgecae.errors import DataError, RecipeError
 from edgecae_train import architectures, command, evaluate, loop, recipe, training_set, weights
 from edgecae_train._tf import tf
 from edgecae_train.architectures.fusion import MIN_GAIN, Fusion, clip_denoiser, fused
@@ -158,6 +160,35 @@ def test_it_trains_and_goes_on_where_it_was_killed(tmp_path: Path, photos: Path)
     assert all(name.startswith("gate_") for name in values)
     assert (whole / "samples.png").exists()
     assert len(list((whole / "held_out").glob("*_clip.png"))) == 12
+
+
+def videos_below(folder: Path, photos: Path, *names: str) -> Path:
+    """A folder of short videos in which a camera pans over a photo."""
+    folder.mkdir()
+    photo = np.asarray(Image.open(photos / "face.png").convert("RGB"))
+    for step, name in enumerate(names):
+        frames = [np.ascontiguousarray(photo[t : t + 96, step * t :][:, :96]) for t in range(5)]
+        make_clip(folder / name, frames)
+    return folder
+
+
+def test_it_trains_on_videos_alone(tmp_path: Path, photos: Path) -> None:
+    data = videos_below(tmp_path / "videos", photos, "a.mkv", "b.mkv", "c.mkv")
+    settings = recipe.with_changes(recipe.Recipe(), {**TINY, "data": str(data)})
+    run = loop.train(settings, tmp_path / "run")
+    assert (run / "float.weights.h5").exists()
+    kept = training_set.read_held_out(run / "held_out").clean
+    assert len(kept) == 12
+    assert (kept[0] == kept[0][0]).all()  # cut from the video: a pan that is followed
+    assert np.ptp(kept[0]) > 100
+
+
+def test_videos_alone_need_videos_to_validate_on(tmp_path: Path, photos: Path) -> None:
+    data = videos_below(tmp_path / "videos", photos, "a.mkv")
+    other = videos_below(tmp_path / "other", photos)
+    changes = {**TINY, "data": str(data), "held_out": str(other)}
+    with pytest.raises(DataError, match="other holds no usable video"):
+        loop.train(recipe.with_changes(recipe.Recipe(), changes), tmp_path / "run")
 
 
 def test_pairs_and_bursts_teach_it_nothing(tmp_path: Path, photos: Path) -> None:

@@ -51,7 +51,8 @@ _SETTINGS = [
              "Architecture."),
     _Setting("--latent", ("latent",), int,
              "Channels of a compressor's latent; for classic.  [default: none]"),
-    _Setting("--data", ("data",), str, "Folder of images (searched recursively), or builtin."),
+    _Setting("--data", ("data",), str, "Folder of images (searched recursively), or builtin; "
+             "of videos, too, for a model for video."),
     _Setting("--pairs", ("pairs",), str,
              "Folder of noisy and clean pictures: x_noisy.png and x_clean.png, or noisy/x.png and "
              "clean/x.png; in the place of --data and --noise."),

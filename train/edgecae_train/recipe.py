@@ -143,17 +143,17 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         architecture: numbers that replace those of ``model``, ``[architecture]`` in a file: fields
             of its dataclass in :mod:`edgecae_train.architectures`, such as ``channels``.
         name: what the model file is called; like the architecture unless given.
-        data: folder of photos, or ``builtin``.
-        held_out: folder of photos to validate on, or of pairs or bursts where it is trained on
-            those; without one, a few are held out by their names. Photos of sources that training
-            does not see tell more.
+        data: folder of photos, and of videos for recurrent models, or ``builtin``.
+        held_out: folder of photos to validate on, or of what else it is trained on; without one, a
+            few are held out by their names. Photos of sources that training does not see tell more.
         pairs: folder of noisy and clean pictures of the same scenes (:mod:`.data.names`), in the
             place of ``data`` and ``noise``, which then mean nothing, as ``gray`` and ``flat`` do.
         bursts: folder with a subfolder of shots for each still scene (:mod:`.data.bursts`), in the
             place of both likewise.
         noise: see :mod:`edgecae.noise`.
-        frames: of a clip, for recurrent models, whose clips are made from ``data``
-            (:mod:`.data.clips`); ``gray``, ``detail`` and ``flat`` mean nothing to them.
+        frames: of a clip, for recurrent models, whose clips are made from the photos of ``data``
+            (:mod:`.data.clips`) and cut from its videos (:mod:`.data.videos`); ``gray``,
+            ``detail`` and ``flat`` mean nothing to them.
         caution: of a recurrent model: weight of what a scene has changed against noise. The
             network for single frames removes noise, and takes the change for a part of the
             picture; and a wrong mean is wrong in the next frames, too.

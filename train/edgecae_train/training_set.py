@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from edgecae import noise as noise_models
-from edgecae.errors import RecipeError
+from edgecae.errors import DataError, RecipeError
 from edgecae.media import images as picture_files
 from edgecae.media.images import Picture
 from edgecae.noise import Noise
@@ -24,9 +24,10 @@ from edgecae_train.architectures import RECURRENT
 from edgecae_train.data.batches import Batches, Drawn
 from edgecae_train.data.bursts import open_bursts
 from edgecae_train.data.clip_batches import ClipBatches, add_noise, held_out_clips
-from edgecae_train.data.images import Images, open_images
+from edgecae_train.data.images import BUILTIN, Images, has_pictures, open_images
 from edgecae_train.data.pairs import open_pairs
 from edgecae_train.data.scenes import ScenePatches, Scenes
+from edgecae_train.data.videos import VideoFrames, Videos, open_videos
 from edgecae_train.evaluate import HeldOut, Pixels
 from edgecae_train.recipe import Recipe
 
@@ -152,13 +153,24 @@ class Photos(_Made):
         return evaluate.held_out(self.held_out.clean, stride, self.levels)
 
 
+@dataclass(frozen=True)
 class Clips(_Made):
-    """Clips made from them."""
+    """Clips made from them, and cut from videos."""
+
+    videos: Videos | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`TrainingSet`."""
+        videos = self.videos.fingerprint if self.videos else ""
+        of_videos = isinstance(self.images, VideoFrames)
+        return videos if of_videos else self.images.fingerprint + videos
 
     def batches(self, batch: int, patch: int, seed: int, shard: int = 0) -> ClipBatches:
         """See :class:`TrainingSet`."""
         noise = noise_models.parse(self.recipe.noise)
-        return ClipBatches(self.images, noise, batch, patch, self.recipe.frames, seed, shard)
+        frames = self.recipe.frames
+        return ClipBatches(self.images, self.videos, noise, batch, patch, frames, seed, shard)
 
     def validation(self, stride: int) -> HeldOut:  # noqa: ARG002
         """See :class:`TrainingSet`."""
@@ -204,6 +216,30 @@ class Photographed:
         return evaluate.held_out_pairs(self.held_out.pairs, stride, AGAINST[self.kind])
 
 
+def _open_clips(settings: Recipe, smallest: int) -> Clips:
+    """Open photos, videos or both; of videos alone, single frames are the photos.
+
+    Raises:
+        DataError: there is nothing usable to train on, or nothing to validate on.
+    """
+    data, held_out = settings.data, settings.held_out
+    videos = None
+    if data != BUILTIN:
+        longest = max(settings.frames, HELD_OUT_FRAMES)
+        videos = open_videos(
+            Path(data), settings.frames, longest, smallest, settings.seed, held_out
+        )
+    images: Images
+    if videos and not has_pictures(Path(data)):
+        if not videos.validation:
+            raise DataError(f"{held_out} holds no usable video, and {data} nothing else")
+        images = VideoFrames(videos)
+    else:
+        images = open_images(data, smallest, settings.seed, held_out)
+    clips = held_out_clips(images.held_out(), videos, HELD_OUT_FRAMES, smallest)
+    return Clips(images, settings, HeldOutPictures(clips), videos)
+
+
 def open_training_set(settings: Recipe) -> TrainingSet:
     """Open what a recipe says to train on.
 
@@ -213,10 +249,9 @@ def open_training_set(settings: Recipe) -> TrainingSet:
     phases = [phase for phase in (settings.float_phase, settings.qat) if phase.steps]
     smallest = max(size.patch for phase in phases for size in phase.sizes)
     if not settings.photographed:
-        images = open_images(settings.data, smallest, settings.seed, settings.held_out)
         if settings.model in RECURRENT:
-            clips = held_out_clips(images.held_out(), HELD_OUT_FRAMES, smallest)
-            return Clips(images, settings, HeldOutPictures(clips))
+            return _open_clips(settings, smallest)
+        images = open_images(settings.data, smallest, settings.seed, settings.held_out)
         return Photos(images, settings, HeldOutPictures(tuple(images.held_out())))
     kind, folder = settings.photographed
     if settings.model in RECURRENT:

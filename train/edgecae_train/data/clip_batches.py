@@ -11,6 +11,7 @@ from edgecae.noise import Noise, fast_normals
 from edgecae_train.data.clips import clip
 from edgecae_train.data.images import Images
 from edgecae_train.data.photo_window import PhotoWindow
+from edgecae_train.data.videos import ShotWindow, Videos
 
 __all__ = ["ClipBatches", "add_noise", "held_out_clips"]
 
@@ -21,6 +22,11 @@ USES = 4
 is turned and mirrored anew, and half of the time it runs backwards."""
 CLIPS_A_PHOTO = 10
 """Clips after which the oldest photo of the window makes room for a new one."""
+CLIPS_A_SHOT = 40
+"""The same of the shots of videos, which take longer to read."""
+RECORDED = 0.5
+"""Share of the clips that are cut from videos, where there are some. Motion that is made has what
+few videos show enough of: cuts, steps of light, and a camera on a stand."""
 BEGINS = 0.4
 """Share of the clips that are the begin of a sequence."""
 LED = 0.5
@@ -60,6 +66,7 @@ class ClipBatches:
 
     Attributes:
         images: photos that clips are made from (:mod:`.clips`).
+        videos: what others are cut from (:mod:`.videos`); None: nothing.
         noise: drawn anew for every clip, strength included.
         batch: clips a step (of this shard).
         patch: their height and width.
@@ -69,6 +76,7 @@ class ClipBatches:
     """
 
     images: Images
+    videos: Videos | None
     noise: Noise
     batch: int
     patch: int
@@ -80,17 +88,21 @@ class ClipBatches:
     def __post_init__(self) -> None:
         """Begin without photos."""
         self._photos = PhotoWindow(self.images)
+        self._shots = ShotWindow(self.videos) if self.videos else None
 
     def _clip(self, index: int) -> tuple[Pixels, Pixels]:
         """Clip ``index`` of the endless series."""
         if index not in self._held:
             rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, index, 1]))
-            oldest = index // CLIPS_A_PHOTO
+            if self._shots and rng.random() < RECORDED:
+                clean = self._shots.draw(rng, self.patch, index // CLIPS_A_SHOT)
+            else:
+                oldest = index // CLIPS_A_PHOTO
 
-            def photo(rng: np.random.Generator, side: int) -> Pixels:
-                return self._photos.draw(rng, side, oldest, 1)
+                def photo(rng: np.random.Generator, side: int) -> Pixels:
+                    return self._photos.draw(rng, side, oldest, 1)
 
-            clean = clip(rng, photo, self.frames, self.patch)
+                clean = clip(rng, photo, self.frames, self.patch)
             self._held[index] = add_noise(clean, self.noise, rng)
         return self._held[index]
 
@@ -129,18 +141,19 @@ class ClipBatches:
 
 
 def held_out_clips(
-    photos: list[Pixels], frames: int, side: int, count: int = 12
+    photos: list[Pixels], videos: Videos | None, frames: int, side: int, count: int = 12
 ) -> tuple[Pixels, ...]:
     """Make clips for validation, always the same.
 
     Args:
         photos: held-out ones, which take turns.
+        videos: clips of which come first, half of all at most; None: there are none.
         frames: of a clip.
         side: of a clip, pixels.
         count: of clips.
     """
-    clips = []
-    for index in range(count):
+    clips = videos.held_out(frames, side)[: count // 2] if videos else []
+    for index in range(count - len(clips)):
         rng = np.random.default_rng([2**31, index])
 
         def photo(rng: np.random.Generator, side: int, index: int = index) -> Pixels:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,9 +13,9 @@ from numpy.typing import NDArray
 from edgecae.errors import DataError, SourceError
 from edgecae.media import images
 from edgecae_train.data import synthetic
-from edgecae_train.data.series import fingerprint, load_item
+from edgecae_train.data.series import fingerprint, load_item, ranked
 
-__all__ = ["BUILTIN", "Builtin", "Folder", "Images", "open_images"]
+__all__ = ["BUILTIN", "Builtin", "Folder", "Images", "has_pictures", "open_images"]
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +132,11 @@ def _usable(path: Path, smallest: int) -> bool:
     return True
 
 
+def has_pictures(folder: Path) -> bool:
+    """Whether there is an image file below a folder."""
+    return any(path.suffix.lower() in images.SUFFIXES for path in folder.rglob("*"))
+
+
 def _usable_files(folder: Path, smallest: int) -> list[Path]:
     """The images below a folder that a patch fits into, in an order that names alone decide."""
     if not folder.is_dir():
@@ -145,11 +148,7 @@ def _usable_files(folder: Path, smallest: int) -> list[Path]:
             f"{folder} holds {len(usable)} usable images of {len(files)} image files; training "
             "needs at least two, one of them to validate on"
         )
-
-    def rank(path: Path) -> str:
-        return hashlib.sha256(os.fsencode(path.relative_to(folder).as_posix())).hexdigest()
-
-    return sorted(usable, key=rank)
+    return ranked(usable, folder)
 
 
 def open_images(data: str, smallest: int, seed: int, held_out: str = "") -> Images:
