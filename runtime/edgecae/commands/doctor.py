@@ -13,7 +13,7 @@ from edgecae.commands import cameras, terminal
 from edgecae.device import doctor, speeds
 
 if TYPE_CHECKING:
-    from edgecae.stream.cameras.fit import FitReport
+    from edgecae.stream.cameras.capacity import CapacityReport
 
 __all__ = ["command", "render"]
 
@@ -58,7 +58,7 @@ def _advice(report: doctor.DoctorReport) -> Iterator[str]:
     yield ""
 
 
-def _fit(fit: FitReport) -> Iterator[str]:
+def _capacity(fit: CapacityReport) -> Iterator[str]:
     many = f"{fit.threads} core{'s' * (fit.threads > 1)}"
     yield click.style(f"The cameras of the file, on {many}", bold=True)
     for one in fit.cameras:
@@ -85,7 +85,7 @@ def _fit(fit: FitReport) -> Iterator[str]:
     yield ""
 
 
-def render(report: doctor.DoctorReport, fit: FitReport | None = None) -> str:
+def render(report: doctor.DoctorReport, fit: CapacityReport | None = None) -> str:
     """The report for people, with the colours of a terminal.
 
     Args:
@@ -100,7 +100,7 @@ def render(report: doctor.DoctorReport, fit: FitReport | None = None) -> str:
     if report.speeds:
         lines += [*_speeds(report), *_advice(report)]
     if fit is not None:
-        lines += _fit(fit)
+        lines += _capacity(fit)
     lines.append("edgecae can run here." if report.usable else "edgecae can't run here: see ✗.")
     return "\n".join(lines)
 
@@ -136,9 +136,9 @@ def command(
         file = cameras.read(config)
         report, fit = doctor.examine(measure=False), None
         if report.usable:
-            from edgecae.stream.cameras import fit as fitting
+            from edgecae.stream.cameras import capacity
 
-            fit = fitting.examine(file)
+            fit = capacity.examine(file)
     if as_json:
         said = report.to_dict() | ({} if fit is None else {"fit": fit.to_dict()})
         terminal.echo(json.dumps(said, indent=2))

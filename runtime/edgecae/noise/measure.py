@@ -25,7 +25,7 @@ from edgecae.errors import NoiseError
 from edgecae.noise import single, warnings
 from edgecae.noise.blocks import Blocks, split, statistics
 from edgecae.noise.curve import ROUNDING, Curve
-from edgecae.noise.fit import robust_line
+from edgecae.noise.line_fit import robust_line
 from edgecae.noise.measured import LEVELS, MeasuredNoise, measured_noise
 from edgecae.noise.spectrum import Spectrum
 from edgecae.noise.still import StillNoise, measure_still

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from edgecae.noise.blocks import BLOCK, Blocks
 from edgecae.noise.camera.coding import colour_matrices
 from edgecae.noise.curve import BINS, bin_of
-from edgecae.noise.fit import Fit, bin_by_level, fit_line, not_clipped, robust_line
+from edgecae.noise.line_fit import Fit, bin_by_level, fit_line, not_clipped, robust_line
 from edgecae.noise.spectrum import SpectralSum, Spectrum
 from edgecae.noise.tiles import SIDE
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecae.noise.curve import MIN_PIXELS
-from edgecae.noise.fit import MIN_LEVEL_RANGE, Fit
+from edgecae.noise.line_fit import MIN_LEVEL_RANGE, Fit
 from edgecae.noise.single import MAX_CORRELATION, FlatNoise
 from edgecae.noise.still import StillNoise
 

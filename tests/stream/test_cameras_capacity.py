@@ -11,7 +11,7 @@ import pytest
 
 from edgecae.commands.doctor import render
 from edgecae.device import doctor
-from edgecae.stream.cameras import fit, settings
+from edgecae.stream.cameras import capacity, settings
 
 FILE = """
 threads = 2
@@ -33,20 +33,20 @@ def cameras(folder: Path, text: str = FILE) -> settings.Cameras:
     return settings.read(folder / "cameras.toml")
 
 
-AWAY = fit.Seen(trouble="nobody answers")
+AWAY = capacity.Seen(trouble="nobody answers")
 
 
 def report(
-    folder: Path, nano: float, small: float, base: float, gate: fit.Seen = AWAY
-) -> fit.FitReport:
+    folder: Path, nano: float, small: float, base: float, gate: capacity.Seen = AWAY
+) -> capacity.CapacityReport:
     """A report on seconds of a small frame; a large one takes four times as long."""
     seconds = {
         (name, size): took * factor
         for name, took in (("small", small), ("nano", nano), ("base", base))
         for size, factor in ((DOOR, 1), (YARD, 4))
     }
-    seen = [fit.Seen(*DOOR, 10.0), fit.Seen(*YARD, 15.0), gate]
-    return fit.loads(list(cameras(folder).cameras.values()), seen, seconds, 2, 1)
+    seen = [capacity.Seen(*DOOR, 10.0), capacity.Seen(*YARD, 15.0), gate]
+    return capacity.loads(list(cameras(folder).cameras.values()), seen, seconds, 2, 1)
 
 
 def test_what_each_takes_and_all_together(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_model_that_is_too_slow_for_one_camera(tmp_path: Path) -> None:
 
 
 def test_a_model_that_would_do_for_one_camera_and_not_beside_the_others(tmp_path: Path) -> None:
-    gate = fit.Seen(*DOOR, 10.0)
+    gate = capacity.Seen(*DOOR, 10.0)
     found = report(tmp_path, nano=0.002, small=0.0138, base=0.083, gate=gate)
     door = found.cameras[0]
     assert found.cores == 1.326
@@ -140,7 +140,7 @@ def test_sizes_of_cameras_that_are_away_are_those_of_the_file(tmp_path: Path) ->
         "[cameras.a]\nsource = '/dev/video99'\nsize = '320x240'\nfps = 5\n"
     )
     (camera,) = cameras(tmp_path, text).cameras.values()
-    seen = fit._look(camera)
+    seen = capacity._look(camera)
     assert (seen.width, seen.height, seen.rate) == (320, 240, 5)
     assert seen.trouble.endswith("; taken as the file has it")
 

@@ -24,7 +24,7 @@ from edgecae.stream.threads import cores, measure_side_by_side
 from edgecae.tflite import model_file
 from edgecae.timeout import call_with_timeout
 
-__all__ = ["CameraLoad", "FitReport", "Seen", "examine", "loads"]
+__all__ = ["CameraLoad", "CapacityReport", "Seen", "examine", "loads"]
 
 _WATCHED = 2.0
 """Seconds that a live source is watched for its rate."""
@@ -82,7 +82,7 @@ class CameraLoad:
 
 
 @dataclass(frozen=True)
-class FitReport:
+class CapacityReport:
     """What all cameras take together.
 
     Attributes:
@@ -104,7 +104,7 @@ class FitReport:
         return dataclasses.asdict(self)
 
 
-def examine(file: Cameras) -> FitReport:
+def examine(file: Cameras) -> CapacityReport:
     """Look at each camera for some seconds, and measure models on frames of their sizes.
 
     As many interpreters work side by side as will when the cameras run.
@@ -131,7 +131,7 @@ def loads(
     seconds: dict[tuple[str, tuple[int, int]], float],
     threads: int,
     each: int,
-) -> FitReport:
+) -> CapacityReport:
     """Add up what cameras take.
 
     Args:
@@ -171,7 +171,7 @@ def loads(
         for name in sorted(names, key=lambda name: good.get(name, 0.0), reverse=True)
     }
     holds = total <= threads and not any(one.model in one.late for one in alone)
-    return FitReport(threads, tuple(found), round(total, 3), alike, holds)
+    return CapacityReport(threads, tuple(found), round(total, 3), alike, holds)
 
 
 def _pixels(size: tuple[int, int]) -> int:
