@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from edgecae import noise
 from edgecae.errors import NoiseError
-from edgecae.media import images
 
 FLAT = np.full((400, 500, 3), 128, np.uint8)
 LEVELS = st.floats(0, 255).map(lambda x: round(x, 3))
@@ -138,43 +137,3 @@ def test_fast_normals_are_the_raw_words_of_64_bit_generators() -> None:
     expected = [statistics.NormalDist().inv_cdf((int(each) + 0.5) / 65536) for each in words]
     drawn = noise.fast_normals(np.random.default_rng(3), (2, 4))
     assert drawn.ravel() == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize("sigma", [1, 2, 5, 10, 25])
-@pytest.mark.parametrize("tail", [(), (1,), (3,)])
-@pytest.mark.parametrize("size", [(480, 640), (1080, 1920), (97, 131)])
-def test_the_noise_of_a_flat_frame_is_estimated(
-    size: tuple[int, int], tail: tuple[int, ...], sigma: float
-) -> None:
-    frame = np.full((*size, *tail), 128, np.uint8)
-    noisy = noise.gaussian(sigma).add(frame, np.random.default_rng(0), noise.fast_normals)
-    assert noise.estimate(noisy) == pytest.approx(sigma, rel=0.1)
-    assert noise.estimate(frame) == 0
-
-
-@pytest.mark.parametrize("sigma", [5, 10, 15, 25])
-def test_the_noise_of_a_photo_is_estimated(photos: Path, sigma: float) -> None:
-    for path in sorted(photos.glob("*.png")):
-        noisy = noise.gaussian(sigma).add(images.read(path).pixels, np.random.default_rng(0))
-        assert noise.estimate(noisy) == pytest.approx(sigma, rel=0.15)
-
-
-def test_a_clean_photo_has_little_noise(photos: Path) -> None:
-    assert max(noise.estimate(images.read(p).pixels) for p in photos.glob("*.png")) < 1.5
-
-
-@pytest.mark.slow
-def test_estimates_over_many_photos(shared: Path) -> None:
-    for sigma, share in ((5, 0.75), (10, 0.9), (15, 0.95), (25, 0.95), (50, 0.9)):
-        close = []
-        for path in sorted(shared.glob("train/*.jpg"))[::12]:
-            noisy = noise.gaussian(sigma).add(images.read(path).pixels, np.random.default_rng(0))
-            close.append(abs(noise.estimate(noisy) - sigma) < 0.15 * sigma)
-        assert np.mean(close) >= share
-
-
-@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([(), (1,), (3,)]))
-def test_frames_of_any_size_have_an_estimate(h: int, w: int, tail: tuple[int, ...]) -> None:
-    frame = np.random.default_rng(h * w).integers(0, 256, (h, w, *tail), dtype=np.uint8)
-    assert 0 <= noise.estimate(frame) < 255
-    assert noise.estimate(np.full_like(frame, 9)) == 0

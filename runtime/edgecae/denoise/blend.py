@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "LOST",
     "MAX_SAMPLED_ROWS",
     "SIGN_BIT",
     "TEXTURE",
@@ -30,16 +31,20 @@ MAX_BAND = 64 * 640 * 3
 MAX_SAMPLED_ROWS = 64
 """Rows of a tile that :func:`mean_square_change` reads, about."""
 
-# python benchmarks/strength.py --photos FOLDER gives the next three, each by the criterion that it
-# names. These are of networks that learned white noise alone, and of Berkeley photos.
+# python benchmarks/strength.py --photos FOLDER gives the next four, each by the criterion that it
+# names.
 
 TEXTURE = 1.03
-"""σ that the fine texture of clean photos is taken for (see :func:`edgecae.noise.estimate`): nine
-in ten show no more."""
+"""σ that a clean photo is taken for (see :func:`edgecae.noise.estimate`): nine in ten show no
+more."""
 
 ERROR_AT_SIGMA_5 = 5.4
 """Mean squared error that noise of σ 5 leaves behind: the median of photos, by ``nano``, ``small``
 and ``base``."""
+
+LOST = 0.3
+"""What a network takes from the picture itself, as a part of its mean error on clean photos: the
+median of photos with weak noise."""
 
 MAX_ERROR_RATIO = 3.2
 """Error on the clean photo that a network does worst on, as a multiple of its mean error: the
@@ -79,23 +84,26 @@ def mean_square_change(result: NDArray[np.int8], noisy: NDArray[np.uint8]) -> fl
 def blend_weight(sigma: float, error: float, away: float) -> float:
     """Return the weight of the denoised frame with which the blend is nearest to the clean one.
 
-    A frame with noise of variance σ² and a result with an error of its own, independent of it, mix
-    best as their precisions: σ² / (σ² + error) (the inverse-variance weighting of Gauss and
-    Aitken). Both are uncertain. Texture looks like noise, and what clean photos show of it is taken
-    off σ². The error differs from frame to frame, by its texture: by the same independence, it is
-    what the result is away from the frame, less the noise. And there is no more noise than that.
+    What a network takes away is noise and, of the picture itself, something that it has lost. Both
+    have nothing to do with each other, so the best blend takes the share of it that is noise:
+    1 − lost / away (least squares). What lies beyond the noise is lost. Else it is a little, of the
+    size of the error on clean frames. And where a network leaves noise that it can't tell from the
+    picture, as much of a camera's is, it takes less away, and loses less in the same proportion.
 
     Args:
         sigma: estimated noise, 0–255 scale.
-        error: from :func:`expected_error`: mean over frames, and the least that one is taken for.
+        error: from :func:`expected_error`.
         away: from :func:`mean_square_change`.
 
     Returns:
         0 to 1, growing with ``sigma``: 0 up to :data:`TEXTURE`.
     """
-    variance = min(max(0.0, sigma**2 - TEXTURE**2), away)
-    error = min(max(error, away - variance), MAX_ERROR_RATIO * error)
-    return min(1.0, variance / (variance + error) / FULL_WEIGHT)
+    if sigma <= TEXTURE or away <= 0:
+        return 0.0
+    variance = sigma**2
+    lost = max(LOST * error * min(1.0, away / variance), away - variance)
+    lost = min(lost, MAX_ERROR_RATIO * error)
+    return min(1.0, max(0.0, 1 - lost / away) / FULL_WEIGHT)
 
 
 class Writer:

@@ -31,7 +31,10 @@ MAX_TILE_AREA = (1920 + 16) * (1200 + 16)
 each quarter of a 2160p frame with its overlap."""
 
 RENEWED = 0.2
-"""Share of a frame's own estimate in the running one: noise changes more slowly than pictures."""
+"""Share of a frame's own figures in the running ones: noise changes more slowly than pictures."""
+
+ESTIMATED_EVERY = 4
+"""Each so many frames of a sequence, the noise is estimated: that takes some milliseconds."""
 
 
 class Denoiser:
@@ -108,6 +111,7 @@ class Denoiser:
         self._largest_area = largest_area
         self._error = expected_error(self.metadata.quality)
         self._away: float | None = None
+        self._until_estimate = 0
         self._seen: tuple[int, ...] | None = None
         self._frame_size: tuple[int, int] | None = None
         self._planned: tuple[int, int] | None = None
@@ -301,11 +305,14 @@ class Denoiser:
         """The share for this frame, None: it depends on the result; also estimates the noise."""
         strength = self._strength
         if strength is None or self.measure_noise:
-            sigma = noise.estimate(frame)
-            if self.noise is not None:
-                sigma = self.noise + RENEWED * (sigma - self.noise)
-            self.noise = sigma
-            if strength is None and sigma <= TEXTURE:
+            if self.noise is None:
+                self.noise, self._until_estimate = noise.estimate(frame), ESTIMATED_EVERY
+            elif not self._until_estimate:
+                share = 1 - (1 - RENEWED) ** ESTIMATED_EVERY
+                self.noise += share * (noise.estimate(frame) - self.noise)
+                self._until_estimate = ESTIMATED_EVERY
+            self._until_estimate -= 1
+            if strength is None and self.noise <= TEXTURE:
                 return 0.0
         return strength
 

@@ -1,4 +1,4 @@
-"""The strength of white noise in one frame."""
+"""The strength of white noise in one frame: of noise that no two pixels share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["estimate"]
+__all__ = ["white_sigma"]
 
 SAMPLED_PIXELS = 64 * 640
 """About so many pixels of a frame are used, whatever its size."""
@@ -52,8 +52,8 @@ def _block_statistics(
     return variance.ravel(), (level @ np.full(each, 1 / each, np.float32)).ravel(), count
 
 
-def estimate(frame: NDArray[np.uint8]) -> float:
-    """Estimate the white noise of a frame.
+def white_sigma(frame: NDArray[np.uint8]) -> float:
+    """Estimate the noise of a frame, if it is white.
 
     Differences that no plane leaves anything in (Immerkær, "Fast noise variance estimation", 1996,
     with a first difference down for his second) are squared and averaged in small blocks, and the
