@@ -38,19 +38,15 @@ class PhotoCase:
     Attributes:
         kind: of the noise; empty: none.
         sigma: of the noise, 0 without; of a camera, before it is made smaller or stored.
-        estimate: of it.
         error: of the result.
-        away: mean square of what was taken away.
-        lost: the part of it that was no noise, by least squares.
+        lost: the part of what was taken away that was no noise, by least squares.
         auto: PSNR of ``--strength auto``, dB.
         better: PSNR of the noisy photo or of the result, dB.
     """
 
     kind: str
     sigma: int
-    estimate: float
     error: float
-    away: float
     lost: float
     auto: float
     better: float
@@ -83,8 +79,7 @@ def denoise_photos(denoiser: Denoiser, paths: list[Path]) -> list[PhotoCase]:
             lost = away * (1 - min(1.0, max(0.0, share)))
             error = float(np.mean(wrong**2))
             better = max(psnr(photo, noisy), psnr(photo, result))
-            estimate = noise.estimate(noisy)
-            found.append(PhotoCase(kind, sigma, estimate, error, away, lost, auto, better))
+            found.append(PhotoCase(kind, sigma, error, lost, auto, better))
     return found
 
 
@@ -94,8 +89,6 @@ def derive(cases: dict[str, list[PhotoCase]]) -> None:
     weak = {
         name: [c for c in of if (c.kind, c.sigma) == ("white", 5)] for name, of in cases.items()
     }
-    shown = [c.estimate for c in clean[MODELS[0]]]
-    print(f"TEXTURE {np.percentile(shown, 90):.2f}")
     left = [
         noisy.error - plain.error
         for name in MODELS
