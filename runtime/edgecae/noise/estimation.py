@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.resources
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -54,8 +53,7 @@ def read_network(file: Path | None = None) -> Network:
     Args:
         file: an ``.npz`` of ``benchmarks/estimator.py``; None: the one that ships.
     """
-    shipped = importlib.resources.files("edgecae.noise") / "estimator.npz"
-    with (file or shipped).open("rb") as stream, np.load(stream) as content:
+    with np.load(file or Path(__file__).with_name("estimator.npz")) as content:
         arrays = {name: content[name].astype(np.float32) for name in content.files}
     layers = range(sum(name.startswith("kernel") for name in arrays))
     return Network(
