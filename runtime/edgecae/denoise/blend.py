@@ -47,8 +47,8 @@ MAX_ERROR_RATIO = 3.8
 largest of the three."""
 
 LOST = 0.3
-"""What a network takes from the picture itself, as a part of its mean error on clean photos. The
-median of photos with weak noise is 0.5; with less, strong noise of a camera loses less."""
+"""What a network takes from the picture itself, as a part of its mean error on clean photos: the
+median of photos with weak noise, of sources that it did not learn from."""
 
 FULL_WEIGHT = 0.95
 """The blend weight from which on the result is taken without the frame."""
