@@ -17,7 +17,7 @@ COLOURS = [
 EDGE = 6
 """Levels that a pixel at the edge may be away from one in the middle; without a border it is 90."""
 
-OFF = {"nano": 2, "small": 2, "base": 1, "classic": 90}
+OFF = {"nano": 2, "small": 2, "base": 2, "classic": 90}
 """Levels that a pixel may be off, by model. ``classic`` saw no flat colours."""
 
 
