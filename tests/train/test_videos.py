@@ -162,7 +162,7 @@ def test_what_is_no_use_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
 
 def test_one_video_is_too_few(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="1 usable videos; training needs at least 2"):
+    with pytest.raises(DataError, match="1 usable videos; training needs at least two"):
         open_videos(folder_of(tmp_path, "a.mkv"), FRAMES, 12, SIDE, 0)
     assert open_videos(folder_of(tmp_path / "none"), FRAMES, 12, SIDE, 0) is None
 

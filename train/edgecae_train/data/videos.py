@@ -48,8 +48,6 @@ WINDOW = 24
 MAX_HELD_OUT = 6
 """Shots to validate on."""
 
-MIN_VIDEOS = 2
-
 _PER_SECOND = 1_000_000
 """Unit of FFmpeg's times of a whole file."""
 
@@ -122,7 +120,8 @@ def followed(shot: Pixels, smallest: int, rng: np.random.Generator | None) -> Pi
     Args:
         shot: uint8, T×H×W×3, with even H and W.
         smallest: pixels of a side, at least.
-        rng: chooses the place of what is larger than :data:`MAX_SIDE`; None: the middle.
+        rng: chooses the place of a part, where it is larger than :data:`MAX_SIDE`; None: the
+            middle.
 
     Returns:
         uint8, T×h×w×3.
@@ -306,7 +305,7 @@ def open_videos(
         training, validation = files[count:], files[:count]
     if not training:
         raise DataError(
-            f"{folder} holds {len(files)} usable videos; training needs at least {MIN_VIDEOS}, one "
-            "of them to validate on"
+            f"{folder} holds {len(files)} usable videos; training needs at least two, one of "
+            "them to validate on"
         )
     return Videos(tuple(sorted(training)), tuple(sorted(validation)), frames, smallest, seed)
