@@ -25,7 +25,7 @@ from tune import evenly
 from edgecae import noise
 from edgecae.media import images, sources
 
-__all__ = ["CLIPS", "MOTIONS", "Clip", "add_noise", "from_photos", "read_clips"]
+__all__ = ["CLIPS", "MOTIONS", "Clip", "add_noise", "from_photo", "from_photos", "read_clips"]
 
 CLIPS = "clips"
 PAN = 2.0
@@ -88,19 +88,31 @@ def from_photos(
     Raises:
         ValueError: a photo is too small.
     """
-    places = MOTIONS[motion](frames)
-    low, travel = places.min(axis=0), np.ptp(places, axis=0)
-    found = []
     paths = sorted(path for path in folder.iterdir() if path.suffix in images.SUFFIXES)
-    for path in evenly(paths, count):
-        photo = Image.fromarray(images.read(path).pixels)
-        room = np.array(photo.size) - size - travel
-        if room.min() < 0:
-            raise ValueError(f"{path} has {photo.size} pixels: too few for {size} and {motion}")
-        start = np.floor(room / 2) - low
-        moved = [_window(photo, size, place) for place in places + start]
-        found.append(Clip(path.stem, moved))
-    return found
+    return [
+        Clip(path.stem, from_photo(Image.fromarray(images.read(path).pixels), motion, size, frames))
+        for path in evenly(paths, count)
+    ]
+
+
+def from_photo(photo: Image.Image, motion: str, size: tuple[int, int], frames: int) -> list[Pixels]:
+    """Move a window over the middle of a photo.
+
+    Args:
+        photo: RGB; it holds the window wherever it goes.
+        motion: as for :func:`from_photos`, as the others.
+        size: likewise.
+        frames: likewise.
+
+    Raises:
+        ValueError: the photo is too small.
+    """
+    places = MOTIONS[motion](frames)
+    room = np.array(photo.size) - size - np.ptp(places, axis=0)
+    if room.min() < 0:
+        raise ValueError(f"a photo of {photo.size} pixels is too small for {size} and {motion}")
+    start = np.floor(room / 2) - places.min(axis=0)
+    return [_window(photo, size, place) for place in places + start]
 
 
 def read_clips(

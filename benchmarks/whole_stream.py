@@ -1,4 +1,4 @@
-"""What colour conversion costs in a whole stream: ``python benchmarks/conversions.py``.
+"""What a frame costs in a whole stream: ``python benchmarks/whole_stream.py PHOTO``.
 
 ``edgecae stream`` reads a 4:2:0 clip in H.264, denoises it, records it in H.264 and shows it to a
 client that takes every picture. CPU time a frame is that of a long clip less that of a short one,
@@ -8,6 +8,7 @@ the planes of 4:2:0: from decoded frames to RGB, and back for the encoder.
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import statistics
@@ -15,30 +16,37 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import click
+from clips_420 import Pixels
+from PIL import Image, ImageOps
+from video_scenes import MOTIONS, Clip, add_noise, from_photo
 from view_client import watched
 
-from edgecae import noise
+from edgecae.media import images
 from edgecae.media.buffers import Buffers
-from edgecae.media.sources.scene import TestScene
 from edgecae.media.video import stored
 
 SHORT = 10
 """Frames of the short clip."""
+ROOM = 20
+"""Pixels by which the photo is larger than the window, beside those of a pan."""
+MODELS = ("nano", "nano-video", "small", "small-video")
+SIZES = ("640x480", "1280x720")
 
 
-def write_clip(path: Path, size: tuple[int, int], frames: int) -> None:
-    """Write the test scene with noise of σ 25, as a camera's encoder does it."""
+def write_clip(path: Path, frames: Sequence[Pixels]) -> None:
+    """Write frames as a camera's encoder does it."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(30))
-        stream.width, stream.height = size
         stream.pix_fmt, stream.options = "yuv420p", {"preset": "ultrafast", "crf": "20"}
-        for frame in TestScene(*size, frames=frames, noise=noise.gaussian(25)):
-            picture = av.VideoFrame.from_ndarray(frame.pixels, "rgb24")
+        stream.height, stream.width = frames[0].shape[:2]
+        for pixels in frames:
+            picture = av.VideoFrame.from_ndarray(pixels, "rgb24")
             container.mux(stream.encode(picture.reformat(format="yuv420p")))
         container.mux(stream.encode(None))
 
@@ -76,30 +84,47 @@ def conversion_seconds(clip: Path) -> float:
 
 
 @click.command()
-@click.option("--model", "names", multiple=True, default=("nano-video", "small-video"))
-@click.option(
-    "--size", "sizes", multiple=True, default=("1280x720", "1920x1080"), show_default=True
-)
+@click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--model", "names", multiple=True, default=MODELS, show_default=True)
+@click.option("--size", "sizes", multiple=True, default=SIZES, show_default=True)
+@click.option("--motion", "motions", multiple=True, default=tuple(MOTIONS), show_default=True)
 @click.option("--threads", default=1, show_default=True, help="Of the interpreter.")
 @click.option("--frames", default=60, show_default=True, help="Of the long clip.")
-def main(names: tuple[str, ...], sizes: tuple[str, ...], threads: int, frames: int) -> None:
-    """Print milliseconds of CPU a frame: the whole stream, and conversions in it."""
+def main(
+    photo: Path,
+    names: tuple[str, ...],
+    sizes: tuple[str, ...],
+    motions: tuple[str, ...],
+    threads: int,
+    frames: int,
+) -> None:
+    """Print milliseconds of CPU a frame: the whole stream of each model, and conversions in it.
+
+    The clips are of PHOTO, enlarged and moved, with noise of σ 25. *Ratio* is that of a recurrent
+    model to the one that it is made of.
+    """
+    picture = Image.fromarray(images.read(photo).pixels)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for text in sizes:
+        for text, motion in itertools.product(sizes, motions):
             width, height = (int(side) for side in text.split("x"))
-            for count in (SHORT, frames):
-                write_clip(folder / f"{count}.mp4", (width, height), count)
-            converting = 1000 * conversion_seconds(folder / f"{frames}.mp4")
+            large = ImageOps.fit(picture, (width + 2 * frames + ROOM, height + ROOM))
+            clean = from_photo(large, motion, (width, height), frames)
+            (noisy,) = add_noise([Clip(photo.stem, clean)], "gaussian:25")
+            short, long = (folder / f"{count}.mp4" for count in (SHORT, frames))
+            write_clip(short, noisy[:SHORT])
+            write_clip(long, noisy)
+            converting = 1000 * conversion_seconds(long)
+            whole: dict[str, float] = {}
             for model in names:
-                short, long = (
-                    stream_seconds(folder / f"{count}.mp4", model, threads, folder)
-                    for count in (SHORT, frames)
+                less, more = (
+                    stream_seconds(clip, model, threads, folder) for clip in (short, long)
                 )
-                whole = 1000 * (long - short) / (frames - SHORT)
+                whole[model] = 1000 * (more - less) / (frames - SHORT)
+                still = whole.get(model.removesuffix("-video"), whole[model])
                 print(
-                    f"{text}  {model:<12} whole stream {whole:7.1f} ms  conversions "
-                    f"{converting:5.1f} ms  {100 * converting / whole:4.1f} %",
+                    f"{text} {motion:<7} {model:<12} {whole[model]:7.1f} ms, ratio "
+                    f"{whole[model] / still:.2f}, conversions {converting:5.1f} ms",
                     flush=True,
                 )
 
