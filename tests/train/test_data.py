@@ -12,7 +12,7 @@ from PIL import Image
 from edgecae import noise
 from edgecae.errors import DataError, RecipeError
 from edgecae_train.data import batches as data
-from edgecae_train.data import flat, photo_window, synthetic, textures
+from edgecae_train.data import flat, patterns, photo_window, synthetic, textures
 from edgecae_train.data.batches import Batches, prefetch
 from edgecae_train.data.images import Folder, open_images
 
@@ -223,12 +223,54 @@ def test_patches_have_one_colour_or_a_few() -> None:
     np.testing.assert_array_equal(again, flat.patch(np.random.default_rng(0), 32))
 
 
-def test_the_share_of_flat_patches_and_of_those_without_noise(photos: Path) -> None:
+def test_flat_colours_are_often_where_networks_err_most() -> None:
+    """Nearly white or another corner, and saturated ones with a channel between."""
+    rng = np.random.default_rng(0)
+    colours = np.array([flat.colour(rng) for _ in range(2000)])
+    corner = ((colours <= flat.NEAR) | (colours >= 255 - flat.NEAR)).all(1)
+    near_white = ((colours >= 255 - flat.NEAR) & (colours < 255)).all(1)
+    saturated = (colours.min(1) <= flat.NEAR) & (colours.max(1) >= 255 - flat.NEAR)
+    assert flat.CORNER < corner.mean() < 0.6
+    assert 0.02 < near_white.mean() < 0.06
+    assert (saturated & ~corner).mean() > 0.3
+
+
+def test_a_pattern_is_regular_and_lies_over_the_photo() -> None:
+    rng = np.random.default_rng(0)
+    photo = np.full((96, 96, 3), 120, np.uint8)
+    shares, ends = [], 0
+    for _ in range(40):
+        patch = patterns.over(rng, photo)
+        assert (patch.shape, patch.dtype) == ((96, 96, 3), np.uint8)
+        green = patch[..., 1].astype(float) - 120
+        assert 1 < np.abs(green).max() < 60
+        power = np.sort(np.abs(np.fft.rfft2(green)).ravel() ** 2)
+        shares.append(power[-power.size // 20 :].sum() / power.sum())
+        ends += bool((green == 0).mean() > 0.2)
+    assert min(shares) > 0.8, "lines are few in the spectrum; of noise it would be 0.2"
+    assert 5 < ends < 35
+    np.testing.assert_array_equal(
+        patterns.over(np.random.default_rng(1), photo),
+        patterns.over(np.random.default_rng(1), photo),
+    )
+
+
+def test_the_share_of_patches_with_patterns(photos: Path) -> None:
+    weak, images = noise.parse("gaussian:0-5"), open_images(str(photos), 16, 0)
+    without, some = (
+        Batches(images, weak, 64, 32, seed=0, flat=0.2, patterns=share).at(0)[1]
+        for share in (0, 0.3)
+    )
+    changed = (without != some).any(axis=(1, 2, 3))
+    assert 0.1 < changed.mean() < 0.4
+    assert not any(len(np.unique(c.reshape(-1, 3), axis=0)) == 1 for c in without[changed])
+
+
+def test_the_share_of_flat_patches_which_have_no_noise(photos: Path) -> None:
     strong, images = noise.parse("gaussian:20-55"), open_images(str(photos), 16, 0)
     noisy, clean = Batches(images, strong, 64, 16, seed=0, flat=1.0).at(0)
     assert all(len(np.unique(c.reshape(-1, 3), axis=0)) <= 1 + flat.MAX_AREAS for c in clean)
-    alike = (noisy == clean).all(axis=(1, 2, 3)).mean()
-    assert 0.3 < alike < 0.7
+    np.testing.assert_array_equal(noisy, clean)
     photos, drawn = (Batches(images, strong, 64, 16, seed=0, flat=f) for f in (0, 0.3))
     same = (photos.at(0)[1] == drawn.at(0)[1]).all(axis=(1, 2, 3)).mean()
     assert 0.5 < same < 0.9

@@ -23,8 +23,8 @@ SMALL = UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32)
 BASE = UNet((96, 64, 96), (0, 0, 1), (1, 0), features=56)
 
 NETWORKS = {
-    **{f"nano-{leg}": NANO for leg in range(1, 4)},
-    **{f"small-{leg}": SMALL for leg in range(1, 5)},
+    **{f"nano-{leg}": NANO for leg in range(1, 5)},
+    **{f"small-{leg}": SMALL for leg in range(1, 6)},
     **{f"nano-video-{leg}": Fusion("nano") for leg in range(1, 4)},
     **{f"base-{leg}": BASE for leg in range(1, 4)},
     "classic": Classic(),
@@ -35,12 +35,12 @@ NETWORKS = {
 """What each recipe trains."""
 
 LEGS = [
-    *((f"nano-{leg}", f"nano-{leg + 1}") for leg in range(1, 3)),
-    *((f"small-{leg}", f"small-{leg + 1}") for leg in range(1, 4)),
+    *((f"nano-{leg}", f"nano-{leg + 1}") for leg in range(1, 4)),
+    *((f"small-{leg}", f"small-{leg + 1}") for leg in range(1, 5)),
     *((f"nano-video-{leg}", f"nano-video-{leg + 1}") for leg in range(1, 3)),
     ("small-3", "base-1"),
     *((f"base-{leg}", f"base-{leg + 1}") for leg in range(1, 3)),
-    ("small-4", "fit"),
+    ("small-5", "fit"),
 ]
 """Recipes that start from the weights of another."""
 

@@ -147,13 +147,14 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         held_out: folder of photos to validate on, or of what else it is trained on; without one, a
             few are held out by their names. Photos of sources that training does not see tell more.
         pairs: folder of noisy and clean pictures of the same scenes (:mod:`.data.names`), in the
-            place of ``data`` and ``noise``, which then mean nothing, as ``gray`` and ``flat`` do.
+            place of ``data`` and ``noise``, which then mean nothing, as ``gray``, ``flat`` and
+            ``patterns`` do.
         bursts: folder with a subfolder of shots for each still scene (:mod:`.data.bursts`), in the
             place of both likewise.
         noise: see :mod:`edgecae.noise`.
         frames: of a clip, for recurrent models, whose clips are made from the photos of ``data``
             (:mod:`.data.clips`) and cut from its videos (:mod:`.data.videos`); ``gray``,
-            ``detail`` and ``flat`` mean nothing to them.
+            ``detail``, ``flat`` and ``patterns`` mean nothing to them.
         caution: of a recurrent model: weight of what a scene has changed against noise. The
             network for single frames removes noise, and takes the change for a part of the
             picture; and a wrong mean is wrong in the next frames, too.
@@ -163,8 +164,10 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             sky or wall, and a network learns little from it. As many numbers as the noise has
             parts give each part its own: where noise is strong, most of what is left to see is
             smooth, and detail that is preferred harms.
-        flat: share of the patches that are one flat colour or a few, half of them without noise:
-            what screens and title bars show, and photos hardly do.
+        flat: share of the patches that are one flat colour or a few, without noise: what screens
+            and title bars show, and photos hardly do.
+        patterns: share of the patches that have a fine regular pattern over the photo, as cloth
+            and nets do; with weak noise, a network takes such for grain.
         keep: share of the weights to start from (``--init``) in the result of the float phase; the
             rest is what was trained. A network that learns something else forgets some of what it
             knew, and a mean of both has most of both (Wortsman et al., "Robust fine-tuning of
@@ -198,6 +201,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     gray: Share = 0.05
     detail: Tries | tuple[Tries, ...] = 1
     flat: Share = 0.0
+    patterns: Share = 0.0
     keep: Share = 0.0
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
     optimizer: Optimizer = "muon"

@@ -145,6 +145,7 @@ class Photos(_Made):
             shard=shard,
             gray=self.recipe.gray,
             flat=self.recipe.flat,
+            patterns=self.recipe.patterns,
             detail=self.recipe.detail,
         )
 

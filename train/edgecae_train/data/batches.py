@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgecae.errors import RecipeError
 from edgecae.noise import Mixture, Noise, fast_normals
-from edgecae_train.data import flat
+from edgecae_train.data import flat, patterns
 from edgecae_train.data.images import Images
 from edgecae_train.data.photo_window import PhotoWindow, patch_detail
 
@@ -95,8 +95,8 @@ class Batches:
         seed: of everything random here.
         shard: which of the equal parts of the global batch this is.
         gray: share of the patches that are gray, with the same noise in all three channels.
-        flat: share of the patches that are of :mod:`edgecae_train.data.flat`, half of them without
-            noise.
+        flat: share of the patches that are of :mod:`edgecae_train.data.flat`, without noise.
+        patterns: share of the patches that have a pattern of :mod:`edgecae_train.data.patterns`.
         detail: how many patches are drawn for each that is used, the one with most detail; or as
             many such numbers as the noise has parts.
 
@@ -112,6 +112,7 @@ class Batches:
     shard: int = 0
     gray: float = 0.0
     flat: float = 0.0
+    patterns: float = 0.0
     detail: int | Sequence[int] = 1
     _noisy: dict[tuple[int, int], tuple[Pixels, Pixels]] = field(default_factory=dict, repr=False)
 
@@ -123,17 +124,21 @@ class Batches:
     def _pairs(
         self, noise: Noise, rng: np.random.Generator, clean: list[Pixels], side: int
     ) -> tuple[Pixels, Pixels]:
-        """Make parts of photos, all of one size, gray or flat by their shares, and noisy."""
-        drawn = rng.random((len(clean), 3)) < (self.gray, self.flat, flat.CLEAN)
-        gray, noiseless = drawn[:, 0], drawn[:, 1] & drawn[:, 2]
+        """Make parts of photos, all of one size, each kind by its share, and noisy."""
+        drawn = rng.random((len(clean), 2)) < (self.gray, self.flat)
+        gray, even = drawn.T
         batch = np.stack(clean)
-        for index in np.flatnonzero(drawn[:, 1]):
+        for index in np.flatnonzero(even):
             height, width = batch.shape[1:3]
             batch[index] = flat.patch(rng, side)[:height, :width]
+        if self.patterns:  # else nothing is drawn: batches are those of a recipe without it
+            regular = (rng.random(len(clean)) < self.patterns) & ~even
+            for index in np.flatnonzero(regular):
+                batch[index] = patterns.over(rng, batch[index])
         batch[gray] = np.rint(batch[gray] @ LUMA)[..., None]
         noisy, target = noise.pair(batch, rng, fast_normals)
         noisy[gray] = noisy[gray][..., 1:2]
-        noisy[noiseless] = target[noiseless] = batch[noiseless]
+        noisy[even] = target[even] = batch[even]
         return noisy, target
 
     def _noisy_picture(self, part: int, index: int, oldest: int) -> tuple[Pixels, Pixels]:

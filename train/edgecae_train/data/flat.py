@@ -1,6 +1,8 @@
 """Flat pictures: one colour, or a few areas of one colour each, as screens and title bars have.
 
 Photos hold hardly any: a network that learned from them alone returns pure blue some levels off.
+They get no noise, as what a computer drew has none. Noise on them would teach a network that fine
+diagonal stripes on an even ground are grain.
 """
 
 from __future__ import annotations
@@ -8,10 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CLEAN", "colour", "patch"]
-
-CLEAN = 0.5
-"""Share of the flat patches that get no noise, as what a computer drew has none."""
+__all__ = ["MAX_AREAS", "colour", "patch"]
 
 WHOLE = 0.5
 """Share of the patches that are of one colour; the others have up to ``MAX_AREAS`` more."""
@@ -21,9 +20,12 @@ MAX_AREAS = 3
 EXTREME = 0.5
 """How often a channel is 0 or 255; else it is any of the 256 levels."""
 
-VIVID = 0.4
+VIVID = 0.35
 """How often a colour has a channel near black, one near white and one that is any: there, a network
 that cuts its result at both ends errs most."""
+
+CORNER = 0.25
+"""How often a colour has each channel near black or white: nearly white ones among them."""
 
 NEAR = 32
 """Levels that such a channel may be away from black or white."""
@@ -33,9 +35,12 @@ def colour(rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw a colour, uint8 of shape (3,): pure and saturated ones more often than chance."""
     levels = rng.integers(0, 256, 3)
     ends = 255 * rng.integers(0, 2, 3)
-    if rng.random() < VIVID:
-        low, high = rng.integers(0, NEAR + 1, 2)
-        return rng.permutation([low, 255 - high, levels[0]]).astype(np.uint8)
+    near = rng.integers(0, NEAR + 1, 3)
+    kind = rng.random()
+    if kind < VIVID:
+        return rng.permutation([near[0], 255 - near[1], levels[0]]).astype(np.uint8)
+    if kind < VIVID + CORNER:
+        return np.where(ends, 255 - near, near).astype(np.uint8)
     return np.where(rng.random(3) < EXTREME, ends, levels).astype(np.uint8)
 
 
