@@ -57,7 +57,9 @@ def edge(model: str, width: int) -> int:
     with border(width), Denoiser(model) as denoiser:
         for colour in colours:
             result = denoiser.process(np.full((SIDE, SIDE, 3), colour, np.uint8)).astype(int)
-            worst = max(worst, int(np.abs(result - result[SIDE // 2, SIDE // 2]).max()))
+            # Some networks repeat a pattern of 8 pixels, which is no error of the edge.
+            middle = np.tile(result[64:72, 64:72], (SIDE // 8, SIDE // 8, 1))
+            worst = max(worst, int(np.abs(result - middle).max()))
     return worst
 
 
@@ -86,7 +88,9 @@ def main(folder: Path) -> None:
     for name in models.still_names():
         print(f"| `{name}` | " + " | ".join(str(edge(name, width)) for width in WIDTHS) + " |")
     paths = evenly(sorted(p for p in folder.iterdir() if p.suffix in images.SUFFIXES), PHOTOS)
+    # Of whole strides: else the runtime mirrors pixels at the right and the bottom.
     photos = [images.read(path).pixels for path in paths]
+    photos = [photo[: photo.shape[0] // 8 * 8, : photo.shape[1] // 8 * 8] for photo in photos]
     print("\n| | " + " | ".join(BORDERS) + " |\n|---|" + "---|" * len(BORDERS))
     for name in models.still_names():
         cells = (ring_psnr(name, photos, *widths) for widths in BORDERS.values())

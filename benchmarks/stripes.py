@@ -1,7 +1,7 @@
 """How much contrast of fine stripes comes back: ``python benchmarks/stripes.py [MODEL ...]``.
 
-Gray cosine stripes without noise. A network that takes them for grain wipes them out. The share of
-the contrast that the result has is the least of 16 directions.
+Gray cosine stripes without noise. A network that takes them for grain wipes them out. Printed is
+the share of the contrast that is left, in the worst of 16 directions.
 """
 
 from __future__ import annotations

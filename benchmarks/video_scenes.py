@@ -89,10 +89,14 @@ def from_photos(
         ValueError: a photo is too small.
     """
     paths = sorted(path for path in folder.iterdir() if path.suffix in images.SUFFIXES)
-    return [
-        Clip(path.stem, from_photo(Image.fromarray(images.read(path).pixels), motion, size, frames))
-        for path in evenly(paths, count)
-    ]
+    found = []
+    for path in evenly(paths, count):
+        photo = Image.fromarray(images.read(path).pixels)
+        try:
+            found.append(Clip(path.stem, from_photo(photo, motion, size, frames)))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    return found
 
 
 def from_photo(photo: Image.Image, motion: str, size: tuple[int, int], frames: int) -> list[Pixels]:
@@ -100,9 +104,9 @@ def from_photo(photo: Image.Image, motion: str, size: tuple[int, int], frames: i
 
     Args:
         photo: RGB; it holds the window wherever it goes.
-        motion: as for :func:`from_photos`, as the others.
-        size: likewise.
-        frames: likewise.
+        motion: of :data:`MOTIONS`.
+        size: width and height, pixels, even.
+        frames: number of frames.
 
     Raises:
         ValueError: the photo is too small.
@@ -110,7 +114,7 @@ def from_photo(photo: Image.Image, motion: str, size: tuple[int, int], frames: i
     places = MOTIONS[motion](frames)
     room = np.array(photo.size) - size - np.ptp(places, axis=0)
     if room.min() < 0:
-        raise ValueError(f"a photo of {photo.size} pixels is too small for {size} and {motion}")
+        raise ValueError(f"{photo.size} pixels are too few for {size} and {motion}")
     start = np.floor(room / 2) - places.min(axis=0)
     return [_window(photo, size, place) for place in places + start]
 

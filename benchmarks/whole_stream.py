@@ -24,7 +24,7 @@ import av
 import click
 from clips_420 import Pixels
 from PIL import Image, ImageOps
-from video_scenes import MOTIONS, Clip, add_noise, from_photo
+from video_scenes import MOTIONS, PAN, Clip, add_noise, from_photo
 from view_client import watched
 
 from edgecae.media import images
@@ -89,7 +89,13 @@ def conversion_seconds(clip: Path) -> float:
 @click.option("--size", "sizes", multiple=True, default=SIZES, show_default=True)
 @click.option("--motion", "motions", multiple=True, default=tuple(MOTIONS), show_default=True)
 @click.option("--threads", default=1, show_default=True, help="Of the interpreter.")
-@click.option("--frames", default=60, show_default=True, help="Of the long clip.")
+@click.option(
+    "--frames",
+    type=click.IntRange(min=SHORT + 1),
+    default=60,
+    show_default=True,
+    help="Of the long clip.",
+)
 def main(
     photo: Path,
     names: tuple[str, ...],
@@ -100,15 +106,15 @@ def main(
 ) -> None:
     """Print milliseconds of CPU a frame: the whole stream of each model, and conversions in it.
 
-    The clips are of PHOTO, enlarged and moved, with noise of σ 25. *Ratio* is that of a recurrent
-    model to the one that it is made of.
+    The clips are of PHOTO, enlarged and moved, with noise of σ 25. A recurrent model is compared
+    with the one that it is made of, where that was measured before.
     """
     picture = Image.fromarray(images.read(photo).pixels)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for text, motion in itertools.product(sizes, motions):
             width, height = (int(side) for side in text.split("x"))
-            large = ImageOps.fit(picture, (width + 2 * frames + ROOM, height + ROOM))
+            large = ImageOps.fit(picture, (width + round(PAN * frames) + ROOM, height + ROOM))
             clean = from_photo(large, motion, (width, height), frames)
             (noisy,) = add_noise([Clip(photo.stem, clean)], "gaussian:25")
             short, long = (folder / f"{count}.mp4" for count in (SHORT, frames))
@@ -121,10 +127,13 @@ def main(
                     stream_seconds(clip, model, threads, folder) for clip in (short, long)
                 )
                 whole[model] = 1000 * (more - less) / (frames - SHORT)
-                still = whole.get(model.removesuffix("-video"), whole[model])
+                still = model.removesuffix("-video")
+                beside = ""
+                if still != model and still in whole:
+                    beside = f", {whole[model] / whole[still]:.2f} times {still}"
                 print(
-                    f"{text} {motion:<7} {model:<12} {whole[model]:7.1f} ms, ratio "
-                    f"{whole[model] / still:.2f}, conversions {converting:5.1f} ms",
+                    f"{text} {motion:<7} {model:<12} {whole[model]:7.1f} ms, conversions "
+                    f"{converting:5.1f} ms{beside}",
                     flush=True,
                 )
 

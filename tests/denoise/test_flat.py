@@ -14,8 +14,8 @@ COLOURS = [
     *itertools.product((0, 128, 255), repeat=3),
     *(tuple(c) for c in np.random.default_rng(1).integers(0, 256, (40, 3))),
 ]
-EDGE = 6
-"""Levels that a pixel at the edge may be away from one in the middle; without a border it is 90."""
+EDGE = 2
+"""Levels that a pixel at the edge may be away from one in the middle; without a border it is 88."""
 
 OFF = {"nano": 2, "small": 2, "base": 2, "classic": 90}
 """Levels that a pixel may be off, by model. ``classic`` saw no flat colours."""
@@ -55,17 +55,18 @@ def test_hardly_a_colour_is_further_off(still: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["nano", "small", "base"])
+@pytest.mark.parametrize(("contrast", "least"), [(20, 0.65), (40, 0.85)])
 @pytest.mark.parametrize("period", [3, 4, 6, 8])
-def test_fine_stripes_are_no_grain(model: str, period: int) -> None:
+def test_fine_stripes_are_no_grain(model: str, period: int, contrast: int, least: float) -> None:
     """In no direction do they lose much of their contrast."""
     down, right = np.mgrid[:96, :96]
     with Denoiser(model) as denoiser:
         for angle in np.arange(8) * np.pi / 8:
             along = right * np.cos(angle) + down * np.sin(angle)
-            levels = np.rint(120 + 40 * np.cos(2 * np.pi * along / period)).astype(np.uint8)
+            levels = np.rint(120 + contrast * np.cos(2 * np.pi * along / period)).astype(np.uint8)
             clean = levels - levels.mean()
             result = denoiser.process(np.stack([levels] * 3, axis=2))[..., 1] - levels.mean()
-            assert (result * clean).sum() / np.square(clean).sum() > 0.8, angle
+            assert (result * clean).sum() / np.square(clean).sum() > least, angle
 
 
 def test_flat_colours_come_back_in_tiles(still: str) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from recurrent import moved as shifted
 from recurrent import scene
 
-from edgecae.denoise.resampling import TAPS, kernel, moved
+from edgecae.denoise.resampling import MAX_FINE, TAPS, kernel, moved
 
 SIZE = 96, 130
 WHOLE = range(SIZE[0]), range(SIZE[1])
@@ -40,7 +40,7 @@ def test_a_kernel_is_whole_and_sums_to_one(part: float) -> None:
     assert weights.shape == (TAPS,)
     np.testing.assert_array_equal(weights, np.rint(weights))
     assert weights.sum() == 256
-    np.testing.assert_array_equal(kernel(0), [0, 0, 0, 256, 0, 0, 0, 0])
+    np.testing.assert_array_equal(kernel(0), 256 * (np.arange(TAPS) == TAPS // 2 - 1))
 
 
 @pytest.mark.parametrize("part", [(0, 0), *PARTS])
@@ -49,9 +49,29 @@ def test_it_moves_as_a_sinc_does(part: tuple[float, float]) -> None:
     result = unfolded(*moved(*folded(clean), 8, 2, WHOLE, WHOLE, part))
     inner = np.s_[8:-8, 8:-8]
     away = (result - shifted(clean, *part))[inner]
-    # What is finest, a kernel of eight pixels can't carry over.
+    # What is finest, a kernel of sixteen pixels can't carry over.
     assert np.sqrt(np.mean(away**2)) < (3 if any(part) else 0.05)
     assert abs(away.mean()) < 0.02
+
+
+def worst(size: int, part: float) -> NDArray[np.bool_]:
+    """Where a line is white for the largest sum, over and over."""
+    return np.resize(kernel(part) > 0, size)
+
+
+@pytest.mark.parametrize("fine", [8, MAX_FINE])
+@pytest.mark.parametrize("part", [(0.5, 0.5), (0.9375, 0.4375)])
+def test_the_largest_sums_are_exact(fine: int, part: tuple[float, float]) -> None:
+    """As in double precision."""
+    white = ~(worst(SIZE[0], part[0])[:, None] ^ worst(SIZE[1], part[1]))
+    picture = np.where(white, 255.0, 0.0)[..., None].repeat(3, 2)
+    result = unfolded(*moved(*folded(picture, fine), fine, 2, WHOLE, WHOLE, part), fine)
+    lines = sum(each * np.roll(picture, 7 - tap, 0) for tap, each in enumerate(kernel(part[0])))
+    between = np.rint(np.asarray(lines) * fine * 4 / 256)
+    sums = sum(each * np.roll(between, 7 - tap, 1) for tap, each in enumerate(kernel(part[1])))
+    expected = np.clip(np.rint(np.asarray(sums) / 1024), 0, 255 * fine) / fine
+    inner = np.s_[8:-8, 8:-8]
+    np.testing.assert_array_equal(result[inner], expected[inner])
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -248,11 +248,34 @@ def test_a_pattern_is_regular_and_lies_over_the_photo() -> None:
         shares.append(power[-power.size // 20 :].sum() / power.sum())
         ends += bool((green == 0).mean() > 0.2)
     assert min(shares) > 0.8, "lines are few in the spectrum; of noise it would be 0.2"
-    assert 5 < ends < 35
+    assert 12 < ends < 28
     np.testing.assert_array_equal(
         patterns.over(np.random.default_rng(1), photo),
         patterns.over(np.random.default_rng(1), photo),
     )
+
+
+def test_the_photo_is_seen_through_a_pattern() -> None:
+    rng = np.random.default_rng(0)
+    photo = np.linspace(80, 160, 96)[:, None, None].repeat(96, 1).repeat(3, 2).astype(np.uint8)
+    slopes = []
+    for _ in range(40):
+        patch = patterns.over(rng, photo).astype(float)
+        slopes.append(np.polyfit(photo[:, 0, 0].astype(float), patch.mean(axis=(1, 2)), 1)[0])
+    # Its contrast is lowered by a number between 0 and 1.
+    assert 0.35 < np.mean(slopes) < 0.65
+    assert min(slopes) > -0.3
+    assert max(slopes) < 1.3
+
+
+def test_flat_patches_and_patterns_are_under_the_noise_of_cameras(photos: Path) -> None:
+    camera, images = noise.parse("camera:level=4-20"), open_images(str(photos), 16, 0)
+    noisy, clean = Batches(images, camera, 16, 64, seed=0, flat=1.0).at(0)
+    np.testing.assert_array_equal(noisy, clean)
+    noisy, clean = Batches(images, camera, 16, 64, seed=0, patterns=1.0).at(0)
+    _, plain = Batches(images, camera, 16, 64, seed=0).at(0)
+    assert (noisy != clean).any(axis=(1, 2, 3)).all()
+    assert (clean != plain).any(axis=(1, 2, 3)).mean() > 0.6
 
 
 def test_the_share_of_patches_with_patterns(photos: Path) -> None:

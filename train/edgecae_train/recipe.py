@@ -166,8 +166,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             smooth, and detail that is preferred harms.
         flat: share of the patches that are one flat colour or a few, without noise: what screens
             and title bars show, and photos hardly do.
-        patterns: share of the patches that have a fine regular pattern over the photo, as cloth
-            and nets do; with weak noise, a network takes such for grain.
+        patterns: share of the patches that are not flat which have a fine regular pattern over the
+            photo, as cloth and nets do; with weak noise, a network takes such for grain.
         keep: share of the weights to start from (``--init``) in the result of the float phase; the
             rest is what was trained. A network that learns something else forgets some of what it
             knew, and a mean of both has most of both (Wortsman et al., "Robust fine-tuning of

@@ -12,19 +12,22 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-__all__ = ["TAPS", "kernel", "moved"]
+__all__ = ["MAX_FINE", "TAPS", "kernel", "moved"]
 
-TAPS = 8
-"""Pixels that a new one is made of, in each direction."""
+TAPS = 16
+"""Pixels that a new one is made of, in each direction. A picture is moved in each frame anew: with
+half as many, it gets visibly softer."""
 BEFORE = TAPS // 2 - 1
 """Of these, how many lie before the one that it begins from."""
 UNIT = 256
 """Sum of a kernel."""
 FINER = 4
 """By which steps between the two directions are smaller than those of the picture."""
+MAX_FINE = 12
+"""Steps of a level, with which sums of the sharpest pictures stay below 2²⁴ of 1/1024."""
 SIDE = 32
-"""Rows that are made at once, so that they stay in the processor's cache, and columns of them.
-OpenBLAS gives products of this size to one thread."""
+"""Rows and columns that one product makes: the rows stay in the processor's cache, and OpenBLAS
+makes so small a product in one thread."""
 
 Blocks = NDArray[np.int8]
 Planes = NDArray[np.float32]
@@ -32,7 +35,7 @@ Planes = NDArray[np.float32]
 
 
 def kernel(part: float) -> Planes:
-    """Weights of the pixels at −3 … 4 for a place between 0 and 1: whole numbers with sum 256."""
+    """Weights of the pixels at −7 … 8 for a place between 0 and 1: whole numbers with sum 256."""
     away = np.arange(-BEFORE, TAPS - BEFORE) - part
     weights = np.sinc(away) * np.sinc(away / (TAPS // 2))
     whole = np.rint(weights * (UNIT / weights.sum()))
@@ -89,7 +92,7 @@ def moved(
     Args:
         high: the picture after space-to-depth, H/block×W/block×(block²·C): levels less 128.
         low: what is left of it, alike, in steps of 1/fine level.
-        fine: see there; at most 16.
+        fine: see there; at most ``MAX_FINE``.
         block: side of a block.
         inside: rows and columns of the picture that are read; those at its sides stand for all
             that lie beyond.
@@ -113,7 +116,7 @@ def moved(
     )
     first, last = int(columns[0]) // block, int(columns[-1]) // block + 1
     down, right = _weights(part[0], FINER / UNIT), _weights(part[1], 1 / (FINER * UNIT))
-    # What no pixel fills stays 0: a weight of 0 does not hold off what is not a number.
+    # What no pixel fills must be finite: 0 times what is not a number is none, too.
     wide = -(-width // SIDE) * SIDE
     pixels = np.zeros((each, SIDE + TAPS + 2 * block, wide + SIDE + 2 * block), np.float32)
     between = np.zeros((each, SIDE, wide + SIDE), np.float32)

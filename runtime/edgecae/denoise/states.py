@@ -119,7 +119,10 @@ def _mean(names: list[str], kinds: list[_Kind]) -> _Mean | None:
     alike = (high.reduction, high.channels) == (low.reduction, low.channels)
     one = (gain.reduction, gain.channels) == (high.reduction, 1)
     fine = round(high.scale / low.scale)
-    exact = math.isclose(high.scale, fine * low.scale, rel_tol=1e-5) and 1 <= fine <= 16
+    exact = (
+        math.isclose(high.scale, fine * low.scale, rel_tol=1e-5)
+        and 1 <= fine <= resampling.MAX_FINE
+    )
     if high.start is not None or not (alike and one and exact):
         return None
     return _Mean(numbers[0], numbers[1], numbers[2], fine)

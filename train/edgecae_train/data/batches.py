@@ -96,7 +96,8 @@ class Batches:
         shard: which of the equal parts of the global batch this is.
         gray: share of the patches that are gray, with the same noise in all three channels.
         flat: share of the patches that are of :mod:`edgecae_train.data.flat`, without noise.
-        patterns: share of the patches that have a pattern of :mod:`edgecae_train.data.patterns`.
+        patterns: share of the patches that are not flat which have a pattern of
+            :mod:`edgecae_train.data.patterns`.
         detail: how many patches are drawn for each that is used, the one with most detail; or as
             many such numbers as the noise has parts.
 

@@ -1,8 +1,8 @@
 """Flat pictures: one colour, or a few areas of one colour each, as screens and title bars have.
 
 Photos hold hardly any: a network that learned from them alone returns pure blue some levels off.
-They get no noise, as what a computer drew has none. Noise on them would teach a network that fine
-diagonal stripes on an even ground are grain.
+Flat patches get no noise, as what a computer drew has none. Noise on them would teach a network
+that fine diagonal stripes on an even ground are grain.
 """
 
 from __future__ import annotations

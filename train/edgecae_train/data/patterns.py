@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 __all__ = ["over"]
 
 PERIODS = 2.1, 10.0
-"""Pixels from line to line, the finest and the coarsest."""
+"""Pixels from line to line, the finest and the coarsest, where lines do not bend."""
 
 CONTRASTS = 4.0, 50.0
 """Levels from the middle to either end."""
 
 WARP = 2.0
-"""Periods by which the lines bend over a patch, at most."""
+"""Periods by which a line bends to either side, at most."""
 
 WHOLE = 0.5
 """Share of the patches that have the pattern everywhere; in others it ends somewhere."""
@@ -28,7 +28,7 @@ def over(rng: np.random.Generator, photo: NDArray[np.uint8]) -> NDArray[np.uint8
 
     Args:
         rng: the only source of randomness.
-        photo: uint8, H×W×3. Its own contrast is lowered, to none at the least.
+        photo: uint8, H×W×3. Its own contrast is lowered, at most to none.
 
     Returns:
         uint8, H×W×3: stripes, a weave or a net.
