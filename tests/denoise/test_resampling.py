@@ -11,6 +11,7 @@ from recurrent import scene
 from edgecae.denoise.resampling import MAX_FINE, TAPS, kernel, moved
 
 SIZE = 96, 130
+Sides = tuple[range, range]
 WHOLE = range(SIZE[0]), range(SIZE[1])
 PARTS = [(0, 0.25), (0.5, 0), (0.9375, 0.0625), (0.5, 0.5)]
 
@@ -54,24 +55,48 @@ def test_it_moves_as_a_sinc_does(part: tuple[float, float]) -> None:
     assert abs(away.mean()) < 0.02
 
 
-def worst(size: int, part: float) -> NDArray[np.bool_]:
-    """Where a line is white for the largest sum, over and over."""
-    return np.resize(kernel(part) > 0, size)
+def summed(
+    steps: NDArray[np.int64], fine: int, inside: Sides, place: Sides, part: tuple[float, float]
+) -> NDArray[np.float64]:
+    """What moved should give, from sums of whole numbers; steps are pixels, H×W×C."""
+    (rows, columns), taps = place, np.arange(TAPS) - (TAPS // 2 - 1)
+    near_rows, near_columns = (
+        np.clip(np.array(side)[:, None] + taps, within[0], within[-1])
+        for side, within in zip((rows, columns), inside, strict=True)
+    )
+    down, right = (kernel(by).astype(np.int64) for by in part)
+    between = np.rint(np.einsum("t,atwc->awc", down, steps[near_rows]) * 4 / 256).astype(np.int64)
+    sums = np.einsum("t,hatc->hac", right, between[:, near_columns])
+    return np.clip(np.rint(sums / 1024), 0, 255 * fine) / fine
 
 
-@pytest.mark.parametrize("fine", [8, MAX_FINE])
-@pytest.mark.parametrize("part", [(0.5, 0.5), (0.9375, 0.4375)])
-def test_the_largest_sums_are_exact(fine: int, part: tuple[float, float]) -> None:
-    """As in double precision."""
-    white = ~(worst(SIZE[0], part[0])[:, None] ^ worst(SIZE[1], part[1]))
-    picture = np.where(white, 255.0, 0.0)[..., None].repeat(3, 2)
-    result = unfolded(*moved(*folded(picture, fine), fine, 2, WHOLE, WHOLE, part), fine)
-    lines = sum(each * np.roll(picture, 7 - tap, 0) for tap, each in enumerate(kernel(part[0])))
-    between = np.rint(np.asarray(lines) * fine * 4 / 256)
-    sums = sum(each * np.roll(between, 7 - tap, 1) for tap, each in enumerate(kernel(part[1])))
-    expected = np.clip(np.rint(np.asarray(sums) / 1024), 0, 255 * fine) / fine
-    inner = np.s_[8:-8, 8:-8]
-    np.testing.assert_array_equal(result[inner], expected[inner])
+def _somewhere(rng: np.random.Generator, side: int) -> range:
+    """Of whole blocks, from any pixel on."""
+    length = 2 * int(rng.integers(1, side // 2 + 1))
+    start = int(rng.integers(0, side - length + 1))
+    return range(start, start + length)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_it_is_what_whole_numbers_give(seed: int) -> None:
+    """Of any size, from anywhere, with the largest sums that black and white can give."""
+    rng = np.random.default_rng(seed)
+    fine = int(rng.choice([1, 8, MAX_FINE]))
+    size = 2 * rng.integers(1, 50, 2)
+    part = (float(rng.integers(16)) / 16, float(rng.integers(16)) / 16)
+    white = [np.resize(kernel(by) > 0, side) for by, side in zip(part, size, strict=True)]
+    extreme = np.where(white[0][:, None] ^ white[1], 0.0, 255.0)[..., None].repeat(3, 2)
+    picture = extreme if seed % 2 else rng.uniform(0, 255, (*size, 3))
+    starts = [int(rng.integers(0, side)) for side in size]
+    down, right = (
+        (range(start, int(rng.integers(start, side)) + 1), _somewhere(rng, int(side)))
+        for start, side in zip(starts, size, strict=True)
+    )
+    inside, place = (down[0], right[0]), (down[1], right[1])
+    high, low = folded(picture, fine)
+    result = unfolded(*moved(high, low, fine, 2, inside, place, part), fine)
+    steps = np.rint(unfolded(high, low, fine) * fine).astype(np.int64)
+    np.testing.assert_array_equal(result, summed(steps, fine, inside, place, part))
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -141,7 +141,7 @@ def test_a_recording_says_that_its_source_is_away(
     server.die()
     server.show(240, 320)
     server.start()
-    running = Streaming("--source", server.spec, "--sink", str(target), "--stall", "1")
+    running = Streaming("--source", server.spec, "--sink", str(target), "--stall", "3")
     running.wait_for(lambda now: now["frames_out"] > 10)
     server.die()
     running.wait_for(lambda now: (now["offline_seconds"] or 0) > 2.5)
