@@ -1,7 +1,7 @@
 """What the mirrored border of a frame is for: ``python benchmarks/border.py PHOTOS``.
 
 How far the edges of a flat frame are from its middle, and PSNR near the edges of noisy photos, by
-what lies beyond the edge.
+what lies beyond the edge (PHOTOS is a folder).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from edgecae.quality import psnr
 Pixels = NDArray[np.uint8]
 
 SIDE = 136
+"""Of a flat frame; a multiple of 8."""
 WIDTHS = (0, 8, 16, 24, 48)
 """Pixels of a border."""
 BORDERS = {

@@ -1,9 +1,9 @@
 """Move a picture that is kept in blocks by parts of a pixel.
 
 Windowed sinc interpolation (Lanczos), rows first, then columns, as products of matrices: a library
-makes those in a third of the time that sums of shifted pictures take. All numbers are multiples of
-1/1024 that float32 holds exactly, so the order of a sum changes nothing, and a part of a picture
-comes out as it does in the whole.
+makes those quicker than sums of shifted pictures are. All numbers are multiples of 1/1024 that
+float32 holds exactly, so the order of a sum changes nothing, and a part of a picture comes out as
+it does in the whole.
 """
 
 from __future__ import annotations
