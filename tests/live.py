@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from clips import make_clip
 from PIL import Image
+from ports import free_port
 
 from edgecae.media.sources import camera
 
@@ -41,10 +42,7 @@ class Network:
         make_clip(folder / "blind.ts", frames * 5, **live, more_sound=600)
         self.folder = folder
         self.show(*SHAPE[:2])
-        with socket.socket() as a, socket.socket() as b, socket.socket(type=socket.SOCK_DGRAM) as c:
-            for each in (a, b, c):
-                each.bind(("127.0.0.1", 0))
-            self.ports = [each.getsockname()[1] for each in (a, b, c)]
+        self.ports = [free_port(), free_port(), free_port(socket.SOCK_DGRAM)]
         self.http = f"http://127.0.0.1:{self.ports[0]}"
         self.rtsp = f"rtsp://user:sesame@127.0.0.1:{self.ports[1]}/stream"
         self.udp = f"udp://127.0.0.1:{self.ports[2]}"

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from conftest import GSTREAMER
 from numpy.typing import NDArray
+from ports import free_port
 
 from edgecae.media.frame import Frame
 
@@ -26,7 +27,6 @@ __all__ = [
     "SHAPE",
     "Relay",
     "SlowServer",
-    "free_port",
     "number_of",
     "numbered",
     "relaying",
@@ -53,12 +53,6 @@ def number_of(pixels: NDArray[np.uint8]) -> int:
     """What :func:`numbered` wrote, also after it was encoded."""
     bits = [pixels[4:12, bit * 12 + 3 : bit * 12 + 9].mean() > 125 for bit in range(_BITS)]
     return sum(1 << bit for bit, is_set in enumerate(bits) if is_set)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 class Relay:

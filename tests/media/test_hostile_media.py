@@ -22,6 +22,7 @@ from clips import make_clip
 from conftest import ROOT
 from memory import PEAK
 from PIL import Image, ImageOps
+from ports import free_port
 
 from edgecae import Denoiser
 from edgecae.errors import SinkError, SourceError
@@ -142,9 +143,7 @@ def test_a_concat_script_and_an_sdp_open_nothing(tmp_path: Path) -> None:
     make_clip(tmp_path / "secret.mkv", FRAMES)
     script = tmp_path / "a.ffconcat"
     script.write_text("ffconcat version 1.0\nfile secret.mkv\n")
-    with socket.socket(type=socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port(socket.SOCK_DGRAM)
     session = tmp_path / "a.sdp"
     session.write_text(
         f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"

@@ -18,11 +18,11 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from ports import free_port
 from rtsp import (
     NEEDS_GSTREAMER,
     Relay,
     SlowServer,
-    free_port,
     number_of,
     numbered,
     relaying,

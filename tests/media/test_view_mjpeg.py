@@ -20,7 +20,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from rtsp import free_port
+from ports import free_port
 from watching import Stream, ask, picture, showing, view
 
 from edgecae.media.sinks.view import View, server

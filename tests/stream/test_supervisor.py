@@ -17,7 +17,7 @@ from typing import Any
 import av
 import pytest
 from live import Network
-from rtsp import free_port
+from ports import free_port
 
 from edgecae.denoise.denoiser import Denoiser
 from edgecae.errors import EdgecaeError, SinkError, SourceError

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ports import free_port
 from training import SHAPES, TINY, tiny
 
 from edgecae.errors import RecipeError
@@ -80,18 +80,8 @@ def test_dropout_on_two_devices(photos: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "qat.weights.h5").exists()
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
 def test_two_workers_train_together(photos: Path, tmp_path: Path) -> None:
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
     settings = {"data": str(photos), "precision": "float32"}
     workers = [
         train(
@@ -135,7 +125,7 @@ def test_a_worker_that_is_not_named(index: int, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_worker_that_does_not_come_is_named(photos: Path, tmp_path: Path) -> None:
     """The one that waits says so, and Ctrl-C ends it."""
-    here, missing = (f"127.0.0.1:{port}" for port in free_ports(2))
+    here, missing = (f"127.0.0.1:{free_port()}" for _ in range(2))
     config = {"cluster": {"worker": [here, missing]}, "task": {"type": "worker", "index": 0}}
     environment = {**os.environ, "TF_CONFIG": json.dumps(config)}
     command = [sys.executable, "-m", "edgecae", "train", "--data", str(photos), "--out"]
