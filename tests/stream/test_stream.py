@@ -517,6 +517,24 @@ def test_while_it_is_away_a_recording_says_so(nano: Denoiser) -> None:
     assert times == sorted(times)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_came_before_it_went_is_recorded_before_that_is_said(count: int) -> None:
+    class Slow(Denoiser):
+        def process(self, frame, out=None):  # type: ignore[no-untyped-def]
+            time.sleep(0.5)
+            return super().process(frame, out)
+
+    class Wanting(Keep):
+        wants_slates = True
+
+    source = reconnecting([(48, 320), 0.2, (48, 320), "offline"], [2.5, (48, 320)])
+    wanting = Wanting()
+    stream.run(source, [Slow("nano") for _ in range(count)], [wanting])
+    dark = [bool(np.median(frame.pixels) < 40) for frame in wanting.frames]
+    assert dark == [False] * 2 + [True] * (len(dark) - 3) + [False]
+    assert len(dark) > 3
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (20, 30), (480, 640, 3)])
 def test_a_slate_has_any_shape(shape: tuple[int, ...]) -> None:
     picture = slate(shape, time.monotonic())

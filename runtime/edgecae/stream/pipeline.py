@@ -140,6 +140,11 @@ class _Denoisers:
         while self._pending and self._pending[0].done():
             yield self._take()
 
+    @property
+    def busy(self) -> bool:
+        """Whether results are still to come."""
+        return bool(self._pending)
+
     def rest(self) -> Iterator[Frame]:
         """All results that are still to come, in order."""
         while self._pending:
@@ -210,12 +215,9 @@ class _Stream:
             elif not worker.said:
                 worker.said = True
                 log.error("%s; trying again, the stream goes on meanwhile", worker.reason)
-        since = offline_since(self.source)
-        if since is not None:
-            self._say_offline(since)
         return not self.stop.requested
 
-    def _say_offline(self, since: float) -> None:
+    def say_offline(self, since: float) -> None:
         """Give those who want it a picture that says so, once a second."""
         now = time.monotonic()
         if self._shape is None or now - self._slated < _SLATE_PERIOD:
@@ -338,6 +340,8 @@ def _loop(
             worker.start()
         try:
             while stream.check_workers():
+                # Asked first: a source is away only behind its last frame, which waits by then.
+                away = offline_since(stream.source)
                 try:
                     frame = stream.frames.get(_IDLE)
                 except ClosedError:
@@ -364,6 +368,8 @@ def _loop(
                     stream.deliver(clean)
                 for clean in workers.finished():
                     stream.deliver(clean)
+                if away is not None and frame is None and not workers.busy:
+                    stream.say_offline(away)
             for clean in workers.rest() if workers is not None else ():
                 stream.deliver(clean)
             failing = False
