@@ -65,7 +65,7 @@ def quietest(picture: NDArray[np.uint8]) -> Iterator[NDArray[np.float64]]:
 
 
 def line(name: str, parts: Sequence[NDArray[np.floating]]) -> str:
-    """Print σ and shares of some parts of a picture, of brightness and of colour."""
+    """A row of the table: σ and shares of some parts of a picture, of brightness and of colour."""
     cells = []
     for each in zip(*(planes(part) for part in parts), strict=True):
         sigma = np.mean([plane.std() for plane in each])

@@ -18,9 +18,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """A port of 127.0.0.1 that nothing listens on; another one at each call."""
     for port in itertools.islice(_PORTS, 1000):
         with socket.socket(type=kind) as taken:
-            if (
-                kind is socket.SOCK_STREAM
-            ):  # one that a server has just left is free, as for servers
+            if kind is socket.SOCK_STREAM:  # what a server has just left is free
                 taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 taken.bind(("127.0.0.1", port))
