@@ -150,6 +150,17 @@ def change(server: Network) -> None:
         time.sleep(1.5)
 
 
+def check_that_nothing_is_taken(found: dict[str, int], alone: dict[str, int]) -> None:
+    """The three together give as many frames as without the fourth, and none much less.
+
+    A computer that is busy for a fifth of a second takes two frames of one camera, with or without
+    trouble. That is more than 2 % of one camera, and less of three.
+    """
+    assert min(alone.values()) >= 0.9 * FRAMES
+    assert sum(found.values()) >= 0.98 * sum(alone.values())
+    assert all(found[name] >= 0.95 * frames for name, frames in alone.items())
+
+
 @pytest.mark.parametrize(
     "trouble", ["hangs", "dies", "changes its size", "lies", "inference hangs"]
 )
@@ -167,9 +178,7 @@ def test_a_camera_in_trouble_takes_nothing_from_the_others(
     with contextlib.suppress(Exception):
         server.wake()
     print(f"{trouble}: {found}; without: {alone}")
-    for name, frames in alone.items():
-        assert frames >= 0.9 * FRAMES
-        assert found[name] >= 0.98 * frames
+    check_that_nothing_is_taken(found, alone)
 
 
 def test_a_camera_that_never_has_enough_takes_nothing_from_the_others(
@@ -177,4 +186,4 @@ def test_a_camera_that_never_has_enough_takes_nothing_from_the_others(
 ) -> None:
     found = counts(tmp_path, "test:640x480@25?live=yes", more="model = 'base'\n")
     print(f"beside a camera that takes all that it gets: {found}; without: {alone}")
-    assert all(found[name] >= 0.98 * frames for name, frames in alone.items())
+    check_that_nothing_is_taken(found, alone)
