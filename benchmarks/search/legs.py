@@ -5,7 +5,8 @@
 
 ``crops`` writes the most detailed 320×320 pixels of each photo of the sources that are held out
 (``edgecae models --photos`` lists them). ``measure`` prints PSNR in dB of float networks: white
-noise in RGB, luma of white noise through 4:2:0, and what is gained over noise of a camera.
+noise in RGB, luma of white noise through 4:2:0, and what is gained over noise of a camera, also on
+crops that are enlarged, as soft as pictures of cameras are at their full size.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from edgecae.noise.camera import coding
 from edgecae.quality import psnr
 from edgecae_train import evaluate
 from edgecae_train.data.batches import LUMA
-from edgecae_train.data.photo_window import patch_detail
+from edgecae_train.data.photo_window import enlarged, patch_detail
 
 HELD_OUT = ("osbooks-writing-guide", "osbooks-entrepreneurship", "data-stunning")
 """Sources; what is trained on is of others."""
@@ -89,7 +90,11 @@ def measure(held_out: Path, networks: tuple[str, ...]) -> None:
         rng = np.random.default_rng(0)
         white[sigma] = [(clean, noise.gaussian(sigma).add(clean, rng)) for clean in pictures]
     rng = np.random.default_rng(1)
-    camera = [noise.parse("camera:").pair(each, rng) for each in pictures * CAMERA_DRAWS]
+    soft = [enlarged(rng, each) for each in pictures]
+    sharp_and_soft = [
+        [noise.parse("camera:").pair(each, rng) for each in of * CAMERA_DRAWS]
+        for of in (pictures, soft)
+    ]
     for name in networks:
         network, stride = evaluate.float_network(name)
         denoise = evaluate.keras_denoiser(network, stride)
@@ -97,7 +102,10 @@ def measure(held_out: Path, networks: tuple[str, ...]) -> None:
         luma = {
             rows: [luma_psnr(denoise, white[s], way) for s in SIGMAS] for rows, way in WAYS.items()
         }
-        gain = np.mean([psnr(t, denoise(n)) - psnr(t, n) for n, t in camera])
+        gains = [
+            float(np.mean([psnr(t, denoise(n)) - psnr(t, n) for n, t in camera]))
+            for camera in sharp_and_soft
+        ]
         print(
             name,
             "white " + " / ".join(f"{x:.2f}" for x in rgb),
@@ -105,7 +113,7 @@ def measure(held_out: Path, networks: tuple[str, ...]) -> None:
                 f"4:2:0 of {rows} rows " + " / ".join(f"{x:.2f}" for x in found)
                 for rows, found in luma.items()
             ),
-            f"camera {gain:+.2f}",
+            "camera {:+.2f}, of soft pictures {:+.2f}".format(*gains),
             sep="  ",
         )
 

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecae.denoise import tiling
 from edgecae.denoise.states import RUNNING_MEAN
 from edgecae.errors import ModelFileError
 from edgecae.tflite import model_file, writer
@@ -211,8 +212,8 @@ def attach(
         layers: of the gate, in order.
         weights: float, by the names that a layer describes; others are left alone.
         about: fields of :class:`edgecae.tflite.metadata.Metadata` that are others than the still
-            model's. ``stride``, ``halo`` and ``states`` follow from the graph; ``quality`` is empty
-            unless given.
+            model's. ``stride``, ``halo``, ``border`` and ``states`` follow from the graph and the
+            still model; ``quality`` is empty unless given.
 
     Returns:
         A model file with the inputs ``frame``, ``state_high`` (z in levels, H/2×W/2×12),
@@ -253,11 +254,14 @@ def attach(
     writer.sign(model, (FRAME, DENOISED), RUNNING_MEAN)
     channels = fold.output.shape[3]
     stride = math.lcm(metadata.stride, BLOCK * max(front.reductions.values()))
+    # As its still model has, and not that of the larger stride, which is a matter of the gate.
+    usual, border = (tiling.border(each, metadata.halo) for each in (BLOCK, metadata.stride))
     values = {
         "quality": {},
         **about,
         "stride": stride,
         "halo": halo(from_model(model)),
+        "border": 0 if border == usual else border,
         "states": {
             "state_high": [BLOCK, channels, "frame"],
             "state_low": [BLOCK, channels, 0.0],

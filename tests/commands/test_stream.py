@@ -88,7 +88,7 @@ four cores, as a device has: encoders take memory for each.
         ("test:640x480@15?frames=45&live=yes", "rec.mkv"),
     ],
 )
-def test_vga_takes_less_than_150_megabytes(source: str, sink: str, tmp_path: Path) -> None:
+def test_vga_takes_less_than_165_megabytes(source: str, sink: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", TAKEN, *STREAM, "--source", source, "--sink", sink],
         cwd=tmp_path, capture_output=True, text=True, timeout=120,
@@ -97,7 +97,7 @@ def test_vga_takes_less_than_150_megabytes(source: str, sink: str, tmp_path: Pat
     assert "→ small (" in done.stderr
     peak = int(done.stdout) * 1024 / 1e6
     print(f"{sink} of {source}: {peak:.0f} MB")
-    assert peak < 150
+    assert peak < 165
 
 
 @pytest.mark.slow

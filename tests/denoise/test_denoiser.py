@@ -96,8 +96,8 @@ def test_it_computes_what_the_bare_interpreter_computes(
     """Of the frame, mirrored at each side and padded to the stride."""
     height, width = size
     frame = np.ascontiguousarray(photo[:height, :width])
-    more = ((8, 8 + -height % 8), (8, 8 + -width % 8), (0, 0))
-    expected = bare(np.pad(frame, more, mode="symmetric"))[8 : 8 + height, 8 : 8 + width]
+    more = ((16, 16 + -height % 16), (16, 16 + -width % 16), (0, 0))
+    expected = bare(np.pad(frame, more, mode="symmetric"))[16 : 16 + height, 16 : 16 + width]
     with Denoiser("small", threads=1) as denoiser:
         np.testing.assert_array_equal(denoiser.process(frame), expected)
 

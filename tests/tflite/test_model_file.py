@@ -26,12 +26,18 @@ def test_shipped_models_keep_the_contract(shipped: str) -> None:
 
 
 def test_the_cost_of_small_adds_up() -> None:
-    """By hand: 48, 32, 48 channels at half, quarter and eighth of the resolution, 32 features."""
-    half = 9 * (12 * 48 + 48 * 32 + 44 * 12) / 4
+    """By hand: 48, 32, 48 channels at half, quarter and eighth of the resolution, 26 features.
+
+    And 16, 24, 30 from a quarter on, 16 features, with means and an enlarged change at half.
+    """
+    half = 9 * (12 * 48 + 48 * 26 + 38 * 12) / 4
     quarter = (9 * 48 * 32 + 32 * 192) / 16
     eighth = (9 * (32 * 48 + 48 * 48) + 48 * 128) / 64
+    around = (2 * 12 * 3 + 9 * 3 * 12) / 4
+    second = 9 * (24 * 16 + 16 * 16 + 40 * 12) / 16 + (9 * 16 * 24 + 24 * 64) / 64
+    second += (9 * (24 * 30 + 30 * 30) + 30 * 96) / 256
     model = model_file.read(models.find_model("small"))
-    assert model.macs_per_pixel == pytest.approx(half + quarter + eighth)
+    assert model.macs_per_pixel == pytest.approx(half + quarter + eighth + around + second)
 
 
 def test_noise_that_was_measured_fits_into_a_file() -> None:

@@ -35,7 +35,12 @@ def picture() -> np.ndarray:
 
 def test_every_family_is_registered() -> None:
     there = {m.name for m in pkgutil.iter_modules(architectures.__path__)}
-    assert {a.kind for a in every().values()} == there - {"gate", "layers", "links"}
+    assert {a.kind for a in every().values()} == there - {
+        "gate",
+        "half_resolution",
+        "layers",
+        "links",
+    }
 
 
 def test_size_and_range_are_kept(architecture: Architecture, picture: np.ndarray) -> None:

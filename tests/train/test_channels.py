@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,20 @@ def test_a_wider_network_computes_the_same(architecture: UNet) -> None:
     old = architecture.channels[0]
     assert first.shape[2] == wider.channels[0]
     assert all(not np.allclose(first[:, :, [old]], first[:, :, [c]]) for c in range(old))
+
+
+def test_a_network_at_half_the_resolution_changes_nothing_at_first() -> None:
+    model, (picture, _) = _network(PLAIN), _batches()[0]
+    other = dataclasses.replace(WIDER[PLAIN], coarse=(8, 12))
+    assert channels.fits(PLAIN, other)
+    assert channels.fits(other, PLAIN)
+    made = channels.fitted(channels.Start(PLAIN, _values(model)), other, _batches())
+    back = channels.fitted(channels.Start(other, made), PLAIN, _batches())
+    assert back.keys() == _values(model).keys()
+    result, expected = (
+        np.asarray(m(picture, training=False)) for m in (_network(other, made), model)
+    )
+    np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 @both

@@ -365,3 +365,35 @@ def test_photos_of_16_bits_are_trained_on(photos: Path, tmp_path: Path) -> None:
     (path,) = images.training
     eight = np.asarray(Image.open(photos / path.name).convert("L"))
     np.testing.assert_array_equal(images.load(0), np.repeat(eight[..., None], 3, axis=2))
+
+
+def finest(pixels: np.ndarray) -> float:
+    """Power that means of 2×2 take away, over that which means of 4×4 take away after them."""
+    y = pixels.astype(float).mean(axis=-1)
+    powers = []
+    for _ in range(2):
+        means = y.reshape(y.shape[0] // 2, 2, y.shape[1] // 2, 2).mean(axis=(1, 3))
+        powers.append(np.mean((y - means.repeat(2, 0).repeat(2, 1)) ** 2))
+        y = means
+    return float(powers[0] / powers[1])
+
+
+def test_an_enlarged_photo_is_soft(photos: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("hat.png", "face.png"):
+        photo = np.array(Image.open(photos / name).convert("RGB"))[:96, :128]
+        larger = photo_window.enlarged(rng, photo)
+        assert larger.shape == photo.shape
+        assert larger.dtype == np.uint8
+        assert finest(larger) < 0.75 * finest(photo)
+        assert abs(larger.mean() - photo.mean()) < 40
+
+
+def test_each_part_of_a_mixture_has_its_own_share_of_enlarged_photos(photos: Path) -> None:
+    two = noise.parse("0.5*gaussian:0-1 + 0.5*gaussian:50-55")
+    images = open_images(str(photos), 32, 0)
+    noisy, target = Batches(images, two, 128, 32, seed=0, enlarged=(0, 1)).at(0)
+    strong = np.abs(noisy.astype(int) - target).mean((1, 2, 3)) > 10
+    assert typical_detail(target[strong]) < 0.75 * typical_detail(target[~strong])
+    with pytest.raises(RecipeError, match="enlarged has 3 numbers"):
+        Batches(images, two, 4, 32, seed=0, enlarged=(0, 1, 1))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgecae_train._tf import keras
+from edgecae_train.architectures import half_resolution
 from edgecae_train.architectures.unet import UNet
 from edgecae_train.quantization.equalize import HEADROOM, MAX_FACTOR, align, equalize
 from edgecae_train.weights import named_weights
@@ -19,7 +20,9 @@ def _uneven(architecture: UNet):
     model = architecture.build()
     rng = np.random.default_rng(3)
     for name, variable in named_weights(model).items():
-        if name.endswith("kernel"):
+        if name == "coarse_to_image/kernel":  # else what comes before it would mean nothing
+            variable.assign(rng.normal(0, 0.02, variable.shape))
+        if name.endswith("kernel") and name.split("/")[0] not in half_resolution.FIXED:
             variable.assign(variable * rng.uniform(0.1, 1, variable.shape[-1]) * 0.5)
     return model
 
@@ -31,8 +34,9 @@ def _uneven(architecture: UNet):
         UNet((8, 16, 24), (1, 2, 2), (2, 2)),
         UNet((8, 16, 24, 16), (0, 1, 0, 0), (1, 0, 1)),
         UNet((8, 16), (1, 2), (3,), block="separable", features=12),
+        UNet((8, 16, 24), (0, 0, 1), (1, 0), coarse=(8, 16)),
     ],
-    ids=["bare", "deep", "four", "separable"],
+    ids=["bare", "deep", "four", "separable", "coarse"],
 )
 def test_the_network_computes_what_it_did_and_its_channels_fill_their_range(architecture) -> None:
     model = _uneven(architecture)
@@ -42,7 +46,9 @@ def test_the_network_computes_what_it_did_and_its_channels_fill_their_range(arch
     np.testing.assert_allclose(np.asarray(model(PICTURES[0], training=False)), before, atol=2e-6)
     changed = {n for n, v in named_weights(model).items() if not np.array_equal(kernels[n], v)}
     every = {n for n in kernels if n.endswith("kernel")}
-    assert every - changed <= {"to_image/kernel"}, "each but the last has channels to share"
+    last = {"to_image/kernel", "coarse_to_image/kernel"}
+    fixed = {f"{name}/kernel" for name in half_resolution.FIXED}
+    assert every - changed <= last | fixed, "each but the last has channels to share"
 
 
 def test_every_channel_reaches_the_range_of_the_largest() -> None:

@@ -186,6 +186,23 @@ def test_a_run_starts_from_a_network_of_other_widths(
     np.testing.assert_allclose(results[1], results[0], atol=1e-5)
 
 
+def test_a_part_of_the_layers_is_trained(photos: Path, tmp_path: Path) -> None:
+    numbers = {"channels": [8, 12], "down": [0, 1], "up": [1], "coarse": [8, 12]}
+    changes = {"model": "nano", "architecture": numbers, "float.steps": 3, "qat.steps": 0}
+    loop.train(settings(photos, **changes), tmp_path / "start")
+    architecture, _, before = weights.read_weights(tmp_path / "start" / "float.weights.h5")
+    start = channels.Start(architecture, before)
+    part = settings(photos, **changes, **{"float.trained": "coarse_"})
+    loop.train(part, tmp_path / "run", start=start)
+    after = weights.read_weights(tmp_path / "run" / "float.weights.h5")[2]
+    moved = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert "coarse_to_image/kernel" in moved
+    assert all(name.startswith("coarse_") for name in moved)
+    none = settings(photos, **changes, **{"float.trained": "fine_"})
+    with pytest.raises(RecipeError, match="trained begins with 'fine_'"):
+        loop.train(none, tmp_path / "none", start=start)
+
+
 def test_only_what_starts_from_random_weights_leaks(photos: Path, tmp_path: Path) -> None:
     smallest = replace(architectures.get("nano"), **SHAPES["nano"])
     values = {name: v.numpy() for name, v in weights.named_weights(smallest.build()).items()}

@@ -19,12 +19,18 @@ from edgecae_train.architectures.unet import UNet
 pytestmark = pytest.mark.slow
 
 NANO = UNet((16, 24, 32), (0, 0, 1), (1, 0))
-SMALL = UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32)
+SMALL_WITHOUT_HALF = UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32)
+SMALL = UNet((48, 32, 48), (0, 0, 1), (1, 0), features=26, coarse=(16, 24, 30))
 BASE = UNet((96, 64, 96), (0, 0, 1), (1, 0), features=56)
 
 NETWORKS = {
     **{f"nano-{leg}": NANO for leg in range(1, 5)},
-    **{f"small-{leg}": SMALL for leg in range(1, 6)},
+    **{f"small-{leg}": SMALL_WITHOUT_HALF for leg in range(1, 6)},
+    **{
+        f"small-{leg}": dataclasses.replace(SMALL, features=features, coarse=(16, 24, 32))
+        for leg, features in ((6, 28), (7, 28), (8, 26), (9, 26))
+    },
+    "small-10": SMALL,
     **{f"nano-video-{leg}": Fusion("nano") for leg in range(1, 4)},
     **{f"base-{leg}": BASE for leg in range(1, 4)},
     "classic": Classic(),
@@ -36,11 +42,11 @@ NETWORKS = {
 
 LEGS = [
     *((f"nano-{leg}", f"nano-{leg + 1}") for leg in range(1, 4)),
-    *((f"small-{leg}", f"small-{leg + 1}") for leg in range(1, 5)),
+    *((f"small-{leg}", f"small-{leg + 1}") for leg in range(1, 10)),
     *((f"nano-video-{leg}", f"nano-video-{leg + 1}") for leg in range(1, 3)),
     ("small-3", "base-1"),
     *((f"base-{leg}", f"base-{leg + 1}") for leg in range(1, 3)),
-    ("small-5", "fit"),
+    ("small-10", "fit"),
 ]
 """Recipes that start from the weights of another."""
 

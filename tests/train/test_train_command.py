@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from conftest import ROOT
 
 from edgecae.errors import RecipeError
-from edgecae_train import architectures, command, recipe
+from edgecae_train import architectures, channels, command, recipe, shipped, weights
 from edgecae_train.architectures.unet import UNet
 from edgecae_train.recipe import Recipe
 
@@ -75,6 +77,26 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "--init nano is of the model nano, not classic" in done.output
     assert not list(tmp_path.iterdir())
+
+
+def test_a_second_network_starts_with_weights_that_fit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    starts: list[channels.Start] = []
+    monkeypatch.setattr(command.loop, "train", lambda *_, start, **__: starts.append(start))
+    run = ["--out", str(tmp_path / "run")]
+    given = ["--recipe", str(ROOT / "recipes" / "small-6.toml"), "--init", "small", *run]
+    assert CliRunner().invoke(command.command, [*given, "--init-second", "nano"]).exit_code == 0
+    nano = weights.read_weights(shipped.find_weights("nano"))[2]
+    assert starts[0].second is not None
+    name = "up0_conv0/kernel"
+    np.testing.assert_array_equal(starts[0].second[f"coarse_{name}"], nano[name])
+    done = CliRunner().invoke(command.command, [*given, "--init-second", "classic"])
+    assert "the network has no second one like" in str(done.exception or done.output)
+    assert len(starts) == 1
+    done = CliRunner().invoke(command.command, [*run, "--init-second", "nano"])
+    assert done.exit_code == 2
+    assert "--init-second needs --init" in done.output
 
 
 @pytest.mark.parametrize("stage", ["small-1", "small-3"])

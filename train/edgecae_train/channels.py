@@ -22,6 +22,7 @@ from edgecae_train._tf import keras, tf
 from edgecae_train.architectures import Architecture
 from edgecae_train.architectures.fusion import Fusion
 from edgecae_train.architectures.links import Link
+from edgecae_train.architectures.unet import UNet
 from edgecae_train.quantization.equalize import watch
 from edgecae_train.weights import load_weights, named_weights
 
@@ -45,18 +46,22 @@ class Start:
     Attributes:
         architecture: of the network.
         values: its weights by name.
+        second: weights by name for a network at half the resolution that is new in what is trained.
     """
 
     architecture: Architecture
     values: Mapping[str, NDArray[np.float32]]
+    second: Mapping[str, NDArray[np.float32]] | None = None
 
 
 def fits(one: Architecture, other: Architecture) -> bool:
     """Whether weights of one architecture can be fitted to another.
 
     They can where the two differ in nothing but widths, and none is more than twice what it was.
-    Gates can where they differ in nothing but the model for single frames.
+    A network at half the resolution may be new, or left out. Gates can where they differ in nothing
+    but the model for single frames.
     """
+    one, other = _in_common(one, other)
     if one == other:
         return True
     if isinstance(one, Fusion) and isinstance(other, Fusion):
@@ -66,6 +71,13 @@ def fits(one: Architecture, other: Architecture) -> bool:
     here, there = (named_weights(each.build(training=False)) for each in (one, other))
     links = _mixing(here, one.links)
     return bool(links) and all(_width(there, link) <= 2 * _width(here, link) for link in links)
+
+
+def _in_common(one: Architecture, other: Architecture) -> tuple[Architecture, Architecture]:
+    """Both without the network at half the resolution, if one of them has none."""
+    if isinstance(one, UNet) and isinstance(other, UNet) and not (one.coarse and other.coarse):
+        return dataclasses.replace(one, coarse=()), dataclasses.replace(other, coarse=())
+    return one, other
 
 
 def _is_depthwise(values: Mapping[str, Any], layer: str) -> bool:
@@ -201,21 +213,24 @@ def fitted(start: Start, other: Architecture, batches: Sequence[Batch]) -> Value
 
     Args:
         start: the trained network.
-        other: an architecture that it :func:`fits`.
+        other: an architecture that it :func:`fits`. What is new in it starts as it does without a
+            trained network.
         batches: noisy and clean pictures, N×H×W×3 in [0, 1].
     """
-    architecture, values = start.architecture, start.values
-    if isinstance(architecture, Fusion):
-        return dict(values)
+    if isinstance(start.architecture, Fusion):
+        return dict(start.values)
+    architecture, _ = _in_common(start.architecture, other)
     model = architecture.build(training=False)
-    load_weights(model, values)
+    load_weights(model, start.values)
+    values = {name: start.values[name] for name in named_weights(model)}
     wanted = named_weights(other.build(training=False))
     worth, means = _worth(model, architecture.links, batches)
     cost = _cost(model, architecture.links, batches)
-    made = dict(values)
+    new = {name: variable.numpy() for name, variable in wanted.items() if name not in values}
+    made = {**values, **new}
     for link in _mixing(values, architecture.links):
         here, there = _width(values, link), _width(wanted, link)
         kept = np.sort(np.argsort(-worth[link])[:there])
         copied = np.argsort(-cost[link])[: max(0, there - here)]
         take(made, architecture.links, link, np.concatenate([kept, copied]), means)
-    return made
+    return {**made, **(start.second or {})}

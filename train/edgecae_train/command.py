@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -17,7 +20,7 @@ from edgecae.commands import terminal
 from edgecae.errors import RecipeError
 from edgecae_train import architectures, channels, loop, recipe, shipped, weights
 from edgecae_train._tf import find_devices
-from edgecae_train.architectures import RECURRENT, Architecture
+from edgecae_train.architectures import RECURRENT, Architecture, half_resolution
 from edgecae_train.recipe import Recipe
 
 __all__ = ["command", "progress"]
@@ -159,6 +162,28 @@ def _following(init: str, architecture: Architecture, asked: dict[str, Any]) -> 
     return {**follows, "architecture": {}}
 
 
+def _second(init: str, chosen: Recipe) -> Mapping[str, NDArray[np.float32]]:
+    """Weights of ``--init-second``, by their names in a second network.
+
+    Args:
+        init: as it was given: what is like the second network, or has one like it.
+        chosen: the recipe that they are for.
+
+    Raises:
+        RecipeError: the recipe's network has no second one of their architecture.
+    """
+    architecture, _, values = weights.read_weights(shipped.find_weights(init))
+    trained = architectures.get(chosen.model, chosen.latent, chosen.architecture)
+    second = getattr(trained, "second", None)
+    if second is not None and architecture == second:
+        return half_resolution.started(values)
+    if second is not None and getattr(architecture, "second", None) == second:
+        return half_resolution.trained_part(values)
+    raise RecipeError(
+        f"--init-second {init} does not fit: the network has no second one like {architecture}"
+    )
+
+
 @contextlib.contextmanager
 def progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
     """Show bars on a terminal, and print a line for each validation everywhere."""
@@ -213,6 +238,11 @@ def progress(console: Console) -> Iterator[Callable[[loop.Event], None]]:
     metavar="NAME|RUN|WEIGHTS",
     help="Weights to start from; the model follows, or is one that differs in widths alone.",
 )
+@click.option(
+    "--init-second",
+    metavar="NAME|RUN|WEIGHTS",
+    help="With --init: weights for a network at half the resolution that those lack.",
+)
 @click.option("--resume", is_flag=True, help="Continue the run in --out from its checkpoint.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard files.")
 @click.option("--deterministic", is_flag=True, default=None, help="Repeatable to the bit.")
@@ -221,6 +251,7 @@ def command(
     out: Path,
     recipe_file: Path | None,
     init: str | None,
+    init_second: str | None,
     resume: bool,
     tensorboard: bool,
     deterministic: bool | None,
@@ -240,7 +271,7 @@ def command(
     changes |= _one_kind(changes)
     start = None
     if resume:
-        if changes or recipe_file or init:
+        if changes or recipe_file or init or init_second:
             raise click.UsageError("--resume goes on with the run's own recipe; give --out alone")
         if not (out / "recipe.toml").exists():
             raise RecipeError(f"{out} holds no run to resume")
@@ -256,6 +287,10 @@ def command(
             changes |= _following(init, architecture, asked)
             start = channels.Start(architecture, values)
         chosen = recipe.with_changes(chosen, changes)
+        if init_second:
+            if start is None:
+                raise click.UsageError("--init-second needs --init")
+            start = dataclasses.replace(start, second=_second(init_second, chosen))
     console = Console(stderr=True)
     with progress(console) as report:
         loop.train(

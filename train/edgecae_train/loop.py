@@ -68,6 +68,10 @@ def _build(run: Run, phase: str, start: dict[str, Any]) -> Phase:
         if start:
             weights.load_weights(network, start)
         weights.copy_weights(network, averaged)
+        for layer in network.layers:
+            layer.trainable &= layer.name.startswith(wanted.trained)
+        if not network.trainable_variables:
+            raise RecipeError(f"no layer of {phase} that is trained begins with {wanted.trained!r}")
         measured = (
             gain_loss(network, settings.frames, wanted.margin, settings.caution)
             if isinstance(run.architecture, Fusion)

@@ -96,6 +96,8 @@ class PhaseSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
             three fifths of the steps. Training that starts from weights goes without.
         average: decay of the exponential moving average of the weights, which is what is
             validated, kept and converted; 0: the weights themselves.
+        trained: what the names of the layers that are trained begin with, such as ``coarse_``;
+            empty: all layers are trained.
     """
 
     steps: Whole
@@ -113,6 +115,7 @@ class PhaseSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     weight_decay: NotNegative = 0.3
     leak: Share = 0.1
     average: Average = 0.999
+    trained: str = ""
 
     @property
     def sizes(self) -> list[PhaseSettings | Early]:
@@ -154,7 +157,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
         noise: see :mod:`edgecae.noise`.
         frames: of a clip, for recurrent models, whose clips are made from the photos of ``data``
             (:mod:`.data.clips`) and cut from its videos (:mod:`.data.videos`); ``gray``,
-            ``detail``, ``flat`` and ``patterns`` mean nothing to them.
+            ``detail``, ``enlarged``, ``flat`` and ``patterns`` mean nothing to them.
         caution: of a recurrent model: weight of what a scene has changed against noise. The
             network for single frames removes noise, and takes the change for a part of the
             picture; and a wrong mean is wrong in the next frames, too.
@@ -168,6 +171,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
             and title bars show, and photos hardly do.
         patterns: share of the patches that are not flat which have a fine regular pattern over the
             photo, as cloth and nets do; with weak noise, a network takes such for grain.
+        enlarged: share of the photos of which a part is made larger, as soft as pictures of cameras
+            are at their full size. As many numbers as the noise has parts give each part its own.
         keep: share of the weights to start from (``--init``) in the result of the float phase; the
             rest is what was trained. A network that learns something else forgets some of what it
             knew, and a mean of both has most of both (Wortsman et al., "Robust fine-tuning of
@@ -202,6 +207,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     detail: Tries | tuple[Tries, ...] = 1
     flat: Share = 0.0
     patterns: Share = 0.0
+    enlarged: Share | tuple[Share, ...] = 0.0
     keep: Share = 0.0
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
     optimizer: Optimizer = "muon"

@@ -146,6 +146,7 @@ class Photos(_Made):
             gray=self.recipe.gray,
             flat=self.recipe.flat,
             patterns=self.recipe.patterns,
+            enlarged=self.recipe.enlarged,
             detail=self.recipe.detail,
         )
 

@@ -64,7 +64,7 @@ def expected_error(quality: Mapping[str, Mapping[str, float]]) -> float:
     Returns:
         At least 1. A model without such figures is taken for one like ``small``.
     """
-    psnr = quality.get("int8", {}).get("gaussian:5", 36.5)
+    psnr = quality.get("int8", {}).get("gaussian:5", 36.0)
     return max(1.0, 255**2 / 10 ** (psnr / 10) - ERROR_AT_SIGMA_5)
 
 

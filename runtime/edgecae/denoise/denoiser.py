@@ -333,7 +333,8 @@ class Denoiser:
         self._frame_size = None
         stride, halo = self.metadata.stride, self.metadata.halo
         # A recurrent model's stride may be much larger than the blocks of its states.
-        largest, border = self._largest_area, tiling.border(self._block or stride, halo)
+        largest = self._largest_area
+        border = self.metadata.border or tiling.border(self._block or stride, halo)
         if not self.model.open_size:
             high, wide = self.model.frame_size
             if tiling.padded_size(height, width, stride, border) != (high, wide):

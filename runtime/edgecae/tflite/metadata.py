@@ -45,6 +45,8 @@ class Metadata:
         half: ``encoder`` or ``decoder``, of an autoencoder that was split; empty for a whole one.
         whole: SHA-256 of the file that a half was cut from: the two that belong together have the
             same.
+        border: pixels that a frame is mirrored by beyond each edge; 0: as many as stride and halo
+            say (:func:`edgecae.denoise.tiling.border`).
         format: version of this list.
     """
 
@@ -62,14 +64,18 @@ class Metadata:
     states: Mapping[str, list[Any]] = dataclasses.field(default_factory=dict)
     half: str = ""
     whole: str = ""
+    border: int = 0
     format: int = FORMAT_VERSION
 
     def to_json(self) -> str:
         """JSON with sorted keys, so that equal metadata are equal bytes.
 
-        What only halves have is left out of others, which readers that know of no halves take.
+        What only halves have, or only files with a border of their own, is left out of others,
+        which readers that know of neither take.
         """
         values = dataclasses.asdict(self)
+        if not self.border:
+            del values["border"]
         if not self.half:
             del values["half"], values["whole"]
         return json.dumps(values, sort_keys=True)
@@ -149,6 +155,7 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "precision": lambda value: value in PRECISIONS,
     "stride": _whole(1, 256),
     "halo": _whole(0, 4096),
+    "border": _whole(0, 64),
     "noise": lambda value: _line(value, MAX_NOISE),
     "quality": _mapping(_mapping(_decibels)),
     "recipe": _line,

@@ -69,7 +69,7 @@ class Architecture(Protocol):
 ARCHITECTURES: dict[str, Architecture] = {
     "classic": Classic(),
     "nano": UNet((16, 24, 32), (0, 0, 1), (1, 0)),
-    "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=32),
+    "small": UNet((48, 32, 48), (0, 0, 1), (1, 0), features=26, coarse=(16, 24, 30)),
     "base": UNet((96, 64, 96), (0, 0, 1), (1, 0), features=56),
 }
 """By the name that ``--model`` takes: that of the shipped model which has it. What a recipe trains

@@ -27,3 +27,11 @@ class Link:
     readers: tuple[str, ...]
     seen: tuple[str, ...]
     bound: float | None = None
+
+    def renamed(self, prefix: str) -> Link:
+        """The link between layers whose names begin with ``prefix``, and go on as here."""
+
+        def each(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(prefix + name for name in names)
+
+        return Link(each(self.writers), each(self.readers), each(self.seen), self.bound)

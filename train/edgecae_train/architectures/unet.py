@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from edgecae.errors import RecipeError
 from edgecae_train._tf import keras, tf
+from edgecae_train.architectures import half_resolution
 from edgecae_train.architectures.layers import (
     DepthToSpace,
     LeakyReLU6,
@@ -17,7 +19,7 @@ from edgecae_train.architectures.layers import (
 )
 from edgecae_train.architectures.links import Link
 
-__all__ = ["BLOCKS", "UNet", "to_frame"]
+__all__ = ["BLOCKS", "UNet", "to_blocks", "to_frame"]
 
 BLOCKS = ("plain", "separable")
 """Kinds of blocks, see :class:`UNet`."""
@@ -49,26 +51,33 @@ class FeaturesThenImage(keras.initializers.Initializer):
         return {"features": self.features}
 
 
-def to_frame(x: Any, image: Any, factor: int, policy: str) -> Any:
-    """Build the end of the network: features and noisy frame, both bounded, to the clean frame.
+def to_blocks(x: Any, image: Any, policy: str) -> Any:
+    """Build the end of a network: features and noisy frame, both bounded, to the clean frame.
 
     Args:
-        x: the last features, N×H/factor×W/factor×C.
-        image: the noisy frame after space-to-depth by ``factor``, in [0, 1].
-        factor: block of depth-to-space.
+        x: the last features, N×H×W×C.
+        image: the noisy frame in blocks of pixels (space-to-depth), N×H×W×channels in [0, 1].
         policy: Keras dtype policy of the hidden layers.
+
+    Returns:
+        The clean frame in blocks, like ``image``.
     """
     features = UnitInterval(name="features", dtype=policy)(x)
     joined = keras.layers.Concatenate(name="features_and_image", dtype="float32")([features, image])
     x = keras.layers.Conv2D(
-        3 * factor**2,
+        image.shape[-1],
         3,
         padding="same",
         name="to_image",
         dtype="float32",
         kernel_initializer=FeaturesThenImage(int(x.shape[-1])),
     )(joined)
-    x = UnitInterval(straight_through=True, name="denoised", dtype="float32")(x)
+    return UnitInterval(straight_through=True, name="denoised", dtype="float32")(x)
+
+
+def to_frame(x: Any, image: Any, factor: int, policy: str) -> Any:
+    """:func:`to_blocks`, and the frame from the blocks, N×H·factor×W·factor×3."""
+    x = to_blocks(x, image, policy)
     return DepthToSpace(factor, name="depth_to_space", dtype="float32")(x)
 
 
@@ -89,6 +98,9 @@ class UNet:
     quantized with the same scale 1/255: the picture itself reaches the result through the 32-bit
     accumulators of one convolution, whatever 8 bits do to the features.
 
+    What it makes can go through a second such network at half the resolution, which takes away
+    noise that is too coarse for the first (:mod:`.half_resolution`).
+
     Attributes:
         channels: width of each level, finest first.
         down: blocks of each level on the way down, besides the 3×3 convolution that enters it.
@@ -98,6 +110,8 @@ class UNet:
         block: ``plain`` or ``separable``.
         features: how many there are; 0: as many as the finest level is wide.
         hidden: width inside the separable blocks of each level; none: twice the level's.
+        coarse: width of each level of the second network, finest first; none: there is no second.
+            It has one plain block at its lowest level and one at its finest.
     """
 
     channels: tuple[int, ...]
@@ -107,6 +121,7 @@ class UNet:
     block: str = "plain"
     features: int = 0
     hidden: tuple[int, ...] = ()
+    coarse: tuple[int, ...] = ()
 
     loss = "charbonnier"
     kind = "unet"
@@ -128,15 +143,31 @@ class UNet:
             raise RecipeError(f"hidden is empty or has {levels} numbers, one a level: {self}")
         if self.block not in BLOCKS:
             raise RecipeError(f"a block is {' or '.join(BLOCKS)}, not {self.block!r}")
+        if self.coarse and (self.factor != 2 or len(self.coarse) < 2):
+            raise RecipeError(
+                f"a network at half the resolution needs two levels or more, and a factor of 2 "
+                f"before it: {self}"
+            )
+
+    @property
+    def second(self) -> UNet | None:
+        """The network at half the resolution of this one's result."""
+        above = len(self.coarse) - 1
+        within = (0,) * (above - 1)
+        return UNet(self.coarse, (0, *within, 1), (1, *within)) if self.coarse else None
 
     @property
     def stride(self) -> int:
         """H and W must be multiples of this."""
-        return int(self.factor * 2 ** (len(self.channels) - 1))
+        own = int(self.factor * 2 ** (len(self.channels) - 1))
+        return own if self.second is None else max(own, 2 * self.second.stride)
 
     @property
     def links(self) -> tuple[Link, ...]:
         """See :class:`edgecae_train.architectures.Architecture`."""
+        if self.second is not None:
+            second = (link.renamed(half_resolution.PREFIX) for link in self.second.links)
+            return (*dataclasses.replace(self, coarse=()).links, *second)
         lowest = len(self.channels) - 1
         last = f"up0_conv{self.up[0] - 1}"
         features = Link((last,), ("to_image",), ("features",), bound=1.0)
@@ -220,32 +251,40 @@ class UNet:
             # TensorFlow's optimizer of graphs gives up where a sum has another reader.
             return layers.Activation("relu6", name=f"{name}_relu6", dtype=policy)(y)
 
-        def block(x: Any, level: int, way: str, index: int) -> Any:
-            width = self.channels[level]
-            if self.block == "separable":
-                hidden = self.hidden[level] if self.hidden else 2 * width
-                return separable(x, width, hidden, f"{way}{level}_block{index}")
-            return conv(x, width, f"{way}{level}_conv{index}")
+        def block(net: UNet, x: Any, level: int, name: str, index: int) -> Any:
+            width = net.channels[level]
+            if net.block == "separable":
+                hidden = net.hidden[level] if net.hidden else 2 * width
+                return separable(x, width, hidden, f"{name}_block{index}")
+            return conv(x, width, f"{name}_conv{index}")
+
+        def last_features(net: UNet, x: Any, at: str = "") -> Any:
+            skips = []
+            for level, (width, count) in enumerate(zip(net.channels, net.down, strict=True)):
+                if level:
+                    skips.append(x)
+                x = conv(x, width, f"{at}down{level}_enter", strides=2 if level else 1)
+                for index in range(count):
+                    x = block(net, x, level, f"{at}down{level}", index)
+            for level in reversed(range(len(skips))):
+                width = net.channels[level]
+                x = conv(x, 4 * width, f"{at}up{level}_enter", size=1, activation=None)
+                x = DepthToSpace(2, name=f"{at}up{level}_depth_to_space", dtype=policy)(x)
+                x = layers.Add(name=f"{at}up{level}_add", dtype=policy)([x, skips[level]])
+                last = net.up[level] - (not level)
+                for index in range(last):
+                    x = block(net, x, level, f"{at}up{level}", index)
+                if not level:
+                    x = conv(x, net.features or width, f"{at}up0_conv{last}", **unit_start())
+            return x
 
         inputs = layers.Input((None, None, 3), name="noisy")
         frame = UnitInterval(name="frame")(inputs)
-        image = x = SpaceToDepth(self.factor, name="space_to_depth")(frame)
-        skips = []
-        for level, (width, count) in enumerate(zip(self.channels, self.down, strict=True)):
-            if level:
-                skips.append(x)
-            x = conv(x, width, f"down{level}_enter", strides=2 if level else 1)
-            for index in range(count):
-                x = block(x, level, "down", index)
-        for level in reversed(range(len(skips))):
-            width = self.channels[level]
-            x = conv(x, 4 * width, f"up{level}_enter", size=1, activation=None)
-            x = DepthToSpace(2, name=f"up{level}_depth_to_space", dtype=policy)(x)
-            x = layers.Add(name=f"up{level}_add", dtype=policy)([x, skips[level]])
-            last = self.up[level] - (not level)
-            for index in range(last):
-                x = block(x, level, "up", index)
-            if not level:
-                x = conv(x, self.features or width, f"up0_conv{last}", **unit_start())
-        outputs = to_frame(x, image, self.factor, policy)
+        image = SpaceToDepth(self.factor, name="space_to_depth")(frame)
+        blocks = to_blocks(last_features(self, image), image, policy)
+        if self.second is not None:
+            small = half_resolution.to_half(blocks, image)
+            features = last_features(self.second, small, half_resolution.PREFIX)
+            blocks = half_resolution.changed(blocks, features, small, policy)
+        outputs = DepthToSpace(self.factor, name="depth_to_space", dtype="float32")(blocks)
         return keras.Model(inputs, outputs, name=self.kind)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from edgecae.errors import RecipeError
 from edgecae.noise import Mixture, Noise, fast_normals
 from edgecae_train.data import flat, patterns
 from edgecae_train.data.images import Images
-from edgecae_train.data.photo_window import PhotoWindow, patch_detail
+from edgecae_train.data.photo_window import PhotoWindow, enlarged, patch_detail
 
 __all__ = ["LUMA", "Batches", "Drawn", "prefetch"]
 
@@ -61,24 +61,33 @@ class Drawn(Protocol):
 
 
 class _Part(NamedTuple):
-    """A part of a mixture: its noise, its share of the patches, and its detail."""
+    """A part of a mixture: its noise, its share of the patches, and what its photos are like."""
 
     noise: Noise
     share: float
     detail: int
+    enlarged: float
 
 
-def _parts(noise: Noise, detail: int | Sequence[int]) -> list[_Part]:
+def _parts(
+    noise: Noise, detail: int | Sequence[int], enlarged: float | Sequence[float]
+) -> list[_Part]:
     """Take a noise apart; one that is no mixture has one part."""
     kinds, shares = (
         (noise.kinds, noise.shares) if isinstance(noise, Mixture) else ((noise,), (1.0,))
     )
-    details = [detail] * len(kinds) if isinstance(detail, int) else detail
-    if len(details) != len(kinds):
-        raise RecipeError(
-            f"detail has {len(details)} numbers, but the noise {noise} has {len(kinds)} parts"
-        )
-    return [_Part(*each) for each in zip(kinds, shares, details, strict=True)]
+
+    def each(name: str, numbers: Any) -> Sequence[Any]:
+        if not isinstance(numbers, Sequence):
+            return [numbers] * len(kinds)
+        if len(numbers) != len(kinds):
+            raise RecipeError(
+                f"{name} has {len(numbers)} numbers, but the noise {noise} has {len(kinds)} parts"
+            )
+        return numbers
+
+    details, larger = each("detail", detail), each("enlarged", enlarged)
+    return [_Part(*part) for part in zip(kinds, shares, details, larger, strict=True)]
 
 
 @dataclass
@@ -100,9 +109,11 @@ class Batches:
             :mod:`edgecae_train.data.patterns`.
         detail: how many patches are drawn for each that is used, the one with most detail; or as
             many such numbers as the noise has parts.
+        enlarged: share of the patches whose photo is enlarged; or as many such numbers as the noise
+            has parts.
 
     Raises:
-        RecipeError: there are more or fewer numbers for detail than parts.
+        RecipeError: there are more or fewer numbers for detail or enlarged than parts.
     """
 
     images: Images
@@ -115,29 +126,33 @@ class Batches:
     flat: float = 0.0
     patterns: float = 0.0
     detail: int | Sequence[int] = 1
+    enlarged: float | Sequence[float] = 0.0
     _noisy: dict[tuple[int, int], tuple[Pixels, Pixels]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Divide the noise into its parts."""
-        self._parts = _parts(self.noise, self.detail)
+        self._parts = _parts(self.noise, self.detail, self.enlarged)
         self._photos = PhotoWindow(self.images)
 
     def _pairs(
-        self, noise: Noise, rng: np.random.Generator, clean: list[Pixels], side: int
+        self, part: _Part, rng: np.random.Generator, clean: list[Pixels], side: int
     ) -> tuple[Pixels, Pixels]:
         """Make parts of photos, all of one size, each kind by its share, and noisy."""
         drawn = rng.random((len(clean), 2)) < (self.gray, self.flat)
         gray, even = drawn.T
         batch = np.stack(clean)
+        if part.enlarged:  # else nothing is drawn: batches are those of a recipe without it
+            for index in np.flatnonzero(rng.random(len(clean)) < part.enlarged):
+                batch[index] = enlarged(rng, batch[index])
         for index in np.flatnonzero(even):
             height, width = batch.shape[1:3]
             batch[index] = flat.patch(rng, side)[:height, :width]
-        if self.patterns:  # else nothing is drawn: batches are those of a recipe without it
+        if self.patterns:  # likewise
             regular = (rng.random(len(clean)) < self.patterns) & ~even
             for index in np.flatnonzero(regular):
                 batch[index] = patterns.over(rng, batch[index])
         batch[gray] = np.rint(batch[gray] @ LUMA)[..., None]
-        noisy, target = noise.pair(batch, rng, fast_normals)
+        noisy, target = part.noise.pair(batch, rng, fast_normals)
         noisy[gray] = noisy[gray][..., 1:2]
         noisy[even] = target[even] = batch[even]
         return noisy, target
@@ -148,7 +163,7 @@ class Batches:
             rng = np.random.Generator(np.random.SFC64([self.seed, self.shard, index, 1 + part]))
             side = max(NOISY_SIDE, self.patch)
             photo = self._photos.draw(rng, side, oldest, 1)
-            noisy, target = self._pairs(self._parts[part].noise, rng, [photo], side)
+            noisy, target = self._pairs(self._parts[part], rng, [photo], side)
             self._noisy[part, index] = noisy[0], target[0]
         return self._noisy[part, index]
 
@@ -183,18 +198,18 @@ class Batches:
         shape = (self.batch, self.patch, self.patch, 3)
         noisy, target = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
         chosen = rng.choice(len(self._parts), self.batch, p=[part.share for part in self._parts])
-        for part, (noise, share, detail) in enumerate(self._parts):
+        for part, kind in enumerate(self._parts):
             mine = np.flatnonzero(chosen == part)
-            if noise.costly:
-                pixels = step * self.batch * self.patch**2 * share
+            if kind.noise.costly:
+                pixels = step * self.batch * self.patch**2 * kind.share
                 first = int(pixels / (NOISY_USES * NOISY_SIDE**2))
                 for gone in [key for key in self._noisy if key[0] == part and key[1] < first]:
                     del self._noisy[gone]
                 for index in mine:
                     noisy[index], target[index] = self._cut(rng, part, first, oldest)
             elif len(mine):
-                clean = [self._photos.draw(rng, self.patch, oldest, detail) for _ in mine]
-                noisy[mine], target[mine] = self._pairs(noise, rng, clean, self.patch)
+                clean = [self._photos.draw(rng, self.patch, oldest, kind.detail) for _ in mine]
+                noisy[mine], target[mine] = self._pairs(kind, rng, clean, self.patch)
         return noisy, target
 
 

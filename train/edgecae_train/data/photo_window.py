@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from edgecae_train.data.images import Images
 
-__all__ = ["PhotoWindow", "patch_detail"]
+__all__ = ["PhotoWindow", "enlarged", "patch_detail"]
+
+ENLARGED = 1.3, 2.6
+"""How much larger a photo is made, at least and at most."""
+
 
 Pixels = NDArray[np.uint8]
 
@@ -15,6 +20,24 @@ Pixels = NDArray[np.uint8]
 def patch_detail(patch: Pixels) -> float:
     """How much neighbouring pixels of a patch differ, of the green of every other row."""
     return float(np.abs(np.diff(patch[::2, :, 1].astype(np.int16), axis=1)).mean())
+
+
+def enlarged(rng: np.random.Generator, photo: Pixels) -> Pixels:
+    """Make a part of a photo as large as all of it, bicubic.
+
+    A picture of a camera is soft at its full size, by lens and demosaicking. Most photos were made
+    smaller, and are sharp in every pixel.
+
+    Args:
+        rng: decides which part.
+        photo: uint8, H×W×3.
+    """
+    height, width = photo.shape[:2]
+    scale = np.exp(rng.uniform(*np.log(ENLARGED)))
+    left, top = (rng.random() * (length - length / scale) for length in (width, height))
+    box = left, top, left + width / scale, top + height / scale
+    picture = Image.fromarray(np.ascontiguousarray(photo))
+    return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC, box=box))
 
 
 class PhotoWindow:
