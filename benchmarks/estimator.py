@@ -32,6 +32,7 @@ from edgecae.noise import estimation
 from edgecae.noise.camera import coding
 from edgecae.noise.frame_statistics import COUNT, MIN_SIDE, frame_statistics
 from edgecae_train.data.names import find_pairs
+from edgecae_train.data.photo_window import enlarged
 
 KINDS = ("clean", "white", "4:2:0", "camera")
 USUAL = {
@@ -57,6 +58,8 @@ OTHERS = 0.075
 """Share of samples with strong noise, and as many of flat colours."""
 SHRUNK = 0.4
 """Share of the photos that are made smaller: sharper than a camera's."""
+ENLARGED = 0.35
+"""Share of the parts that are enlarged: as soft as a camera's picture at its full size."""
 GRAY = 0.06
 A_PHOTO = 4
 """Parts of each photo that is read."""
@@ -143,6 +146,8 @@ def _sample(photo: Pixels, rng: np.random.Generator) -> Sample:
     elif other < 2 * OTHERS:
         clean = _flat(clean, rng)
         specs, shares = OF_FLAT, (0.3, 0.25, 0.2, 0.25)
+    if other >= 2 * OTHERS and rng.random() < ENLARGED:
+        clean = enlarged(rng, clean)
     gray = rng.random() < GRAY
     if gray:
         luma = np.rint(clean @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)

@@ -51,9 +51,10 @@ def photo() -> Pixels:
 @pytest.mark.parametrize("level", [3, 12])
 def test_the_level_is_that_at_a_medium_gray(level: int, raw: int) -> None:
     found = error(camera(str(level), raw=raw))
-    # Red and blue are amplified by white balance; green alone has the level.
-    sigma = np.sqrt(np.mean(found[..., 1] ** 2))
-    assert sigma == pytest.approx(np.hypot(level, 12**-0.5), rel=0.05)
+    # Red and blue are amplified by white balance, and colours by the display's. What colour noise
+    # has more, green has less: by a ninth where it is twice as strong.
+    sigma = np.sqrt(np.mean(found[..., 1] ** 2)) / np.hypot(level, 12**-0.5)
+    assert (0.87 if raw else 0.97) < sigma < 1.03
 
 
 def test_levels_are_drawn_evenly_in_ratios() -> None:
@@ -89,6 +90,33 @@ def test_noise_reduction_leaves_less_colour() -> None:
         return float(np.mean((found[..., 0] - found[..., 2]) ** 2) / np.mean(found[..., 1] ** 2))
 
     assert share(camera(denoise=1)) < 0.7 * share(camera())
+
+
+@pytest.mark.parametrize("width", [192, 193])
+def test_colour_noise_is_as_strong_as_its_gain_says_however_wide_its_blur(width: int) -> None:
+    blurs = np.array([0, 0.5, 1.5, 4], np.float32)
+    same = {name: np.zeros(4, np.float32) for name in ("luma_blur", "luma_rest", "sharpening")}
+    gains, scales = np.full(4, 0.5, np.float32), np.ones(4, np.float32)
+    filters = field.Filters(**same, chroma_blur=blurs, chroma_gain=gains, scale=scales)
+    white = np.random.default_rng(0).standard_normal((4, 256, width, 3)).astype(np.float32)
+    to_ycc = coding.colour_matrices(601)[0].T
+    before, after = (x @ to_ycc for x in (white, field.filtered(white, filters)))
+    np.testing.assert_allclose(after[..., 0], before[..., 0], atol=1e-4)
+    ratio = after[..., 1:].std(axis=(1, 2)) / before[..., 1:].std(axis=(1, 2))
+    np.testing.assert_allclose(ratio, 0.5, rtol=0.12)
+
+
+def test_cameras_leave_coarse_blotches_of_colour() -> None:
+    """Means of 4×4 pixels leave a sixteenth of white noise's power."""
+
+    def left(model: noise.Noise) -> float:
+        colour = error(model, np.repeat(GRAY, 8, axis=0))[..., 0]
+        colour -= error(model, np.repeat(GRAY, 8, axis=0))[..., 1]
+        means = colour.reshape(len(colour), 24, 4, 24, 4).mean(axis=(2, 4))
+        return float(np.median(means.var(axis=(1, 2)) / colour.var(axis=(1, 2))))
+
+    assert left(camera()) == pytest.approx(1 / 16, rel=0.1)
+    assert left(camera(denoise=1)) > 1 / 4
 
 
 def test_sensor_noise_grows_towards_the_light() -> None:

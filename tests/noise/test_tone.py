@@ -17,7 +17,7 @@ from edgecae.noise.measured import LEVELS, measured_noise
 from edgecae.noise.spectrum import Spectrum
 from edgecae.noise.tone import Tone, fit_gamma, shown
 
-CAMERA = "camera:level=20-40,jpeg=0,video=0,chroma=0,seed=1"
+CAMERA = "camera:level=20-40,denoise=0,jpeg=0,video=0,chroma=0,seed=1"
 """One whose noise is added to light: at a medium gray, its frames are 4 levels too dark."""
 
 

@@ -60,7 +60,9 @@ class Filters:
     Attributes:
         luma_blur, chroma_blur: σ in pixels of the Gaussian that noise reduction blurs with.
         luma_rest: share of the luma noise that is not blurred.
-        chroma_gain: factor on the chroma noise.
+        chroma_gain: σ that filters leave of white chroma noise, over what they leave of white luma
+            noise. It does not fall with the blur: where cameras blur colour widely there was much
+            noise to take away, and coarse blotches stay.
         sharpening: how much of what a blur of σ 1 takes away is added again (unsharp masking).
         scale: how much larger the picture was made; bilinear.
     """
@@ -74,16 +76,24 @@ class Filters:
 
 
 def draw_filters(
-    rng: Generator, count: int, denoise: float, sharpen: float, scale: float
+    rng: Generator, raw: NDArray[np.bool_], denoise: float, sharpen: float, scale: float
 ) -> Filters:
-    """Draw filters for ``count`` patches; the last three: share of them that has each."""
-    draws = rng.random((count, 10)).astype(np.float32)
+    """Draw filters for N patches.
+
+    Args:
+        rng: where they are drawn from.
+        raw: N, whether the noise is that of a sensor: what makes its colours those of a display
+            makes colour noise stronger.
+        denoise, sharpen, scale: share of the patches that has each.
+    """
+    draws = rng.random((len(raw), 10)).astype(np.float32)
     reduced = draws[:, 0] < denoise
+    saturation = np.where(raw, 2 ** draws[:, 6], 1)
     return Filters(
-        luma_blur=np.where(reduced & (draws[:, 1] < 0.7), 0.3 + draws[:, 2], 0),
+        luma_blur=np.where(reduced & (draws[:, 1] < 0.7), 0.3 * 8 ** draws[:, 2], 0),
         luma_rest=0.5 * draws[:, 3] ** 2,
-        chroma_blur=np.where(reduced & (draws[:, 4] < 0.8), 0.4 + 2.6 * draws[:, 5] ** 2, 0),
-        chroma_gain=np.where(reduced, np.exp(np.log(0.15) * draws[:, 6]) * 1.1, 1),
+        chroma_blur=np.where(reduced & (draws[:, 4] < 0.95), 0.8 * 10 ** draws[:, 5], 0),
+        chroma_gain=np.where(reduced, 0.12 * 12 ** draws[:, 6], saturation),
         sharpening=np.where(draws[:, 7] < sharpen, 1.2 * draws[:, 7] / max(sharpen, 1e-9), 0),
         scale=np.where(draws[:, 8] < scale, 1 + draws[:, 9], 1),
     )
@@ -109,6 +119,20 @@ def _scaling(scale: Floats, rows: Floats, columns: Floats) -> Floats:
     return np.where(scale[:, None, None] > 1, down[:, :, None] * across[:, None, :], 1)
 
 
+def _power(transfer: Floats, width: int) -> Floats:
+    """Power that white noise of power 1 has after a filter, N.
+
+    Args:
+        transfer: of a real transform, N×rows×columns.
+        width: of the pictures.
+    """
+    # All columns but those that are their own mirror image stand for two.
+    weight = np.full(transfer.shape[2], 2, np.float32)
+    weight[-1] = 1 + width % 2
+    weight[0] = 1
+    return np.asarray(np.square(transfer).mean(axis=1) @ weight / width, np.float32)
+
+
 def filtered(field: Floats, filters: Filters) -> Floats:
     """A field after :class:`Filters`, N×H×W×3, in one pair of Fourier transforms."""
     height, width = field.shape[1:3]
@@ -119,7 +143,8 @@ def filtered(field: Floats, filters: Filters) -> Floats:
     rest = filters.luma_rest[:, None, None]
     luma = both * (rest + (1 - rest) * _gaussian(filters.luma_blur, rows, columns))
     chroma = both * _gaussian(filters.chroma_blur, rows, columns)
-    chroma *= filters.chroma_gain[:, None, None]
+    weaker = np.sqrt(_power(luma, width) / _power(chroma, width))
+    chroma *= (filters.chroma_gain * weaker)[:, None, None]
     to_luma, from_luma = colour_matrices(601)
     spectrum = np.fft.rfft2(field @ to_luma.T, axes=(1, 2))
     spectrum[..., 0] *= luma

@@ -62,7 +62,7 @@ class CameraNoise(Noise):
     costly: ClassVar[bool] = True
     level: tuple[float, float] = (0.7, 30.0)
     bayer: float = 0.6
-    denoise: float = 0.7
+    denoise: float = 0.85
     scale: float = 0.3
     sharpen: float = 0.4
     raw: float = 0.5
@@ -110,9 +110,9 @@ class CameraNoise(Noise):
             phase = (int(camera.integers(2)), int(camera.integers(2)))
             noise[mosaic] = field.demosaicked(noise[mosaic], phase)
         noise[gray] = noise[gray][..., :1]
-        filters = field.draw_filters(camera, cameras, self.denoise, self.sharpen, self.scale)
-        noise = field.normalized(field.filtered(noise, filters))
         linear = draws[:, 2] < self.raw
+        filters = field.draw_filters(camera, linear, self.denoise, self.sharpen, self.scale)
+        noise = field.normalized(field.filtered(noise, filters))
         drawn_sensors = sensor.draw_sensors(camera, level[linear]) if linear.any() else None
         power = 1.2 * draws[:, 3] - 0.4
         linear, level, power = (np.broadcast_to(each, count) for each in (linear, level, power))
